@@ -1,0 +1,44 @@
+"""`python -m benchmarks [--stage mediation]`: run, print the rows, write build/bench.json."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+from benchmarks.route import STAGES, measured
+from benchmarks.rows import told
+from tollgate.platform.job import guarded
+from tollgate.platform.places import project_root
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command; `make bench STAGE=rating` sets the stage through the environment."""
+    arguments = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    arguments.add_argument("--stage", choices=STAGES, default=os.environ.get("STAGE") or None, help="one stage only")
+    arguments.add_argument("--events", type=int, default=200_000, help="records (default 200000)")
+    arguments.add_argument("--subscribers", type=int, default=2000, help="lines (default 2000)")
+    return arguments
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure; 1 when a bar is not held."""
+    args = parser().parse_args(argv)
+    rows = []
+
+    def measure() -> None:
+        found = measured(args.events, args.subscribers)
+        rows.extend(row for row in found if args.stage in (None, row.name.partition(".")[0]))
+        file = project_root() / "build" / "bench.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps([row.as_dict() for row in rows], indent=1) + "\n", encoding="utf-8")
+        print(told(rows))
+
+    code = guarded(measure)
+    return code or int(not all(row.ok for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,133 @@
+"""The route once, on a broker, a database and a lake of its own, with a stopwatch at each stage.
+
+Every stage works on what the stage before it made, so that one is measured by playing those before it too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from benchmarks.rating import rating_rows
+from benchmarks.rows import Row
+from tollgate.platform.local_services import running
+from tollgate.platform.places import project_root
+from tollgate.platform.settings import Settings, load_settings
+
+STAGES = ("generator", "mediation", "rating", "billing")
+SEED = 11
+CYCLE, CYCLE_END = "2026-10", datetime(2026, 11, 1, 4, tzinfo=timezone.utc)
+WARM_UP = 2_000
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where the measurements happen."""
+
+    spark: SparkSession
+    settings: Settings
+    folder: Path
+
+    def run_job(self, job: ModuleType, *argv: str) -> dict[str, Any]:
+        """A job in this session, its own output left out."""
+        with contextlib.redirect_stdout(io.StringIO()):
+            result: dict[str, Any] = job.run(self.spark, self.settings, job.parser().parse_args(list(argv)))
+        return result
+
+
+def measured(events: int, subscribers: int) -> list[Row]:
+    """All rows, in the order of the route."""
+    with _bench() as bench:
+        rows = _produced(bench, events, subscribers)
+        rows += _mediated(bench, events)
+        rows += rating_rows(bench.spark, bench.settings, bench.folder)
+        return rows + _billed(bench)
+
+
+@contextlib.contextmanager
+def _bench() -> Iterator[Bench]:
+    from tollgate.platform.spark import spark_session
+
+    folder = project_root() / "build" / "bench"
+    shutil.rmtree(folder, ignore_errors=True)
+    before = os.environ.get("TOLLGATE_STATE")
+    os.environ["TOLLGATE_STATE"] = str(folder / "state")
+    settings = load_settings(None, {"lake.root": str(folder / "lake"), "kafka.bootstrap": "", "postgres.url": ""})
+    try:
+        with running(settings):
+            spark = spark_session(settings, "bench")
+            try:
+                yield Bench(spark, settings, folder)
+            finally:
+                spark.stop()
+    finally:
+        if before is None:
+            del os.environ["TOLLGATE_STATE"]
+        else:
+            os.environ["TOLLGATE_STATE"] = before
+
+
+def _produced(bench: Bench, events: int, subscribers: int) -> list[Row]:
+    """Records generated, produced and acknowledged a second, in one process; the plan and the population count too."""
+    from generators.customers import build_population
+    from generators.dirt import DirtRates
+    from generators.producer import produce
+    from generators.seed_crm import seed
+    from generators.usage import plan_usage
+    from jobs import mediate_usage, publish_pricebook, snapshot_reference
+    from tollgate.platform.postgres import migrate
+
+    migrate(bench.settings)
+    bench.run_job(publish_pricebook, "--author", "bench", "--reason", "bench")
+    population = build_population(SEED, subscribers)
+    seed(bench.settings, population)
+    bench.run_job(snapshot_reference)
+    rates = DirtRates.from_settings(bench.settings.generator)
+    warm_up = plan_usage(population, SEED, WARM_UP, "2026-09", rates=rates)
+    produce(warm_up.records(None, None), bench.settings, bench.folder / "truth")
+    bench.run_job(mediate_usage, "--once")
+    begun = time.perf_counter()
+    plan = plan_usage(population, SEED, events, CYCLE, rates=rates)
+    report = produce(plan.records(None, None), bench.settings, bench.folder / "truth")
+    seconds = time.perf_counter() - begun
+    return [Row("generator.produce_rate", report.records / seconds, bar=20_000, aim=40_000, unit="records/s")]
+
+
+def _mediated(bench: Bench, events: int) -> list[Row]:
+    """Records a second from Kafka through both tables and the marks, in a session that has mediated before."""
+    from jobs import mediate_usage
+
+    seconds = _seconds(lambda: bench.run_job(mediate_usage, "--once"))
+    return [Row("mediation.rate", events / seconds, bar=10_000, aim=75_000, unit="records/s")]
+
+
+def _billed(bench: Bench) -> list[Row]:
+    """Seconds to bill, approve and post the month."""
+    from jobs import bill_accounts, check_quality, rate_usage
+
+    bench.run_job(check_quality)
+    bench.run_job(rate_usage)
+
+    def bill() -> None:
+        bench.run_job(bill_accounts, "--action", "run", "--cycle", CYCLE, "--as-of", CYCLE_END.isoformat())
+        bench.run_job(bill_accounts, "--action", "approve", "--cycle", CYCLE, "--approver", "auto")
+        bench.run_job(bill_accounts, "--action", "post", "--cycle", CYCLE)
+
+    return [Row("billing.month_seconds", _seconds(bill), bar=90, aim=20, unit="s", better="lower")]
+
+
+def _seconds(action: Callable[[], Any]) -> float:
+    begun = time.perf_counter()
+    action()
+    return time.perf_counter() - begun

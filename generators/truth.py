@@ -1,0 +1,139 @@
+"""The truth about generated records: labels, and the side file that holds them. None of it stands in a record."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from generators.dirt import ACCEPTED, EXACT_COPY, ID_CONFLICT, KINDS, LATE_KINDS, Kind
+from generators.draws import Ints
+
+ROWS_A_FLUSH = 100_000
+SCHEMA = pa.schema(
+    [
+        ("topic", pa.string()),
+        ("kafka_partition", pa.int32()),
+        ("kafka_offset", pa.int64()),
+        ("event_id", pa.string()),
+        ("dirt_class", pa.string()),
+        ("dirt_kind", pa.string()),
+        ("expected_disposition", pa.string()),
+        ("expected_code", pa.string()),
+        ("copy_of_partition", pa.int32()),
+        ("copy_of_offset", pa.int64()),
+    ]
+)
+# Clean records that rating must tell apart, the first that fits; the name stands in the truth as dirt_kind.
+SCENARIOS = {
+    "no_subscriber": "", "suspended_line": "", "no_plan": "", "long_call": "LONG_CALL", "unassigned": "",
+    "premium": "", "toll_free": "",
+    "emergency": "", "special": "", "satellite": "", "band_edge": "", "technology_alias": "TECHNOLOGY_ALIAS",
+}  # fmt: skip
+CLEAN_LABELS = (
+    Kind("clean", "", ACCEPTED, ""),
+    *(Kind("clean", name, ACCEPTED, code) for name, code in SCENARIOS.items()),
+)
+LABELS: tuple[Kind, ...] = (*CLEAN_LABELS, *KINDS, *LATE_KINDS, EXACT_COPY, ID_CONFLICT)
+
+
+class Truth(NamedTuple):
+    """What is true of a record; copy_of is the event id of the original, None for an original."""
+
+    event_id: str
+    kind: Kind
+    copy_of: str | None
+
+
+def labels(kind: Ints, scenarios: Mapping[str, NDArray[np.bool_]]) -> Ints:
+    """Index into LABELS: of the dirt (kind, into KINDS + LATE_KINDS), else of the first scenario that holds, else 0."""
+    found = np.zeros(len(kind), np.int64)
+    for number in range(len(CLEAN_LABELS) - 1, 0, -1):
+        found[scenarios[CLEAN_LABELS[number].name]] = number
+    return np.where(kind >= 0, len(CLEAN_LABELS) + kind, found)
+
+
+class TruthFile:
+    """One Parquet file of truth rows in a folder; it appears under its name when closed without an error.
+
+    Used as a context manager. Originals sent by an earlier call are found in the folder's other files.
+    """
+
+    def __init__(self, folder: str | Path, topic: str, starts: Mapping[int, int]) -> None:
+        self._folder = Path(folder)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._topic = topic
+        # Offsets only grow, so that each call has a name of its own.
+        self.path = self._folder / f"{topic}-{'-'.join(str(starts[number]) for number in sorted(starts))}.parquet"
+        self._partial = self.path.with_suffix(".partial")
+        self._rows: list[tuple[int, int, Truth]] = []
+        self._sent: dict[str, tuple[int, int]] = {}
+        self._writer = pq.ParquetWriter(self._partial, SCHEMA, compression="zstd")
+
+    def add(self, partition: int, offset: int, truth: Truth) -> None:
+        """Note a record by the place that it takes in the topic."""
+        self._rows.append((partition, offset, truth))
+        if len(self._rows) >= ROWS_A_FLUSH:
+            self._flush()
+
+    def __enter__(self) -> TruthFile:
+        return self
+
+    def __exit__(self, failure: type[BaseException] | None, *_: object) -> None:
+        if failure is None:
+            self._flush()
+        self._writer.close()
+        if failure is None:
+            os.replace(self._partial, self.path)
+        else:
+            self._partial.unlink()
+
+    def _flush(self) -> None:
+        for partition, offset, truth in self._rows:
+            if truth.copy_of is None:
+                self._sent[truth.event_id] = (partition, offset)
+        wanted = {truth.copy_of for *_, truth in self._rows if truth.copy_of}
+        places = {
+            **self._earlier(wanted - self._sent.keys()),
+            **{name: self._sent[name] for name in wanted & self._sent.keys()},
+        }
+        columns: list[list[Any]] = [[] for _ in SCHEMA]
+        for partition, offset, (event_id, kind, copy_of) in self._rows:
+            original = places.get(copy_of, (None, None)) if copy_of else (None, None)
+            row = (
+                self._topic,
+                partition,
+                offset,
+                event_id,
+                kind.dirt_class,
+                kind.name,
+                kind.disposition,
+                kind.code,
+                *original,
+            )
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+        self._writer.write_table(
+            pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
+        )
+        self._rows.clear()
+
+    def _earlier(self, event_ids: set[str]) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for file in sorted(self._folder.glob(f"{self._topic}-*.parquet")) if event_ids else ():
+            rows = pq.read_table(
+                file,
+                columns=["event_id", "kafka_partition", "kafka_offset"],
+                filters=[("event_id", "in", sorted(event_ids)), ("dirt_class", "==", "clean")],
+            ).to_pydict()
+            for name, partition, offset in zip(
+                rows["event_id"], rows["kafka_partition"], rows["kafka_offset"], strict=True
+            ):
+                found.setdefault(name, (partition, offset))
+        return found

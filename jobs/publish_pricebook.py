@@ -1,0 +1,161 @@
+"""Check the CSV files of a price book and publish them as the next version: lake, then catalog, then the mark."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tollgate.platform.crash import crash_point
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.job import add_common, guarded, main, settings_from
+from tollgate.reference.catalog_rows import CATALOG_COLUMNS, catalog_rows
+from tollgate.reference.compiled_book import CompiledBook, compile_price_book
+from tollgate.reference.frames import PRICE_TABLES
+from tollgate.reference.pricebook_checks import check_price_book
+from tollgate.reference.pricebook_files import SourceBook
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+    from tollgate.platform.lake import Lake
+    from tollgate.platform.settings import Settings
+
+# Written before the others: a number that stands here and has no mark belongs to an attempt that died.
+FIRST_TABLE, *OTHER_TABLES = PRICE_TABLES
+COMMITS_AT_ONCE = 4
+
+
+class _Parser(argparse.ArgumentParser):
+    """Answers --check-only by itself and ends, as it does --help: a check needs neither Spark nor a database."""
+
+    def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
+        parsed = super().parse_args(args, namespace)
+        if parsed.check_only:
+            self.exit(guarded(lambda: _check(parsed)))
+        missing = [flag for flag, value in (("--author", parsed.author), ("--reason", parsed.reason)) if not value]
+        if missing and not parsed.dry_run:
+            self.error(f"the following arguments are required: {', '.join(missing)}")
+        return parsed
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the job."""
+    arguments = _Parser(prog="publish_pricebook", description=__doc__)
+    arguments.add_argument("--dir", help="folder of the CSV files (default: pricebook.dir of the settings)")
+    arguments.add_argument("--author", help="who publishes")
+    arguments.add_argument("--reason", help="why")
+    mode = arguments.add_mutually_exclusive_group()
+    mode.add_argument("--check-only", action="store_true", help="say every finding and publish nothing; without Spark")
+    mode.add_argument("--dry-run", action="store_true", help="say what would be published and write nothing")
+    return add_common(arguments)
+
+
+def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
+    """Publish the book unless the newest version has the same digest; TollgateError with every finding."""
+    from tollgate.platform.lake import Lake
+
+    source = _checked(Path(args.dir or settings.pricebook.dir))
+    book = compile_price_book(source)
+    lake = Lake(spark, settings.lake.root)
+    newest = lake.read("price_version").orderBy("pricebook_version", ascending=False).take(1)
+    visible = int(newest[0]["pricebook_version"]) if newest else 0
+    rows = sum(len(table) for table in book.tables.values())
+    summary = {"digest": book.digest, "rows": rows, "amount_type": book.amount_type, "published": False}
+    if newest and newest[0]["digest"] == book.digest:
+        return {**summary, "pricebook_version": visible, "message": f"version {visible} is this very book"}
+    version = _version(lake, book, visible)
+    if args.dry_run:
+        return {**summary, "pricebook_version": version, "message": f"would publish version {version}"}
+    _write_tables(lake, book, version)
+    crash_point("publish_pricebook.tables")
+    _write_catalog(settings, source, book, version, args)
+    crash_point("publish_pricebook.catalog")
+    _write_mark(lake, book, version, args)
+    return {**summary, "published": True, "pricebook_version": version, "message": f"published version {version}"}
+
+
+def _check(args: argparse.Namespace) -> None:
+    folder = Path(args.dir or settings_from(args).pricebook.dir)
+    book = _checked(folder)
+    print(f"{folder}: no finding in {sum(len(lines) for lines in book.raw.values())} lines")
+
+
+def _checked(folder: Path) -> SourceBook:
+    book, findings = check_price_book(folder)
+    if findings or book is None:
+        listed = "\n  ".join(str(finding) for finding in findings)
+        raise TollgateError(
+            f"the price book has {len(findings)} finding{'s'[: len(findings) != 1]}; nothing is published\n  {listed}",
+            where=str(folder),
+            way_out="mend the lines named; docs/pricebook.md says what each column means",
+        )
+    return book
+
+
+def _version(lake: Lake, book: CompiledBook, visible: int) -> int:
+    """The number to publish under: one that died half-way with this very book, else the next that no attempt used."""
+    begun = lake.last_version(FIRST_TABLE, _app_id(book))
+    if begun is not None and begun > visible:
+        return begun
+    used = lake.read(FIRST_TABLE).where(f"pricebook_version > {visible}").select("pricebook_version").distinct()
+    return max([visible, *(row[0] for row in used.collect())]) + 1
+
+
+def _write_tables(lake: Lake, book: CompiledBook, version: int) -> None:
+    def write(table: str) -> str:
+        rows = lake.spark.createDataFrame(book.numbered(table, version), lake.contract(table))
+        lake.append(rows.coalesce(1), table, _app_id(book), version)
+        return table
+
+    write(FIRST_TABLE)
+    with ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
+        for _ in pool.map(write, OTHER_TABLES):
+            crash_point("publish_pricebook.table")
+
+
+def _write_catalog(
+    settings: Settings, source: SourceBook, book: CompiledBook, version: int, args: argparse.Namespace
+) -> None:
+    from psycopg2.extras import execute_values
+
+    from tollgate.platform.postgres import connect, migrate
+
+    migrate(settings)
+    session = connect(settings)
+    try:
+        with session, session.cursor() as cursor:
+            # An attempt that died after this step left its copy; the same number is this same book.
+            cursor.execute("DELETE FROM catalog.price_book WHERE version = %s", (version,))
+            cursor.execute(
+                "INSERT INTO catalog.price_book (version, digest, name, currency, time_zone, author, reason)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (version, book.digest, book.name, book.currency, book.time_zone, args.author, args.reason),
+            )
+            for table, columns in CATALOG_COLUMNS.items():
+                rows = [(version, *row) for row in catalog_rows(source, table)]
+                if rows:
+                    insert = f"INSERT INTO catalog.{table} (version, {', '.join(columns)}) VALUES %s"
+                    execute_values(cursor, insert, rows)
+    finally:
+        session.close()
+
+
+def _write_mark(lake: Lake, book: CompiledBook, version: int, args: argparse.Namespace) -> None:
+    mark = (
+        version, book.digest, args.author, args.reason, book.name, book.currency, book.time_zone,
+        book.factor_den, book.discount_den, book.band_slots, book.amount_type,
+    )  # fmt: skip
+    row = lake.spark.createDataFrame([mark], lake.contract("price_version"))
+    lake.append(row, "price_version", "publish_pricebook", version)
+
+
+def _app_id(book: CompiledBook) -> str:
+    return f"publish_pricebook/{book.digest}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(parser(), run))

@@ -1,0 +1,201 @@
+"""Rate the accepted events of every published batch not rated yet, and try the suspended ones again: one night.
+
+A night is one commit to rated_usage, then its row in control_rating, the mark that it balances. A night that died
+between the two gets its mark when the next one starts; a night that died before the commit never was.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.pinned import load_price_book, load_reference
+from tollgate.assurance.current_rating import current_rating
+from tollgate.assurance.publication import published_to
+from tollgate.platform.crash import crash_point
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.job import add_common, main
+from tollgate.platform.lake import Lake
+from tollgate.platform.settings import Settings
+from tollgate.rating.id_check import with_id_conflicts
+from tollgate.rating.rate import rate_events
+from tollgate.reference.frames import PriceBook, Reference
+
+APP_ID = "rate_usage"
+SUITE = "usage_event"
+# An accepted record among those of its id; mediation lets an id through once a month.
+EVENT = ["event_month", "event_hash", "source", "event_id"]
+
+
+@dataclass(frozen=True)
+class Night:
+    """A rating run: the batches [from_batch_no, to_batch_no] (none when to is from - 1) and what it pins."""
+
+    rating_no: int
+    from_batch_no: int
+    to_batch_no: int
+    snapshot_id: int
+    pricebook_version: int
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the job."""
+    found = argparse.ArgumentParser(prog="rate_usage", description=__doc__.splitlines()[0])
+    found.add_argument("--price-book", type=int, metavar="VERSION", help="price book to pin (default: the newest)")
+    found.add_argument("--snapshot", type=int, metavar="ID", help="reference snapshot to pin (default: the newest)")
+    found.add_argument("--dry-run", action="store_true", help="say what the night would do, write nothing")
+    return add_common(found)
+
+
+def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
+    """Rate one night and return its figures: rating_no, batches, rated, zero_rated, suspended by reason, totals."""
+    lake = Lake(spark, settings.lake.root)
+    unmarked = _unmarked_night(lake)
+    if unmarked is not None and not args.dry_run:
+        _mark(lake, unmarked)
+    book, reference = load_price_book(lake, args.price_book), load_reference(lake, args.snapshot)
+    night = _next_night(lake, reference.snapshot_id, book.version)
+    if unmarked is not None and night.to_batch_no < night.from_batch_no:
+        return {**_figures(lake.read("rated_usage"), unmarked), "repaired": True}
+    _refuse_unchecked(lake, night)
+    rated = _rated(lake, night, book, reference)
+    if args.dry_run:
+        return {**_figures(rated, night), "dry_run": True}
+    lake.append(rated, "rated_usage", APP_ID, night.rating_no, asdict(night))
+    crash_point("rate.after_rated")
+    figures = _mark(lake, night)
+    crash_point("rate.after_mark")
+    return figures
+
+
+def _unmarked_night(lake: Lake) -> Night | None:
+    """The night whose rows were committed and whose mark was not: it died in between."""
+    committed, marked = lake.last_version("rated_usage", APP_ID), lake.last_version("control_rating", APP_ID)
+    if committed is None or committed == marked:
+        return None
+    commits = [found for found in lake.commit_metadata("rated_usage") if found["rating_no"] == committed]
+    return Night(**commits[-1])
+
+
+def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int) -> Night:
+    """The night after the last mark, up to the last published batch; TollgateError after a night out of balance."""
+    marks = lake.read("control_rating").selectExpr(
+        "max(to_batch_no) AS to_no", "min(rating_no) FILTER (NOT balanced) AS bad"
+    )
+    both = marks.crossJoin(
+        published_to(lake.read("control_mediation")).withColumnRenamed("to_no", "published")
+    ).collect()[0]
+    if both["bad"] is not None:
+        raise _out_of_balance(lake, both["bad"])
+    done = -1 if both["to_no"] is None else both["to_no"]
+    last = lake.last_version("rated_usage", APP_ID) or 0
+    return Night(last + 1, done + 1, max(both["published"], done), snapshot_id, pricebook_version)
+
+
+def _refuse_unchecked(lake: Lake, night: Night) -> None:
+    """Every batch of the night must lie in a range that passed the quality gate."""
+    passed = (
+        lake.read("quality_result")
+        .where(f"suite = '{SUITE}' AND table_name = 'usage_event' AND passed")
+        .selectExpr("from_no", "to_no")
+    )
+    taken = lake.read("control_mediation").where(f"batch_no BETWEEN {night.from_batch_no} AND {night.to_batch_no}")
+    unchecked = taken.join(passed, taken.batch_no.between(passed.from_no, passed.to_no), how="left_anti")
+    found = unchecked.selectExpr("min(batch_no) AS first", "count(*) AS batches").first()
+    if found is not None and found["batches"]:
+        raise TollgateError(
+            "usage was not passed by the quality gate, so it is not rated",
+            where=lake.path("quality_result"),
+            expected=f"a passed row of suite {SUITE} for each batch {night.from_batch_no} to {night.to_batch_no}",
+            found=f"{found['batches']} batch(es) without one, the first is {found['first']}",
+            way_out="run `tollgate check_quality`, and mend what it reports",
+        )
+
+
+def _accepted(lake: Lake, night: Night) -> DataFrame:
+    """Accepted events of every batch up to the night's last."""
+    return lake.read("usage_event").where(f"disposition = 'accepted' AND batch_no <= {night.to_batch_no}")
+
+
+def _held_before(lake: Lake, night: Night) -> DataFrame:
+    """EVENT and `last_reason` of the events that stood suspended when the night began."""
+    before = lake.read("rated_usage").where(f"rating_no < {night.rating_no}")
+    held = current_rating(before).where("retail_status = 'suspended'")
+    return held.selectExpr(*EVENT, "suspense_reason AS last_reason")
+
+
+def _rated(lake: Lake, night: Night, book: PriceBook, reference: Reference) -> DataFrame:
+    """The night's rows of rated_usage: new events, and events held before that are rated now or for another reason."""
+    accepted = _accepted(lake, night)
+    held = F.broadcast(_held_before(lake, night))
+    new = accepted.where(f"batch_no >= {night.from_batch_no}")
+    again = accepted.where(f"batch_no < {night.from_batch_no}").join(held, EVENT, how="left_semi")
+    events = with_id_conflicts(new.unionByName(again), accepted)
+    rated = rate_events(events, book, reference, night.rating_no)
+    is_news = "NOT (retail_status = 'suspended' AND suspense_reason <=> last_reason)"
+    return rated.join(held, EVENT, how="left").where(is_news).select(*rated.columns)
+
+
+def _mark(lake: Lake, night: Night) -> dict[str, Any]:
+    """Write the night's row of control_rating, everything in it read back from the tables; return its figures."""
+    figures = _figures(lake.read("rated_usage"), night)
+    accepted = _accepted(lake, night).where(f"batch_no >= {night.from_batch_no}").count()
+    held = _held_before(lake, night)
+    written = lake.read("rated_usage").where(f"rating_no = {night.rating_no}").selectExpr(*EVENT, "1 AS is_written")
+    retried = (
+        held.join(written, EVENT, how="left").selectExpr("count(*) AS all", "count(is_written) AS changed").first()
+    )
+    assert retried is not None
+    still_suspended = retried["all"] - retried["changed"]
+    rated, suspended = figures["rated"] + figures["zero_rated"], sum(figures["suspended"].values())
+    charge, cost = (sum(figures[leg].values(), Decimal("0.000000")) for leg in ("charge", "cost"))
+    balanced = accepted + retried["all"] == rated + suspended + still_suspended
+    row = (
+        *(night.rating_no, night.from_batch_no, night.to_batch_no, night.snapshot_id, night.pricebook_version),
+        *(accepted, retried["all"], rated, suspended, still_suspended, charge, cost, balanced),
+    )
+    mark = lake.spark.createDataFrame([row], lake.contract("control_rating"))
+    lake.append(mark, "control_rating", APP_ID, night.rating_no)
+    if not balanced:
+        raise _out_of_balance(lake, night.rating_no)
+    return {**figures, "accepted": accepted, "tried_again": retried["all"], "still_suspended": still_suspended}
+
+
+def _out_of_balance(lake: Lake, rating_no: int) -> TollgateError:
+    return TollgateError(
+        f"rating run {rating_no} does not balance; nothing is rated beyond it",
+        where=lake.path("control_rating"),
+        expected="accepted_in + retried_in = rated + suspended + still_suspended",
+        way_out="look for events that rated_usage lacks or holds twice: `tollgate reconcile` names the equation",
+    )
+
+
+def _figures(rated_usage: DataFrame, night: Night) -> dict[str, Any]:
+    """Counts and totals of the night's rows, by service and reason."""
+    of_night = rated_usage.where(f"rating_no = {night.rating_no}")
+    groups = of_night.groupBy("service", "retail_status", "suspense_reason").agg(
+        {"*": "count", "charge": "sum", "cost": "sum"}
+    )
+    counts = dict.fromkeys(("rated", "zero_rated"), 0)
+    suspended: dict[str, int] = {}
+    totals: dict[str, dict[str, Decimal]] = {"charge": {}, "cost": {}}
+    for group in sorted(groups.collect(), key=str):
+        if group["retail_status"] == "suspended":
+            reason = group["suspense_reason"]
+            suspended[reason] = suspended.get(reason, 0) + group["count(1)"]
+        else:
+            counts[group["retail_status"]] += group["count(1)"]
+        for leg, by_service in totals.items():
+            amount = group[f"sum({leg})"] or Decimal("0.000000")
+            by_service[group["service"]] = by_service.get(group["service"], Decimal("0.000000")) + amount
+    return {**asdict(night), **counts, "suspended": suspended, **totals}
+
+
+if __name__ == "__main__":
+    sys.exit(main(parser(), run))

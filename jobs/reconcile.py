@@ -1,0 +1,136 @@
+"""Reconcile: from the broker to the ledger, print each equation with both sides; fail when one does not hold."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from tollgate.assurance.conservation import Balance, balances
+from tollgate.assurance.measures import Reach, measures
+from tollgate.assurance.publication import published_to, rated_to
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.job import add_common, main
+from tollgate.platform.lake import Lake
+from tollgate.platform.postgres import connect
+from tollgate.platform.settings import Settings
+
+TABLES = (
+    "control_mediation", "raw_cdr", "usage_event", "control_rating", "rated_usage", "billed_usage", "invoice_line",
+    "invoice", "ref_account",
+)  # fmt: skip
+
+POSTED = """
+SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END AS part
+FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
+"""
+
+ISSUED = """
+WITH run AS (SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END AS part
+             FROM ops.bill_run WHERE status = 'posted'),
+invoices AS (SELECT part, count(*) AS n, sum(net) AS net, sum(tax) AS tax, sum(total) AS total
+             FROM billing.invoice JOIN run USING (run_id) GROUP BY part),
+lines AS (SELECT part, count(*) AS n
+          FROM billing.invoice_line JOIN billing.invoice USING (invoice_no) JOIN run USING (run_id) GROUP BY part),
+postings AS (SELECT part, sum(amount) FILTER (WHERE amount > 0) AS debits,
+-sum(amount) FILTER (WHERE amount < 0) AS credits,
+               sum(amount) FILTER (WHERE ledger_account = 'receivable') AS receivable
+             FROM billing.posting JOIN billing.journal USING (journal_no) JOIN run USING (run_id) GROUP BY part)
+SELECT 'issued_invoices', part, n FROM invoices
+UNION ALL SELECT 'issued_net', part, net FROM invoices
+UNION ALL SELECT 'issued_tax', part, tax FROM invoices
+UNION ALL SELECT 'issued_total', part, total FROM invoices
+UNION ALL SELECT 'issued_lines', part, n FROM lines
+UNION ALL SELECT 'debits', part, coalesce(debits, 0) FROM postings
+UNION ALL SELECT 'credits', part, coalesce(credits, 0) FROM postings
+UNION ALL SELECT 'receivable', part, coalesce(receivable, 0) FROM postings
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    return add_common(argparse.ArgumentParser(prog="reconcile", description=__doc__))
+
+
+def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
+    """Print and keep every equation; returns them as {stage, equation, part, left, right, holds, terms}.
+
+    Raises TollgateError that names the equations which do not hold, after all were printed and kept in
+    control_reconcile.
+    """
+    lake = Lake(spark, settings.lake.root)
+    posted, issued = _from_postgres(settings)
+    checked = balances({**_from_lake(lake, posted), **issued})
+    for balance in checked:
+        print(told(balance))
+    run_no = _keep(lake, checked)
+    broken = [balance for balance in checked if not balance.holds]
+    if broken:
+        raise TollgateError(
+            f"{len(broken)} of {len(checked)} equations do not hold:\n"
+            + "\n".join(f"  - {told(balance)}" for balance in broken),
+            where=lake.path("control_reconcile"),
+            way_out="bill nothing until they do; the first one that fails, in this order, is where to look",
+        )
+    return {"run_no": run_no, "equations": [_as_row(balance) for balance in checked], "holds": True}
+
+
+def told(balance: Balance) -> str:
+    """One line: both sides with their terms."""
+    sides = [
+        " + ".join(f"{name} {plain(balance.terms[name])}" for name in names)
+        for names in (balance.equation.left, balance.equation.right)
+    ]
+    sign = "=" if balance.holds else f"DIFFERS BY {plain(balance.left_side - balance.right_side)} FROM"
+    return f"{balance.equation.name} [{balance.part}]: {sides[0]} {sign} {sides[1]}"
+
+
+def plain(value: Decimal) -> str:
+    """A number without trailing zeros of its scale."""
+    return f"{value:,.6f}".rstrip("0").rstrip(".")
+
+
+def _from_postgres(settings: Settings) -> tuple[list[tuple[str, str]], dict[tuple[str, str], Decimal]]:
+    connection = connect(settings)
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(POSTED)
+            posted = [(run_id, part) for run_id, part in cursor.fetchall()]
+            cursor.execute(ISSUED)
+            return posted, {(measure, part): Decimal(value) for measure, part, value in cursor.fetchall()}
+    finally:
+        connection.close()
+
+
+def _from_lake(lake: Lake, posted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Decimal]:
+    tables = {name: lake.read(name) for name in TABLES}
+    ends = published_to(tables["control_mediation"]).unionAll(rated_to(tables["control_rating"])).collect()
+    runs = lake.spark.createDataFrame(list(posted), "run_id STRING, part STRING")
+    rows = measures(tables, runs, Reach(published_to=ends[0].to_no, rated_to=ends[1].to_no)).collect()
+    return {(row.measure, row.part): row.value for row in rows}
+
+
+def _keep(lake: Lake, checked: list[Balance]) -> int:
+    run_no = (lake.last_version("control_reconcile", "reconcile") or 0) + 1
+    rows = [(run_no, b.equation.stage, b.equation.name, b.part, b.left_side, b.right_side, b.holds) for b in checked]
+    kept = lake.spark.createDataFrame(rows, lake.contract("control_reconcile")).coalesce(1)
+    lake.append(kept, "control_reconcile", "reconcile", run_no)
+    return run_no
+
+
+def _as_row(balance: Balance) -> dict[str, Any]:
+    return {
+        "stage": balance.equation.stage,
+        "equation": balance.equation.name,
+        "part": balance.part,
+        "left": {name: plain(balance.terms[name]) for name in balance.equation.left},
+        "right": {name: plain(balance.terms[name]) for name in balance.equation.right},
+        "holds": balance.holds,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(parser(), run))

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import pytest
+from frames import assert_rows, table
+
+from jobs import check_quality
+from tollgate.platform.errors import TollgateError
+
+MARK = "batch_no BIGINT, received BIGINT"
+SOUND = {
+    "topic": "'cdr.raw'", "kafka_partition": "0", "arrived_at": "TIMESTAMP '2026-10-05 12:00:00'",
+    "disposition": "'accepted'",
+    "reasons": "array()", "flags": "array()", "repairs": "array()", "defaulted_fields": "array()", "source": "'switch'",
+    "event_id": "'e' || kafka_offset", "event_hash": "1", "content_digest": "'d'", "service": "'voice'",
+    "started_at": "TIMESTAMP '2026-10-05 12:00:00'", "duration_s": "60", "volume_bytes": "0",
+    "msisdn": "'+14165550100'",
+    "destination": "'911'", "rule_version": "1", "snapshot_id": "1", "event_month": "'2026-10'",
+}  # fmt: skip
+MARKED = {
+    "generation": "0", "topic": "'cdr.raw'", "offsets": "'{}'", "snapshot_id": "1", "rule_version": "1",
+    "raw_rows": "received",
+    "accepted": "received", "quarantined": "0", "duplicate": "0", "late": "0", "raw_bytes": "0",
+    "accepted_duration_s": "0",
+    "accepted_volume_bytes": "0", "balanced": "true", "recorded_at": "TIMESTAMP '2026-10-05 12:00:00'",
+}  # fmt: skip
+
+
+def put(spark, lake, batch_no, rows, received=None, **spoilt):
+    """A published batch of `rows` accepted calls of which the fields `spoilt` (SQL over kafka_offset) are wrong."""
+    keys = table(spark, "batch_no BIGINT, kafka_offset BIGINT", *((batch_no, offset) for offset in range(rows)))
+    mark = table(spark, MARK, (batch_no, rows if received is None else received))
+    for frame, name, values in ((keys, "usage_event", {**SOUND, **spoilt}), (mark, "control_mediation", MARKED)):
+        columns = [
+            f"CAST({field.name if field.name in frame.columns else values.get(field.name, 'NULL')} AS {field.dataType.simpleString()}) "
+            f"AS {field.name}"
+            for field in lake.contract(name).fields
+        ]
+        lake.append(frame.selectExpr(*columns), name, "test", batch_no)
+
+
+@pytest.mark.covers("QUA-06", "QUA-10", "MED-10")
+def test_the_gate_takes_each_batch_once_and_stays_shut_until_a_range_passes(spark, lake, settings):
+    settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": lake.root})})
+    args = check_quality.parser().parse_args([])
+    assert check_quality.run(spark, settings, args)["to_no"] == -1
+    put(spark, lake, 0, 3)
+    assert check_quality.run(spark, settings, args)["rows_checked"] == 3
+    again = check_quality.run(spark, settings, args)
+    assert (again["from_no"], again["to_no"], again["rows_checked"]) == (1, 0, 0)
+    put(
+        spark, lake, 1, 4, received=5, msisdn="IF(kafka_offset = 0, '12', '+14165550100')",
+        duration_s="IF(kafka_offset < 2, -5, 60)", event_id="IF(kafka_offset = 3, NULL, 'e')",
+        reasons="array('NO_REASON')",
+        disposition="IF(kafka_offset = 2, 'duplicate', 'accepted')", event_month="IF(kafka_offset = 0, 'none',
+        '2026-10')",
+    )  # fmt: skip
+    for _ in range(2):
+        with pytest.raises(TollgateError) as refused:
+            check_quality.run(spark, settings, args)
+    for failure in (
+        "expect_table_row_count_to_equal of the table: found 4",
+        "expect_column_values_to_match_regex of accepted_number: 1 of",
+        "expect_column_values_to_be_between of accepted_usage_s: 2 of 4 rows",
+        "expect_column_values_to_be_in_set of is_identified: 1 of 4 rows",
+        "expect_column_values_to_be_in_set of is_explained: 4 of 4 rows",
+        "expect_column_values_to_be_in_set of points_to_first: 1 of 4 rows",
+        "expect_column_values_to_match_regex of accepted_month: 1 of",
+        "run check_quality again",
+    ):
+        assert failure in str(refused.value), failure
+    assert "expect_column_values_to_not_be_null" not in str(refused.value)
+    results = lake.read("quality_result").selectExpr(
+        "from_no", "to_no", "rows_checked", "passed", "size(failed_expectations)"
+    )
+    assert_rows(results, (0, 0, 3, True, 0), (1, 1, 5, False, 7), (1, 1, 5, False, 7))

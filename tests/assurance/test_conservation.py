@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from tollgate.assurance.conservation import EQUATIONS, balances
+
+HELD = {
+    ("span", "t-0"): 7, ("received", "t-0"): 7, ("raw_rows", "t-0"): 7, ("raw_offsets", "t-0"): 21,
+    ("mediated_offsets", "t-0"): 21,
+    ("accepted", "t-0"): 4, ("quarantined", "t-0"): 2, ("duplicate", "t-0"): 1, ("marked_rows", "all"): 7,
+    ("accepted_events", "voice"): 4, ("rated", "voice"): 2, ("zero_rated", "voice"): 1, ("suspended", "voice"): 1,
+    ("awaiting_rating", "voice"): 0, ("rated_charge", "voice"): "0.30", ("marked_charge", "all"): "0.30",
+    ("table_charge", "all"): "0.30",
+    ("marked_cost", "all"): "0.05", ("table_cost", "all"): "0.05",
+    ("billed", "voice"): 2, ("carried_late", "voice"): 1, ("billed_list_charge", "voice"): "0.20", ("carried_charge",
+    "voice"): "0.10",
+    ("billed_events", "2026-10"): 2, ("line_events", "2026-10"): 2, ("billed_net", "2026-10"): "0.2049",
+    ("line_exact", "2026-10"): "0.2049",
+    ("line_amount", "2026-10"): "20.20", ("invoice_net", "2026-10"): "20.20", ("line_tax", "2026-10"): "2.63",
+    ("invoice_tax", "2026-10"): "2.63",
+    ("invoice_total", "2026-10"): "22.83", ("invoices", "2026-10"): 1, ("invoices_that_sum", "2026-10"): 1,
+    ("line_count", "2026-10"): 3,
+    ("issued_invoices", "2026-10"): 1, ("issued_lines", "2026-10"): 3, ("issued_net", "2026-10"): "20.20",
+    ("issued_tax", "2026-10"): "2.63",
+    ("issued_total", "2026-10"): "22.83", ("debits", "2026-10"): "22.83", ("credits", "2026-10"): "22.83",
+    ("receivable", "2026-10"): "22.83",
+}  # fmt: skip
+FACTS = {key: Decimal(value) for key, value in HELD.items()}
+
+
+def broken(**changes: str) -> list[str]:
+    changed = {key: Decimal(changes.get(key[0], value)) for key, value in FACTS.items()}
+    return [balance.equation.name for balance in balances(changed) if not balance.holds]
+
+
+@pytest.mark.covers("BIL-13", "BIL-23", "MED-14", "QUA-02")
+def test_every_equation_holds_where_nothing_was_lost_and_each_stands_at_least_once():
+    held = balances(FACTS)
+    assert [balance for balance in held if not balance.holds] == []
+    assert {balance.equation for balance in held} == set(EQUATIONS)
+
+
+@pytest.mark.covers("BIL-13", "BIL-23", "MED-14")
+@pytest.mark.parametrize(
+    ("planted", "fails"),
+    [
+        ({"span": "8"}, {"offsets without a hole"}),
+        ({"received": "8"}, {"offsets without a hole", "everything received is kept"}),
+        ({"raw_rows": "6"}, {"everything received is kept", "one disposition a record"}),
+        ({"duplicate": "2"}, {"one disposition a record", "the marks of the batches"}),
+        ({"mediated_offsets": "20"}, {"the same records, by their offsets"}),
+        ({"suspended": "0"}, {"accepted is rated or held with a reason"}),
+        ({"carried_late": "0"}, {"rated is billed or carried over"}),
+        ({"billed": "3"}, {"rated is billed or carried over"}),
+        ({"rated_charge": "0.300001"}, {"charges are billed or carried over"}),
+        ({"table_cost": "0.050001"}, {"the costs the nights marked"}),
+        ({"line_exact": "0.204901"}, {"net charges on usage lines"}),
+        ({"line_events": "1"}, {"events on lines"}),
+        ({"line_amount": "20.21"}, {"lines make the invoices"}),
+        ({"line_tax": "2.64"}, {"tax shares make the tax"}),
+        ({"invoices_that_sum": "0"}, {"every invoice equals its own lines"}),
+        ({"issued_total": "22.84"}, {"total in PostgreSQL"}),
+        ({"issued_lines": "2"}, {"lines in PostgreSQL"}),
+        ({"credits": "22.82"}, {"debits are credits"}),
+        ({"receivable": "22.82"}, {"receivable is the sum of totals"}),
+    ],
+)
+def test_one_row_or_one_minor_unit_too_many_or_too_few_is_found(planted, fails):
+    assert set(broken(**planted)) == fails
+
+
+def test_a_part_that_stands_on_one_side_only_fails():
+    lost = {key: value for key, value in FACTS.items() if key != ("raw_rows", "t-0")}
+    extra = {**FACTS, ("raw_rows", "t-1"): Decimal(1)}
+    assert "everything received is kept" in {b.equation.name for b in balances(lost) if not b.holds}
+    assert [
+        (b.part, b.left_side, b.right_side) for b in balances(extra) if b.equation.name == "everything received is kept"
+    ] == [
+        ("t-0", 7, 7),
+        ("t-1", 0, 1),
+    ]
+
+
+def test_an_equation_of_which_nothing_is_known_stands_once_with_nothing_on_both_sides():
+    empty = balances({})
+    assert len(empty) == len(EQUATIONS)
+    assert all(balance.holds and balance.left_side == 0 for balance in empty)

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from datetime import date, datetime
+from decimal import Decimal
+
+import pytest
+from frames import assert_rows, table
+from pyspark.sql import functions as F
+
+from tollgate.assurance.conservation import balances
+from tollgate.assurance.current_rating import current_rating
+from tollgate.assurance.leakage import leakage_by_service
+from tollgate.assurance.measures import Reach, measures
+from tollgate.assurance.publication import published_to, rated_to
+from tollgate.assurance.views import VIEWS
+
+D = Decimal
+MARK = "batch_no BIGINT, generation INT, topic STRING, offsets STRING, accepted BIGINT, quarantined BIGINT, duplicate BIGINT, balanced BOOLEAN"
+NIGHT = "rating_no BIGINT, to_batch_no BIGINT, charge_total DECIMAL(38,6), cost_total DECIMAL(38,6), balanced BOOLEAN"
+RAW = "batch_no BIGINT, topic STRING, kafka_partition INT, kafka_offset BIGINT"
+USAGE = f"{RAW}, disposition STRING, service STRING"
+RATED = """rating_no BIGINT, source STRING, event_id STRING, event_month STRING, revision INT, retail_status STRING,
+wholesale_status STRING, started_at TIMESTAMP, service STRING, account_id STRING, duration_s BIGINT, volume_bytes BIGINT,
+charge DECIMAL(18,6), cost DECIMAL(18,6)"""
+BILLED = """run_id STRING, source STRING, event_id STRING, revision INT, rating_no BIGINT, line_key STRING,
+list_charge DECIMAL(18,6), net_charge DECIMAL(18,6)"""
+LINE = """run_id STRING, account_id STRING, kind STRING, events BIGINT, exact_total DECIMAL(38,6), amount DECIMAL(18,3),
+tax_share DECIMAL(18,3)"""
+INVOICE = """run_id STRING, account_id STRING, cycle_end DATE, lines INT, net DECIMAL(18,3), tax DECIMAL(18,3),
+total DECIMAL(18,3)"""
+ACCOUNT = "snapshot_id BIGINT, account_id STRING, time_zone STRING"
+
+OCTOBER = datetime(2026, 10, 5, 12)
+HALLOWEEN_NIGHT = datetime(2026, 11, 1, 3, 59, 59)  # still 31 October in Toronto
+NOVEMBER = datetime(2026, 11, 1, 4)
+
+
+def rated_rows():
+    return [
+        (1, "s", "a", "2026-10", 1, "rated", "costed", OCTOBER, "voice", "A1", 60, 0, D("0.2000"), D("0.0500")),
+        (1, "s", "b", "2026-10", 1, "zero_rated", "not_applicable", OCTOBER, "voice", "A1", 0, 0, D("0"), None),
+        (1, "s", "c", "2026-10", 1, "suspended", "not_applicable", OCTOBER, "voice", None, 90, 0, None, None),
+        (2, "s", "c", "2026-10", 1, "suspended", "not_applicable", OCTOBER, "voice", None, 90, 0, None, None),
+        (1, "s", "d", "2026-10", 1, "suspended", "not_applicable", OCTOBER, "sms", None, 0, 0, None, None),
+        (2, "s", "d", "2026-11", 1, "rated", "no_carrier_rate", NOVEMBER, "sms", "A1", 0, 0, D("0.0500"), None),
+        (2, "s", "e", "2026-11", 1, "rated", "costed", HALLOWEEN_NIGHT, "sms", "A1", 0, 0, D("0.0500"), D("0.0040")),
+        (2, "s", "c2", "2026-10", 1, "suspended", "not_applicable", OCTOBER, "sms", None, 0, 0, None, None),
+        (3, "s", "c2", "2026-10", 1, "rated", "costed", OCTOBER, "sms", "A2", 0, 0, D("0.0500"), D("0.0040")),
+    ]
+
+
+@pytest.fixture(scope="module")
+def tables(spark):
+    events = [
+        *((1, "t", 0, n, "accepted", "voice") for n in range(3)),
+        *((2, "t", 1, n, "accepted", "sms") for n in range(4)),
+        (2, "t", 0, 3, "quarantined", None),
+        (2, "t", 0, 4, "duplicate", "voice"),
+        (3, "t", 0, 5, "accepted", "voice"),  # its mark does not balance: not published
+    ]
+    return {
+        "control_mediation": table(
+            spark, MARK,
+            (1, 0, "t", '{"0": [0, 3]}', 3, 0, 0, True),
+            (2, 0, "t", '{"0": [3, 5], "1": [0, 4]}', 4, 1, 1, True),
+            (3, 0, "t", '{"0": [5, 7]}', 1, 0, 0, False),
+        ),
+        "raw_cdr": table(spark, RAW, *(row[:4] for row in events)),
+        "usage_event": table(spark, USAGE, *events),
+        "control_rating": table(spark, NIGHT, (1, 1, D("0.2"), D("0.05"), True), (2, 2, D("0.1"), D("0.004"), True),
+                                (3, 2, D("0.05"), D("0.004"), True)),
+        "rated_usage": table(spark, RATED, *rated_rows()),
+        "billed_usage": table(
+            spark, BILLED,
+            ("r1", "s", "a", 1, 1, "usage|L1|voice|national|home|2026-10-01|standard|", D("0.2"), D("0.15")),
+            ("r1", "s", "b", 1, 1, "usage|L1|voice|national|home|2026-10-01|standard|", D("0"), D("0")),
+            ("draft", "s", "e", 1, 2, "usage|L1|sms|national|home|2026-11-01|standard|", D("0.05"), D("0.05")),
+        ),
+        "invoice_line": table(
+            spark, LINE,
+            ("r1", "A1", "usage", 2, D("0.15"), D("0.15"), D("0.02")),
+            ("r1", "A1", "recurring", 0, D("20"), D("20"), D("2.60")),
+            ("draft", "A1", "usage", 1, D("0.05"), D("0.05"), D("0.01")),
+        ),
+        "invoice": table(spark, INVOICE, ("r1", "A1", date(2026, 11, 1), 2, D("20.15"), D("2.62"), D("22.77"))),
+        "ref_account": table(spark, ACCOUNT, (1, "A1", "America/Toronto"), (1, "A2", "America/Toronto")),
+    }  # fmt: skip
+
+
+def failing(spark, tables, **replaced):
+    posted = table(spark, "run_id STRING, part STRING", ("r1", "2026-10"))
+    rows = measures({**tables, **replaced}, posted, Reach(published_to=2, rated_to=2)).collect()
+    facts = {(row.measure, row.part): row.value for row in rows}
+    return facts, {b.equation.name for b in balances(facts) if not b.holds and b.equation.stage != "ledger"}
+
+
+@pytest.mark.covers("BIL-13", "BIL-23", "MED-14")
+def test_a_small_lake_balances_and_every_number_is_where_it_belongs(spark, tables):
+    facts, fails = failing(spark, tables)
+    assert fails == set()
+    assert [facts[name, "t-0"] for name in ("received", "raw_rows", "accepted", "quarantined", "duplicate")] == [
+        5,
+        5,
+        3,
+        1,
+        1,
+    ]
+    assert [facts[name, "voice"] for name in ("accepted_events", "rated", "zero_rated", "suspended", "billed")] == [
+        3,
+        1,
+        1,
+        1,
+        2,
+    ]
+    assert [facts[name, "sms"] for name in ("rated", "suspended", "carried_late", "carried_open")] == [3, 1, 1, 2]
+    assert facts["invoice_total", "2026-10"] == D("22.77")
+
+
+@pytest.mark.covers("BIL-13", "BIL-23", "MED-14")
+def test_a_planted_row_or_cent_in_the_tables_breaks_its_equation(spark, tables):
+    lost = tables["usage_event"].where("NOT (kafka_partition = 1 AND kafka_offset = 3)")
+    cent = tables["invoice_line"].withColumn(
+        "amount", F.expr("CAST(amount + IF(kind = 'recurring', 0.01, 0) AS DECIMAL(18,3))")
+    )
+    twice = tables["billed_usage"].where("event_id = 'a'").unionByName(tables["billed_usage"])
+    _, fails = failing(spark, tables, usage_event=lost, invoice_line=cent, billed_usage=twice)
+    assert fails == {
+        "one disposition a record", "the same records, by their offsets", "the marks of the batches",
+        "rated is billed or carried over", "charges are billed or carried over", "events on lines", "net charges on usage lines",
+        "accepted is rated or held with a reason", "lines make the invoices", "every invoice equals its own lines",
+    }  # fmt: skip
+
+
+def test_publication_ends_before_the_first_mark_that_is_missing_or_out_of_balance(spark, tables):
+    marks = "batch_no BIGINT, generation INT, balanced BOOLEAN"
+    runs = "rating_no BIGINT, to_batch_no BIGINT, balanced BOOLEAN"
+    reached = [
+        published_to(table(spark, marks)),
+        published_to(table(spark, marks, (0, 0, True), (1, 0, True), (100, 1, True), (102, 1, True))),
+        published_to(table(spark, marks, (0, 0, True), (1, 0, False), (2, 0, True))),
+        published_to(tables["control_mediation"]),
+        rated_to(table(spark, runs, (1, 4, True), (2, 9, True), (4, 12, True))),
+    ]
+    together = reached[0]
+    for frame in reached[1:]:
+        together = together.unionAll(frame)
+    assert [row.to_no for row in together.collect()] == [-1, 100, 0, 2, 9]
+
+
+def test_the_views_say_what_the_functions_say(spark, tables):
+    for name in ("control_mediation", "usage_event", "rated_usage"):
+        tables[name].createOrReplaceTempView(name)
+    for name in ("published_to", "accepted_usage", "current_rating"):
+        spark.sql(VIEWS[name]).createOrReplaceTempView(name)
+    standing = current_rating(tables["rated_usage"])
+    keys = ["event_id", "event_month", "rating_no"]
+    expected = [("a", "2026-10", 1), ("b", "2026-10", 1), ("c", "2026-10", 2), ("d", "2026-10", 1), ("d", "2026-11", 2),
+                ("e", "2026-11", 2), ("c2", "2026-10", 3)]  # fmt: skip
+    assert_rows(standing.select(*keys), *expected)
+    assert_rows(spark.table("current_rating").select(*keys), *expected)
+    assert_rows(spark.sql("SELECT count(*) FROM accepted_usage"), (7,))
+
+
+@pytest.mark.covers("BIL-23")
+def test_leakage_names_what_is_billed_waiting_and_without_a_price(spark, tables):
+    billed = tables["billed_usage"].where("run_id = 'r1'")
+    assert_rows(
+        leakage_by_service(tables["rated_usage"], billed),
+        ("voice", 2, 0, 1, D("0.200000"), D("0.000000"), 90, 0, 0),
+        ("sms", 0, 3, 1, D("0.000000"), D("0.150000"), 0, 0, 1),
+    )

@@ -1,0 +1,211 @@
+"""The month's job on a real lake and a real database: draft, approve, post, and what can never happen twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from billing.small_month import HST, TERM_BOOK, account, agreement, at, fee, frame, usage
+from frames import assert_rows
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from jobs import bill_accounts, posting
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake
+from tollgate.platform.postgres import connect, migrate
+from tollgate.platform.settings import Settings
+
+AS_OF = {"2025-05": "2025-06-01T04:00:00Z", "2025-06": "2025-07-01T04:00:00Z"}
+ACCOUNTS = [account("JOB-A"), account("JOB-B")]
+CONTRACTS = [
+    agreement("JOB-A", starts_on=date(2025, 5, 17), term_ends_on=date(2026, 5, 17)),
+    agreement("JOB-B", "month_to_month"),
+]
+BOOK = {
+    "fee": [*TERM_BOOK["fee"], fee("invoice_fee", "invoice", "*", 1)],
+    "allowance": TERM_BOOK["allowance"],
+    "tax": [HST],
+    "zone": [{"pricebook_version": 1, "zone_id": "national", "name": "Canada", "kind": "national"}],
+    "currency": [{"pricebook_version": 1, "currency": "CAD", "minor_digits": 2}],
+    "version": [{
+        "pricebook_version": 1, "digest": "d", "author": "a", "reason": "r", "name": "n", "currency": "CAD", "time_zone": "America/Toronto",
+        "factor_den": 10, "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
+    }],
+}  # fmt: skip
+MAY = [usage("JOB-A", "a1", at("2025-05-20T16:00"), 5400), usage("JOB-B", "b1", at("2025-05-02T16:00"), 360, plan_id="month_to_month")]
+LATE = [usage("JOB-A", "a2", at("2025-05-25T16:00"), 660, rating_no=2, batch_no=2)]
+
+
+class Operator:
+    """The job on its own lake."""
+
+    def __init__(self, spark: SparkSession, settings: Settings) -> None:
+        self.spark, self.settings = spark, settings
+        self.lake = Lake(spark, settings.lake.root)
+
+    def __call__(self, action: str, cycle: str, *arguments: str) -> dict[str, Any]:
+        args = ["--action", action, "--cycle", cycle, "--as-of", AS_OF[cycle], *arguments]
+        return bill_accounts.run(self.spark, self.settings, bill_accounts.parser().parse_args(args))
+
+    def write(self, table: str, rows: list[dict[str, Any]], version: int = 1) -> None:
+        self.lake.append(frame(self.spark, table, rows), table, "test", version)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        session = connect(self.settings)
+        try:
+            with session, session.cursor() as cursor:
+                cursor.execute(query)
+                return cursor.fetchall() if cursor.description else []
+        finally:
+            session.close()
+
+
+def rating(number: int, rated: int) -> dict[str, Any]:
+    counts = {"from_batch_no": number, "to_batch_no": number, "accepted_in": rated, "rated": rated, "suspended": 0, "still_suspended": 0}
+    pins = {"rating_no": number, "snapshot_id": 1, "pricebook_version": 1, "retried_in": 0}
+    return {**pins, **counts, "charge_total": Decimal(0), "cost_total": Decimal(0), "balanced": True}
+
+
+@pytest.fixture(scope="module")
+def operator(spark: SparkSession, services: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
+    root: Path = tmp_path_factory.mktemp("billing") / "lake"
+    made = Operator(spark, services.model_copy(update={"lake": services.lake.model_copy(update={"root": str(root)})}))
+    migrate(made.settings)
+    for row in ACCOUNTS:
+        made.rows(
+            f"INSERT INTO crm.customer (customer_id, name, email, birth_date, address, customer_since) "
+            f"VALUES ('{row['customer_id']}', 'n', 'a@b', '1980-01-01', 'x', '2020-01-01')"
+        )
+        made.rows(
+            f"INSERT INTO crm.account (account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, tax_jurisdiction) "
+            f"VALUES ('{row['account_id']}', '{row['customer_id']}', 'CAD', 'America/Toronto', 1, '2025-05-01', 'CA-ON')"
+        )
+    for name, rows in BOOK.items():
+        made.write(f"price_{name}", rows)
+    made.write("ref_account", ACCOUNTS)
+    made.write("ref_contract", CONTRACTS)
+    made.write("control_snapshot", [{"snapshot_id": 1, "digest": "d", "rows": 4}])
+    made.write("rated_usage", MAY)
+    made.write("control_rating", [rating(1, 2)])
+    yield made
+
+
+@pytest.fixture(scope="module")
+def may(operator: Operator) -> dict[str, Any]:
+    """May, posted; on the way the first attempt to post dies before its commit."""
+    voided = operator("run", "2025-05", "--started-by", "ann")
+    assert operator("run", "2025-05")["run_id"] == voided["run_id"], "a complete draft is not computed again"
+    operator("void", "2025-05")
+    draft = operator("run", "2025-05", "--started-by", "ann")
+    assert (draft["run_id"], draft["content_hash"]) == ("2025-05/regular/2", voided["content_hash"])
+    with pytest.raises(TollgateError, match="cannot post"):
+        operator("post", "2025-05", "--run-id", draft["run_id"])
+    operator("approve", "2025-05", "--approver", "auto")
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(posting, "crash_point", _dies_before_commit)
+        operator("post", "2025-05")
+    assert operator.rows(f"SELECT count(*) FROM billing.invoice WHERE run_id = '{draft['run_id']}'") == [(0,)]
+    return operator("post", "2025-05")
+
+
+def _dies_before_commit(point: str) -> None:
+    if point == "bill.before_commit":
+        raise InterruptedError(point)
+
+
+@pytest.mark.covers("BIL-01", "BIL-02", "BIL-04", "BIL-06", "BIL-10", "BIL-17")
+def test_posted_invoices_equal_the_draft_and_have_numbers_without_a_gap(operator: Operator, may: dict[str, Any]) -> None:
+    # A: 20.00 + 300.00 deposit + 0.00 voice + 1.00 fee, HST on 21.00 is 2.73; B: 50.00 + 0.30 + 1.00, HST 6.669.
+    issued = operator.rows(
+        "SELECT account_id, net, tax, total, invoice_no - min(invoice_no) OVER () FROM billing.invoice "
+        f"WHERE run_id = '{may['run_id']}' ORDER BY account_id"
+    )
+    assert issued == [
+        ("JOB-A", Decimal("321.000"), Decimal("2.730"), Decimal("323.730"), 0),
+        ("JOB-B", Decimal("51.300"), Decimal("6.670"), Decimal("57.970"), 1),
+    ]
+    assert (may["status"], may["invoices"], may["net"], may["tax"], may["total"]) == ("posted", 2, "372.300", "9.400", "381.700")
+    numbers = operator.rows("SELECT max(invoice_no), count(*), (SELECT last_no FROM billing.invoice_counter) FROM billing.invoice")
+    assert numbers[0][0] == numbers[0][1] == numbers[0][2]
+    left = operator.rows(f"SELECT count(*) FROM billing.staging_invoice_line WHERE run_id = '{may['run_id']}'")
+    assert left == [(0,)], "staging is emptied"
+
+
+@pytest.mark.covers("BIL-19")
+def test_posting_or_running_again_changes_nothing(operator: Operator, may: dict[str, Any]) -> None:
+    before = operator.rows("SELECT count(*), sum(total) FROM billing.invoice")
+    assert "nothing was changed" in operator("post", "2025-05")["note"]
+    assert "nothing was changed" in operator("run", "2025-05")["note"]
+    assert operator.rows("SELECT count(*), sum(total) FROM billing.invoice") == before
+
+
+@pytest.mark.covers("BIL-05")
+def test_the_document_of_an_invoice_has_amounts_as_strings(operator: Operator, may: dict[str, Any]) -> None:
+    (document,) = operator.rows("SELECT document FROM billing.invoice_document WHERE account_id = 'JOB-B' AND cycle_start = '2025-05-01'")[0]
+    assert (document["net"], document["tax"], document["total"]) == ("51.30", "6.67", "57.97")
+    assert document["taxes"] == [{"tax_id": "hst_on", "net": "51.30", "tax": "6.67"}]
+    assert [(line["line_no"], line["kind"], line["amount"], line["tax_share"]) for line in document["lines"]] == [
+        (1, "invoice_fee", "1.00", "0.13"), (2, "recurring", "50.00", "6.50"), (3, "usage", "0.30", "0.04"),
+    ]  # fmt: skip
+
+
+def test_every_journal_balances(operator: Operator, may: dict[str, Any]) -> None:
+    entries = operator.rows(
+        "SELECT account_id, ledger_account, tax_id, amount FROM billing.posting JOIN billing.journal USING (journal_no) "
+        f"WHERE run_id = '{may['run_id']}' ORDER BY 1, 2"
+    )
+    assert entries == [
+        ("JOB-A", "deposit_liability", None, Decimal("-300.000")), ("JOB-A", "receivable", None, Decimal("323.730")),
+        ("JOB-A", "revenue_fee", None, Decimal("-1.000")), ("JOB-A", "revenue_recurring", None, Decimal("-20.000")),
+        ("JOB-A", "tax_payable", "hst_on", Decimal("-2.730")), ("JOB-B", "receivable", None, Decimal("57.970")),
+        ("JOB-B", "revenue_fee", None, Decimal("-1.000")), ("JOB-B", "revenue_recurring", None, Decimal("-50.000")),
+        ("JOB-B", "revenue_voice", None, Decimal("-0.300")), ("JOB-B", "tax_payable", "hst_on", Decimal("-6.670")),
+    ]  # fmt: skip
+
+
+REFUSED = {
+    "UPDATE billing.invoice SET total = total": "append-only",
+    "DELETE FROM billing.invoice_line": "append-only",
+    "UPDATE billing.posting SET amount = amount": "append-only",
+    "DELETE FROM billing.journal": "append-only",
+    "TRUNCATE billing.posting": "append-only",
+    "TRUNCATE billing.invoice CASCADE": "append-only",
+    "UPDATE ops.bill_run SET status = 'void' WHERE status = 'posted'": "cannot change",
+    "DELETE FROM ops.bill_run": "cannot be deleted",
+    "INSERT INTO billing.posting SELECT max(journal_no), 99, 'receivable', NULL, 1 FROM billing.journal": "does not balance",
+    "INSERT INTO billing.posting SELECT max(journal_no), 99, 'receivable', NULL, 'NaN' FROM billing.journal": "posting_amount_check",
+    "INSERT INTO billing.invoice_line SELECT invoice_no, 99, 'k', kind, subscription_id, service, zone_id, roaming_zone, origin_cycle, "
+    "description, events, units, free_units, unit, exact_total, 1, tax_category, tax_id, 0 FROM billing.invoice_line LIMIT 1": "expected",
+    "INSERT INTO ops.bill_run (run_id, cycle, kind, sequence, as_of, rating_no, snapshot_id, pricebook_version, after_runs, started_by, status) "
+    "VALUES ('x', '2025-09', 'regular', 1, now(), 1, 1, 1, '{}', 'ann', 'posted')": "expected draft",
+}
+
+
+@pytest.mark.covers("BIL-18", "BIL-19")
+def test_the_database_refuses_what_must_not_happen(operator: Operator, may: dict[str, Any]) -> None:
+    for statement, reason in REFUSED.items():
+        with pytest.raises(psycopg2.Error, match=reason):
+            operator.rows(statement)
+
+
+@pytest.mark.covers("BIL-21")
+def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left(operator: Operator, may: dict[str, Any]) -> None:
+    operator.write("rated_usage", LATE, version=2)
+    operator.write("control_rating", [rating(2, 1)], version=2)
+    june = operator("run", "2025-06")
+    lines = operator.lake.read("invoice_line").where(F.col("run_id") == june["run_id"])
+    # 100 minutes a month; May used 90, so 10 of the 11 late ones are free, at May's price.
+    assert_rows(
+        lines.where("kind = 'prior_period'").select("account_id", "origin_cycle", "events", "units", "free_units", "amount"),
+        ("JOB-A", date(2025, 5, 1), 1, 660, 600, Decimal("0.100")),
+    )
+    operator("approve", "2025-06")
+    operator("post", "2025-06")
+    assert operator.rows("SELECT count(*) FROM billing.invoice WHERE account_id LIKE 'JOB-%'") == [(4,)]
+    assert bill_accounts.posted_runs(operator.settings)[-2:] == [may["run_id"], june["run_id"]]

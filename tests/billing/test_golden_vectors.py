@@ -1,0 +1,57 @@
+"""Golden vectors G-01 to G-08: Term and Month-to-month on a small price book: flat, no invoice fee, no tax, no proration."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from billing.small_month import account, agreement, at, bill_may, usage
+from frames import assert_rows
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+EARLY, LATE = date(2025, 5, 20), date(2025, 12, 31)
+
+
+def minutes(seconds: int) -> int:
+    return -(-seconds // 60) * 60
+
+
+@pytest.mark.covers("CON-03", "CON-04", "CON-05", "CON-06", "CON-07", "CON-08", "CON-09", "CON-10", "CON-11", "CON-19", "CON-21", "BIL-01")
+def test_golden_vectors_of_term_and_month_to_month(spark: SparkSession) -> None:
+    vectors = [
+        ("G-01", agreement("G-01", starts_on=date(2025, 5, 1)), (), "320.000", 0, 0),
+        ("G-02", agreement("G-02"), (), "20.000", 0, 0),
+        ("G-03", agreement("G-03"), (915, 1975, 6028), "25.000", 9000, 6000),
+        ("G-04", agreement("G-04"), (317,), "20.000", 360, 360),
+        ("G-05", agreement("G-05"), (5400, 660), "20.100", 6060, 6000),
+        ("G-06a", agreement("G-06a", term_ends_on=LATE, cancelled_on=EARLY), (), "20.000", 0, 0),
+        ("G-06b", agreement("G-06b", term_ends_on=EARLY, cancelled_on=EARLY), (), "-280.000", 0, 0),
+        ("G-07", agreement("G-07", "month_to_month"), (248, 335, 884), "51.300", 1560, 0),
+        ("G-08a", agreement("G-08a", "month_to_month"), (), "50.000", 0, 0),
+        ("G-08b", agreement("G-08b", "month_to_month", cancelled_on=EARLY), (), "50.000", 0, 0),
+    ]
+    rated = [
+        usage(name, f"{day}", at(f"2025-05-{day:02d}T16:00"), minutes(length), plan_id=contract["plan_id"])
+        for name, contract, calls, *_ in vectors
+        for day, length in enumerate(calls, start=1)
+    ]
+    accounts = [account(name, tax_exempt=True) for name, *_ in vectors]
+
+    bill = bill_may(spark, accounts, [contract for _, contract, *_ in vectors], rated)
+
+    used = bill.invoice_line.where("kind = 'usage'").groupBy("account_id").agg(F.sum("units").alias("units"), F.sum("free_units").alias("free"))
+    found = bill.invoice.join(used, "account_id", "left").select("account_id", "total", F.coalesce("units", F.lit(0)), F.coalesce("free", F.lit(0)))
+    assert_rows(found, *[(name, Decimal(total), units, free) for name, _, _, total, units, free in vectors])
+
+
+@pytest.mark.covers("CON-06", "CON-18")
+def test_ten_free_minutes_left_and_a_call_of_eleven(spark: SparkSession) -> None:
+    rated = [usage("A", "first", at("2025-05-01T16:00"), 5400), usage("A", "second", at("2025-05-02T16:00"), 660)]
+    bill = bill_may(spark, [account("A", tax_exempt=True)], [agreement("A")], rated)
+    assert_rows(
+        bill.billed_usage.select("event_id", "allowance_id", "free_units", "list_charge", "net_charge"),
+        ("first", "term_voice", 5400, Decimal("9.000000"), Decimal("0.000000")),
+        ("second", "term_voice", 600, Decimal("1.100000"), Decimal("0.100000")),
+    )

@@ -1,0 +1,59 @@
+"""One Spark session, one broker and one database for the whole run, each the real thing."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from tollgate.platform.lake import Lake
+from tollgate.platform.settings import Settings, load_settings
+from tollgate.platform.spark import spark_session
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Own state for the run, so that a broker or lake of the user is never touched."""
+    folder = tmp_path_factory.mktemp("state")
+    before = dict(os.environ)
+    os.environ.update(
+        TOLLGATE_STATE=str(folder), TOLLGATE_PG_FSYNC="off", TOLLGATE_LAKE__ROOT=str(folder / "lake"),
+        TOLLGATE_SPARK__MASTER="local[2]", TOLLGATE_SPARK__DRIVER_MEMORY="2g",
+    )  # fmt: skip
+    yield folder
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture(scope="session")
+def settings(state_folder: Path) -> Settings:
+    """Settings of profile local, with lake and state under a temporary folder."""
+    return load_settings(str(ROOT / "conf" / "local.toml"))
+
+
+@pytest.fixture(scope="session")
+def spark(settings: Settings) -> Iterator[SparkSession]:
+    """The session of the whole run: Delta and Kafka, UTC, two shuffle partitions."""
+    session = spark_session(settings, "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def lake(spark: SparkSession, tmp_path: Path) -> Lake:
+    """An empty lake for one test."""
+    return Lake(spark, str(tmp_path / "lake"))
+
+
+@pytest.fixture(scope="session")
+def services(settings: Settings) -> Iterator[Settings]:
+    """A broker and a database started once for the run and stopped at its end; gives settings with their addresses."""
+    from tollgate.platform.local_services import reached, running
+
+    with running(settings):
+        yield reached(settings)

@@ -1,0 +1,104 @@
+from __future__ import annotations
+
+import copy
+import json
+
+import pytest
+
+from tollgate.demo.page import amount, grid, page, percent
+
+SUMMARY = {
+    "parameters": {"subscribers": 2000, "events": 200000, "seed": 42, "cycle": "2026-10", "preview_cycle": "2026-11"},
+    "records": {
+        "received": 1234,
+        "by_disposition": {"accepted": 1200, "duplicate": 4, "quarantined": 30},
+        "by_code": [{"disposition": "quarantined", "kind": "reason", "code": "SERVICE_UNKNOWN", "records": 30}],
+    },
+    "truth": {
+        "classes": [
+            {"dirt_class": "clean", "injected": 1200, "found": 1200, "claimed": 1200, "rightly": 1200},
+            {"dirt_class": "unknown_type", "injected": 30, "found": 29, "claimed": 30, "rightly": 29},
+        ],
+        "misses": ["cdr.raw-0@17 unknown_type : quarantined SERVICE_UNKNOWN; found accepted"],
+    },
+    "rating": [{"retail_status": "suspended", "suspense_reason": "no_zone", "events": 3}],
+    "services": [
+        {"service": "voice", "rated": 10, "zero_rated": 1, "suspended": 3, "list_charge": "1234.567800",
+        "cost": "1.000000",
+         "margin": "1233.567800", "cost_unknown": 0},
+    ],
+    "invoices": {
+        "invoices": 1, "lines": 2, "net": "20.150", "tax": "2.620", "total": "22.770", "currency": "CAD", "parked": 0,
+        "by_kind": [{"kind": "recurring", "lines": 1, "events": 0, "amount": "20.000", "tax": "2.600"}],
+    },
+    "preview": {"cycle": "2026-11", "invoices": 5, "lines": 9, "net": "1.500", "prior_lines": 2, "prior_events": 3,
+    "prior_amount": "0.250"},
+    "leakage": [
+        {"service": "voice", "billed_events": 9, "unbilled_events": 2, "suspended_events": 3,
+        "billed_charge": "1.200000",
+         "unbilled_charge": "0.100000", "cost_unknown_events": 0},
+    ],
+    "equations": [
+        {"stage": "mediation", "equation": "one disposition a record", "part": "cdr.raw-0", "left": {"raw_rows": "7"},
+         "right": {"accepted": "4", "quarantined": "2", "duplicate": "1"}, "holds": True},
+        {"stage": "ledger", "equation": "debits are credits", "part": "2026-10", "left": {"debits": "1"},
+        "right": {"credits": "2"},
+         "holds": False},
+    ],
+    "invoice_in_full": {
+        "invoice_no": 7, "account_id": "acc-7", "cycle_start": "2026-10-01", "cycle_end": "2026-11-01",
+        "currency": "CAD", "net": "20.15",
+        "tax": "2.62", "total": "22.77", "taxes": [{"tax_id": "hst", "net": "20.15", "tax": "2.62"}],
+        "lines": [
+            {"line_no": 1, "description": "Monthly fee", "subscription_id": "sub-1", "events": 0, "units": "1",
+            "free_units": "0",
+             "unit": "month", "amount": "20.00", "tax_share": "2.60"},
+        ],
+    },
+    "charge_explained": {"text": "voice call\n60 s in peak"},
+    "second_opinion": {"equal": True, "compared": {"rated_usage": 1200}, "different": {"rated_usage": 0}},
+    "places": {"lake": ".tollgate/lake"},
+    "times": [{"step": "mediate", "seconds": 1.2}, {"step": "rate", "seconds": 0.4}],
+}  # fmt: skip
+
+
+@pytest.mark.covers("OPS-17", "QUA-11")
+def test_every_figure_of_the_summary_is_on_the_page():
+    told = page(SUMMARY)
+    for figure in (
+        "1,234 received: accepted 1,200, duplicate 4, quarantined 30", "SERVICE_UNKNOWN", "96.66 %", "100.00 %",
+        "cdr.raw-0@17", "no_zone",
+        "1,234.567800", "total 22.770 CAD", "2 prior-period lines for 3 late events, 0.250",
+        "[ok] one disposition a record (cdr.raw-0): raw rows 7 = accepted 4 + quarantined 2 + duplicate 1",
+        "[FAILS] debits are credits (2026-10): debits 1 = credits 2", "Monthly fee", "tax hst on 20.15: 2.62",
+        "60 s in peak",
+        "equal to the last digit", ".tollgate/lake", "1.6 s",
+    ):  # fmt: skip
+        assert figure in told, figure
+    assert max(len(line) for line in told.splitlines()) <= 160
+
+
+def test_what_varies_from_run_to_run_stands_at_the_end():
+    other = copy.deepcopy(SUMMARY)
+    other["times"] = [{"step": "mediate", "seconds": 99.9}]
+    before, after = page(SUMMARY).splitlines(), page(other).splitlines()
+    at = before.index("Times of this run")
+    assert before[:at] == after[:at]
+    assert before[at:] != after[at:]
+    assert json.loads(json.dumps(SUMMARY)) == SUMMARY
+
+
+def test_a_share_is_never_rounded_up_and_numbers_keep_their_digits():
+    assert [percent(199_999, 200_000), percent(3, 3), percent(0, 0), percent(None, 3)] == [
+        "99.99 %",
+        "100.00 %",
+        "-",
+        "-",
+    ]
+    assert [amount(value) for value in ("-1234.50", 1234, "0.000100", None, "sms", "007")] == [
+        "-1,234.50", "1,234", "0.000100", "", "sms", "007",
+    ]  # fmt: skip
+
+
+def test_columns_are_as_wide_as_their_widest_text():
+    assert grid(["a", "n"], [["wide", "1"], ["b", "100"]], "lr") == ["a       n", "----  ---", "wide    1", "b     100"]

@@ -1,0 +1,99 @@
+"""Routes that start alike: one published book, seeded operator and snapshot, copied for each route."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from psycopg2 import sql
+
+from faults.route import AS_OF, Route
+from generators.cdr import GeneratedRecord
+from generators.customers import Population, build_population
+from generators.producer import produce
+from generators.seed_crm import seed
+from generators.usage import plan_usage
+from tollgate.platform import kafka, postgres
+from tollgate.platform.postgres import _address, connect
+from tollgate.platform.settings import Settings
+
+SEED, SUBSCRIBERS, EVENTS, BATCH = 20261, 120, 3_000, 700
+TEMPLATE = "route_prepared"
+
+
+@pytest.fixture(scope="session")
+def population() -> Population:
+    return build_population(SEED, SUBSCRIBERS)
+
+
+@pytest.fixture(scope="session")
+def month_of_records(population: Population) -> list[GeneratedRecord]:
+    """What arrives of October before its cut-off, in the order of arrival."""
+    cut_off = int(datetime.fromisoformat(AS_OF.replace("Z", "+00:00")).timestamp() * 1000)
+    return list(plan_usage(population, SEED, EVENTS, "2026-10").records(None, cut_off))
+
+
+@pytest.fixture(scope="session")
+def prepared(spark, services: Settings, population: Population, tmp_path_factory) -> Route:
+    """The operator before any usage; tests never add to it."""
+    _create_database(services, TEMPLATE, None)
+    route = Route(spark, _settings(services, tmp_path_factory.mktemp("routes") / "prepared", TEMPLATE))
+    postgres.migrate(route.settings)
+    seed(route.settings, population)
+    route.prepare()
+    return route
+
+
+@pytest.fixture(scope="session")
+def start_route(spark, services: Settings, prepared: Route) -> Callable[[str, list[GeneratedRecord]], Route]:
+    """Start a route of its own name with records in its topic."""
+
+    def start(name: str, records: list[GeneratedRecord]) -> Route:
+        root = Path(prepared.settings.lake.root).parent / name
+        shutil.copytree(prepared.settings.lake.root, root)
+        _create_database(services, name, TEMPLATE)
+        route = Route(spark, _settings(services, root, name))
+        kafka.ensure_topic(route.settings)
+        produce(records, route.settings, root.parent / f"{name}_truth")
+        return route
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def undisturbed(start_route, month_of_records) -> Route:
+    """The route that nothing happens to: what the others are compared with."""
+    route = start_route("undisturbed", month_of_records)
+    route.mediate()
+    route.night()
+    route.bill()
+    return route
+
+
+def _settings(services: Settings, root: Path, name: str) -> Settings:
+    where = _address(services)
+    url = f"postgresql://{where['user']}@{where['host']}:{where['port']}/{name}"
+    return services.model_copy(
+        update={
+            "lake": services.lake.model_copy(update={"root": str(root)}),
+            "kafka": services.kafka.model_copy(update={"topic": f"cdr.{name}", "bootstrap": kafka.bootstrap(services)}),
+            "postgres": services.postgres.model_copy(
+                update={"url": url, "password": type(services.postgres.password)(where["password"])}
+            ),
+            "mediation": services.mediation.model_copy(
+                update={"max_offsets_per_trigger": BATCH, "checkpoint": str(root / "_checkpoint")}
+            ),
+        }
+    )
+
+
+def _create_database(services: Settings, name: str, template: str | None) -> None:
+    connection = connect(services)
+    connection.autocommit = True
+    copied = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")
+    with connection.cursor() as cursor:
+        cursor.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)) + copied)
+    connection.close()

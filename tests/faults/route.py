@@ -1,0 +1,127 @@
+"""The whole route as a test plays it: one small operator, one lake, one topic, one database a route.
+
+Several routes start from the same published book, seeded customers and snapshot (`prepared` copies them), so that a test pays
+for those once. Healthy steps run inside the test's Spark session; a step that is to be killed runs as its own process.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs import bill_accounts, check_quality, mediate_usage, publish_pricebook, rate_usage, snapshot_reference
+from tollgate.platform.lake import Lake, contract
+from tollgate.platform.settings import Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+CYCLE, AS_OF = "2026-10", "2026-11-01T04:00:00Z"
+
+# Left out of a canonical export: what a restart or another batching may change without changing a bill.
+VOLATILE = {
+    "usage_event": {"batch_no", "first_batch_no", "kafka_partition", "kafka_offset", "first_partition", "first_offset"},
+    "rated_usage": {"rating_no", "batch_no"},
+    "billed_usage": {"run_id", "rating_no"},
+    "invoice_line": {"run_id"},
+    "invoice": {"run_id"},
+}
+
+
+@dataclass(frozen=True)
+class Route:
+    """One lake, topic and database, with the steps of the demo as methods."""
+
+    spark: SparkSession
+    settings: Settings
+
+    @property
+    def lake(self) -> Lake:
+        return Lake(self.spark, self.settings.lake.root)
+
+    def _run(self, job: Any, *argv: str) -> dict[str, Any]:
+        return job.run(self.spark, self.settings, job.parser().parse_args(list(argv)))
+
+    def prepare(self) -> None:
+        self._run(publish_pricebook, "--author", "test", "--reason", "route")
+        self._run(snapshot_reference)
+
+    def mediate(self, batch: int | None = None) -> dict[str, Any]:
+        route = self if batch is None else Route(self.spark, _with_batch(self.settings, batch))
+        return route._run(mediate_usage, "--once")
+
+    def check(self) -> dict[str, Any]:
+        return self._run(check_quality)
+
+    def rate(self) -> dict[str, Any]:
+        return self._run(rate_usage)
+
+    def night(self) -> dict[str, Any]:
+        self.check()
+        return self.rate()
+
+    def draft(self) -> dict[str, Any]:
+        return self._run(bill_accounts, "--cycle", CYCLE, "--as-of", AS_OF, "--action", "run")
+
+    def draft_and_approve(self) -> str:
+        run_id = self.draft()["run_id"]
+        self._run(bill_accounts, "--action", "approve", "--run-id", run_id, "--approver", "auto")
+        return run_id
+
+    def post(self, run_id: str) -> dict[str, Any]:
+        return self._run(bill_accounts, "--action", "post", "--run-id", run_id)
+
+    def bill(self) -> dict[str, Any]:
+        return self.post(self.draft_and_approve())
+
+    def killed(self, crash_point: str, job: str, *argv: str) -> None:
+        """Run a job as its own process and see it die by SIGKILL at `crash_point`."""
+        environment = {**os.environ, **self.environment(), "TOLLGATE_CRASH_AT": crash_point}
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "jobs" / f"{job}.py"), *argv], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180
+        )
+        assert done.returncode == -signal.SIGKILL, f"{job} did not die at {crash_point}: {done.returncode}\n{done.stderr[-3000:]}"
+
+    def environment(self) -> dict[str, str]:
+        s = self.settings
+        return {
+            "TOLLGATE_LAKE__ROOT": s.lake.root,
+            "TOLLGATE_KAFKA__BOOTSTRAP": s.kafka.bootstrap,
+            "TOLLGATE_KAFKA__TOPIC": s.kafka.topic,
+            "TOLLGATE_POSTGRES__URL": s.postgres.url,
+            "TOLLGATE_MEDIATION__MAX_OFFSETS_PER_TRIGGER": str(s.mediation.max_offsets_per_trigger),
+            "TOLLGATE_POSTGRES_PASSWORD": s.postgres.password.get_secret_value(),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def digest(self, *tables: str) -> dict[str, str]:
+        """SHA-256 of the canonical export of each table: sorted rows, volatile columns left out."""
+        return {table: canonical_digest(self.lake.read(table), table) for table in tables}
+
+
+def _with_batch(settings: Settings, batch: int) -> Settings:
+    return settings.model_copy(update={"mediation": settings.mediation.model_copy(update={"max_offsets_per_trigger": batch})})
+
+
+def canonical_digest(frame: DataFrame, table: str) -> str:
+    columns = [field.name for field in contract(table).fields if field.name not in VOLATILE.get(table, set())]
+    rows = frame.select(F.to_json(F.struct(*columns), {"ignoreNullFields": "false"}).alias("row")).toPandas()["row"]
+    return hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
+
+
+def shuffled_keeping_copies(records: list[tuple], order: Iterable[float]) -> list[tuple]:
+    """The records in another order; copies under one key stay in theirs. A record's key is its first element."""
+    permuted = [record for _, record in sorted(zip(order, records), key=lambda pair: pair[0])]
+    waiting: dict[bytes, list[tuple]] = {}
+    for record in records:
+        if record[0] is not None:
+            waiting.setdefault(record[0], []).append(record)
+    return [record if record[0] is None else waiting[record[0]].pop(0) for record in permuted]

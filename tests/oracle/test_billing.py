@@ -1,0 +1,152 @@
+"""Cycles, allowances, proration, tax and carried usage, worked by hand."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from datetime import date
+
+import pytest
+from oracle.people import DEMO_BOOK, NUMBER, account, call, facts, local_us
+
+from tollgate.oracle.amounts import share_out
+from tollgate.oracle.billing import bill_cycle, net_charge
+from tollgate.oracle.billing_check import Biller, RunPins
+from tollgate.oracle.book import PriceBook
+from tollgate.oracle.cycles import CycleCalendar
+from tollgate.oracle.lake import RatingRun
+from tollgate.oracle.lines import Bill, RatedEvent
+from tollgate.oracle.pricing import price_event
+from tollgate.oracle.rows import Contract, Usage
+
+OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+TERM = Contract("K1", "S1", "A1", "term", date(2026, 9, 1), date(2027, 9, 1), None)
+
+
+@pytest.fixture(scope="module")
+def book() -> PriceBook:
+    return PriceBook(DEMO_BOOK)
+
+
+def rated(book: PriceBook, usage: Usage, rating_no: int = 1, plan_id: str = "term") -> RatedEvent:
+    priced = price_event(usage, book, facts(plan_id))
+    return RatedEvent(usage.source, usage.event_id, usage.started_at, usage.service, rating_no, priced)
+
+
+def bill_of(book: PriceBook, events: list[RatedEvent], contract: Contract = TERM, of=None, used=None) -> Bill:
+    calendar = CycleCalendar("America/Toronto", 1)
+    of = of or account()
+    bill = bill_cycle(of, calendar.starting_in(OCTOBER), calendar, events, [contract], book, Counter(used or {}))
+    assert bill is not None
+    return bill
+
+
+def amounts(bill: Bill) -> dict[str, int]:
+    return {f"{line.kind} {line.service or ''}".strip(): line.amount for line in bill.lines}
+
+
+def test_cycles_are_computed_from_the_anchor_day_and_local_midnights():
+    calendar = CycleCalendar("America/Toronto", 31)
+    starts = [calendar.starting_in(date(2027, month, 1)).start for month in (1, 2, 3, 4)]
+    assert starts == [date(2027, 1, 31), date(2027, 2, 28), date(2027, 3, 31), date(2027, 4, 30)]
+    assert calendar.containing(local_us(2027, 2, 28, 0)).start == date(2027, 2, 28)
+    assert calendar.containing(local_us(2027, 2, 28, 0) - 1).start == date(2027, 1, 31)
+    first = CycleCalendar("America/Toronto", 1)
+    october = first.starting_in(OCTOBER)
+    assert (october.days, october.end_us - october.start_us) == (31, 31 * 86_400 * 1_000_000)
+    assert first.starting_in(NOVEMBER).end_us - october.end_us == (30 * 24 + 1) * 3_600 * 1_000_000
+
+
+@pytest.mark.covers("QUA-02")
+def test_what_an_allowance_leaves_keeps_its_place_in_the_call(book):
+    # 120 s from 19:59 Tuesday: a peak minute, then an off-peak one; the peak minute is the first and is freed
+    priced = price_event(call(120, local_us(2026, 10, 6, 19, 59)), book, facts())
+    assert [net_charge(priced, free)[2] for free in (0, 30, 60, 90, 120)] == [220_000, 160_000, 100_000, 50_000, 0]
+
+
+@pytest.mark.covers("QUA-02")
+def test_units_are_freed_in_event_order_and_shared_by_both_rating_groups(book):
+    def data(name: str, hour: int, volume: int, group: str) -> RatedEvent:
+        at = local_us(2026, 10, 6, hour)
+        return rated(book, Usage("pgw", name, "data", at, NUMBER, volume_bytes=volume, rating_group=group))
+
+    events = [data("c", 11, 1_000_000, "web"), data("b", 10, 600_000_000, "video"), data("a", 9, 1_500_000_000, "web")]
+    billed = bill_of(book, events).billed
+    assert [(one.event.event_id, one.free_units, one.net_charge) for one in billed] == [
+        ("a", 1_500_000_000, 0),
+        ("b", 500_000_000, 500_000),
+        ("c", 0, 10_000),
+    ]
+
+
+@pytest.mark.covers("QUA-02")
+def test_a_started_and_cancelled_month_is_prorated_by_days_and_allowances_are_floored(book):
+    # 17 of 31 days: 20.00 x 17 / 31 = 10.9677...; 6,000 s x 17 / 31 = 3,290.32 s
+    contract = replace_contract(starts_on=date(2026, 10, 15))
+    bill = bill_of(book, [rated(book, call(3600, local_us(2026, 10, 17, 12)))], contract)
+    assert amounts(bill) == {
+        "deposit": 300_000_000,
+        "invoice_fee": 1_000_000,
+        "recurring": 10_970_000,
+        "usage voice": 470_000,  # 310 s at 0.10 x 0.9 a minute: 0.465
+    }
+    assert bill.billed[0].free_units == 3290
+    assert [line.free_units for line in bill.lines if line.kind == "usage"] == [3290]
+
+
+@pytest.mark.covers("QUA-02")
+def test_a_deposit_is_forfeited_before_the_term_ends_and_credited_on_its_end(book):
+    early = bill_of(book, [], replace_contract(cancelled_on=date(2026, 10, 11)))
+    assert amounts(early) == {"deposit_forfeit": 0, "invoice_fee": 1_000_000, "recurring": 6_450_000}
+    on_the_end = bill_of(book, [], replace_contract(cancelled_on=date(2026, 10, 11), term_ends_on=date(2026, 10, 11)))
+    assert amounts(on_the_end)["deposit_credit"] == -300_000_000
+    later = bill_of(book, [], replace_contract(cancelled_on=NOVEMBER))
+    assert amounts(later) == {"invoice_fee": 1_000_000, "recurring": 20_000_000}
+
+
+@pytest.mark.covers("QUA-02")
+def test_tax_is_rounded_once_and_its_shares_sum_to_it(book):
+    bill = bill_of(book, [rated(book, call(60, local_us(2026, 10, 3, 12)), plan_id="month_to_month")])
+    assert amounts(bill) == {"invoice_fee": 1_000_000, "recurring": 20_000_000, "usage voice": 50_000}  # 0.045
+    assert (bill.net, bill.tax, bill.total) == (21_050_000, 2_740_000, 23_790_000)  # 2.7365
+    assert [(line.kind, line.tax_share) for line in bill.lines] == [
+        ("invoice_fee", 130_000),
+        ("recurring", 2_600_000),
+        ("usage", 10_000),
+    ]
+    exempt = bill_of(book, [], of=account(is_exempt=True))
+    assert (exempt.tax, {line.tax_id for line in exempt.lines}) == (0, {None})
+
+
+@pytest.mark.covers("QUA-02")
+def test_spare_units_go_to_the_largest_fractions_then_to_the_first_line():
+    assert share_out(100_000, [1, 1, 1], 2) == [40_000, 30_000, 30_000]
+    assert share_out(20_000, [0, 5, 5, 5], 2) == [0, 10_000, 10_000, 0]
+    assert share_out(5_000_000, [3, 3], 0) == [3_000_000, 2_000_000]
+    assert sum(share_out(10_010_000, [7, 11, 13, 17, 19], 2)) == 10_010_000
+
+
+@pytest.mark.covers("QUA-02")
+def test_late_usage_comes_on_the_next_bill_and_takes_what_posted_runs_left(book):
+    noon = [local_us(2026, 10, day, 12) for day in (3, 4, 10)]
+    first, late, other = (call(3600, at) for at in noon)
+    november = call(60, local_us(2026, 11, 3, 12))
+    events = [rated(book, first), rated(book, other), rated(book, late, 2), rated(book, november, 2)]
+    snapshot = facts(contracts=[TERM])
+    runs = [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 2, 1, 1)]
+    biller = Biller({"A1": events}, lambda _: snapshot, lambda _: book, runs)
+
+    def billed(pins: RunPins) -> list[tuple[str, int, int]]:
+        (bill,) = biller.bill(pins)
+        return [(one.line_key.split("|")[0], one.free_units, one.net_charge) for one in bill.billed]
+
+    assert billed(RunPins("october", OCTOBER, 1, 1)) == [("usage", 3600, 0), ("usage", 2400, 1_800_000)]
+    preview = RunPins("november", NOVEMBER, 2, 1, is_preview=True)
+    expected = [("prior_period", 0, 5_400_000), ("usage", 60, 0)]
+    assert billed(preview) == expected
+    assert billed(preview) == expected  # a preview counts for nothing after it
+    assert billed(replace(preview, is_preview=False)) == expected
+
+
+def replace_contract(**fields: date | None) -> Contract:
+    return TERM._replace(**fields)

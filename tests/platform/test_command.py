@@ -1,0 +1,91 @@
+"""The `tollgate` command and the frame of a job."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tollgate.cli import PASSED_ON
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.job import add_common, guarded, settings_from
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def tollgate(*args: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "tollgate.cli", *args]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+
+
+def test_help_lists_every_command_without_loading_spark() -> None:
+    script = "import sys, tollgate.cli; sys.exit('pyspark' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=False).returncode == 0
+    started = time.monotonic()
+    shown = tollgate("--help").stdout
+    assert time.monotonic() - started < 5
+    assert all(name in shown for name in [*PASSED_ON, "up", "down", "status", "clean", "sql", "pricebook"])
+
+
+@pytest.mark.parametrize("name", sorted(PASSED_ON))
+def test_a_job_shows_its_help_by_either_spelling_without_starting_java(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tollgate.cli", name.replace("-", "_"), "--help"], cwd=ROOT, capture_output=True,
+        text=True, timeout=60, check=False, env={**os.environ, "JAVA_HOME": "/nowhere"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "usage: tollgate" in done.stdout
+
+
+def test_an_unknown_command_is_answered_with_the_nearest() -> None:
+    done = tollgate("mediate_usgae")
+    assert done.returncode == 1
+    assert "did you mean `tollgate mediate-usage`?" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_wrong_setting_is_one_message_and_an_exit_code() -> None:
+    done = tollgate("status", "--set", "lake.pth=/x")
+    assert done.returncode == 1
+    assert "unknown key lake.pth" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_common_arguments_become_settings() -> None:
+    parser = add_common(argparse.ArgumentParser())
+    args = parser.parse_args(["--set", "kafka.topic=t", "--lake", "/data/lake", "--master", "local[1]"])
+    settings = settings_from(args)
+    assert (settings.kafka.topic, settings.lake.root, settings.spark.master) == ("t", "/data/lake", "local[1]")
+    with pytest.raises(TollgateError, match="--set needs KEY=VALUE"):
+        settings_from(parser.parse_args(["--set", "kafka.topic"]))
+
+
+def test_a_failure_is_its_message_and_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    def fail() -> None:
+        raise TollgateError("the tap drips", where="kitchen", expected="silence", found="drops", way_out="close it")
+
+    def fill() -> None:
+        raise RuntimeError("java.io.IOException: No space left on device")
+
+    assert guarded(fail) == 1
+    shown = "error: kitchen: the tap drips\n  expected: silence\n  found:    drops\n  way out:  close it\n"
+    assert capsys.readouterr().err == shown
+    assert guarded(fill) == 1
+    assert "the disk is full" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("where", "passes"), [("here", 1), ("here:2", 2)])
+def test_a_crash_point_kills_at_the_pass_that_was_asked_for(where: str, passes: int) -> None:
+    script = (
+        "from tollgate.platform.crash import crash_point\nfor n in (1, 2, 3): print(n, flush=True); crash_point('here')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False,
+        env={**os.environ, "TOLLGATE_CRASH_AT": where},
+    )  # fmt: skip
+    assert done.returncode == -signal.SIGKILL
+    assert len(done.stdout.split()) == passes

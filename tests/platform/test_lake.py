@@ -1,0 +1,85 @@
+"""The lake: contracts, appends that happen once, one writer a table, views."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from frames import assert_rows
+from pyspark.sql import DataFrame, SparkSession
+
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake, contract, contract_names, partition_columns
+from tollgate.platform.locks import writer_lock
+
+
+def raw_cdr(spark: SparkSession, batch_no: int) -> DataFrame:
+    return spark.sql(f"""
+        SELECT {batch_no}L AS batch_no, 'cdr.raw' AS topic, 0 AS kafka_partition, {batch_no}L AS kafka_offset,
+               TIMESTAMP '2026-10-01 00:00:00' AS arrived_at, X'61' AS record_key, X'62' AS payload,
+               CAST(NULL AS ARRAY<STRUCT<key: STRING, value: BINARY>>) AS headers""")
+
+
+@pytest.mark.covers("QUA-10")
+def test_every_contract_is_a_schema_that_spark_reads(spark: SparkSession) -> None:
+    for name in contract_names():
+        names = contract(name).fieldNames()
+        assert names and set(partition_columns(name)) <= set(names)
+        assert all("comment" in field.metadata for field in contract(name).fields)
+
+
+def test_a_version_is_appended_once_and_remembered_with_its_metadata(spark: SparkSession, lake: Lake) -> None:
+    assert lake.last_version("raw_cdr", "job/1") is None
+    assert lake.commit_metadata("raw_cdr") == []
+    assert_rows(lake.read("raw_cdr"))
+    for version, again in ((1, 1), (1, 2), (2, 3)):
+        lake.append(raw_cdr(spark, again), "raw_cdr", "job/1", version, {"pin": again})
+    assert_rows(lake.read("raw_cdr").select("batch_no"), (1,), (3,))
+    assert (lake.last_version("raw_cdr", "job/1"), lake.last_version("raw_cdr", "job/2")) == (2, None)
+    assert lake.commit_metadata("raw_cdr") == [{"pin": 1}, {"pin": 3}]
+    stored = [(field.name, field.dataType, field.nullable) for field in lake.read("raw_cdr").schema.fields]
+    assert stored == [(field.name, field.dataType, field.nullable) for field in contract("raw_cdr").fields]
+
+
+def test_other_columns_than_the_contract_are_refused_before_anything_is_written(
+    spark: SparkSession, lake: Lake
+) -> None:
+    wrong = raw_cdr(spark, 1)
+    for df, said in (
+        (wrong.drop("headers"), "headers array"),
+        (wrong.withColumn("kafka_offset", wrong.kafka_offset.cast("int")), "kafka_offset int"),
+        (wrong.select(*reversed(wrong.columns)), "the contract's order"),
+    ):
+        with pytest.raises(TollgateError, match="differ from its contract") as raised:
+            lake.append(df, "raw_cdr", "job/1", 1)
+        assert said in str(raised.value)
+    assert not lake.exists("raw_cdr")
+    with pytest.raises(TollgateError, match="no contract for table raw_cdrs"):
+        lake.append(wrong, "raw_cdrs", "job/1", 1)
+
+
+def test_a_second_writer_is_told_which_lock_is_held(spark: SparkSession, tmp_path: Path) -> None:
+    lock = tmp_path / "_locks" / "raw_cdr.lock"
+    with (
+        writer_lock(spark, lock),
+        pytest.raises(TollgateError, match="another process has been writing") as raised,
+        writer_lock(spark, lock, wait_s=0),
+    ):
+        pass
+    assert str(lock) in str(raised.value)
+    with writer_lock(spark, lock, wait_s=0):
+        assert lock.exists()
+
+
+def test_views_are_named_as_tables_and_only_those_that_a_query_needs(spark: SparkSession, lake: Lake) -> None:
+    lake.append(raw_cdr(spark, 1), "raw_cdr", "job/1", 1)
+    derived = {
+        "first_view": "SELECT batch_no FROM raw_cdr",
+        "second_view": "SELECT batch_no + 1 AS next FROM first_view",
+        "other_view": "SELECT no_such_column FROM raw_cdr",
+    }
+    lake.register_views(derived, "SELECT next FROM second_view")
+    assert_rows(spark.sql("SELECT next FROM second_view"), (2,))
+    assert not spark.catalog.tableExists("ref_carrier")
+    lake.register_views()
+    assert_rows(spark.sql("SELECT count(*) FROM ref_carrier"), (0,))

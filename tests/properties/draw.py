@@ -1,0 +1,121 @@
+"""Seeded draws of lines and usage, heavy on the boundaries where two implementations of one rule would part."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from random import Random
+from zoneinfo import ZoneInfo
+
+from tollgate.oracle.facts import Facts
+from tollgate.oracle.rows import OPEN_END_S, Account, Contract, CustomerFact, Holding, Usage
+
+TORONTO = ZoneInfo("America/Toronto")
+OPEN_END_US = OPEN_END_S * 1_000_000
+LENGTHS = (0, 1, 59, 60, 61, 119, 120, 121, 317, 600, 3599, 3600, 3601, 14_401, 43_200, 86_399, 86_400)
+VOLUMES = (0, 1, 499_999, 500_000, 999_999, 1_000_000, 1_048_576, 12_345_678, 2_000_000_000, 1 << 40)
+DESTINATIONS = (
+    *(("+14165550100", "CA"), ("+14375550100", "CA"), ("+16045550100", "CA"), ("+14162000009", "CA")),
+    *(("+19052999999", "CA"), ("+12125550100", "US"), ("+18765550100", "JM"), ("+442071234567", "GB")),
+    *(("+4490012345678", "GB"), ("+33612345678", "FR"), ("+77012345678", "KZ"), ("+74951234567", "RU")),
+    *(("+88161234567", "001"), ("+870123456789", "001"), ("+9991234567", None), ("+2101234567", None)),
+    *(("+18005550100", "001"), ("+19005550100", "001"), ("+212612345678", "MA"), ("+2111234567", "SS")),
+    *(("911", None), ("112", None), ("311", None), ("811", None), ("999", None)),
+)
+VISITED = ("US", "PR", "FR", "GB", "MA", "JP", "CA", "ZZ", None)
+OUTCOMES = ("answered",) * 8 + ("dropped", "busy", "failed", "no_answer", None)
+MESSAGE_OUTCOMES = ("delivered",) * 5 + ("failed", None)
+CARRIERS = ("carrier_001",) * 3 + ("carrier_002", "carrier_003", "carrier_009", None)
+# days around a weekend, a holiday, both clock changes, the end of October, a leap day and the ends of the calendar
+DAYS = (
+    *((2026, 10, 5), (2026, 10, 9), (2026, 10, 11), (2026, 10, 12), (2026, 10, 31), (2026, 11, 1), (2026, 11, 2)),
+    *((2026, 3, 7), (2026, 3, 8), (2026, 12, 25), (2026, 12, 28), (2028, 2, 29), (2023, 12, 31), (2024, 1, 1)),
+    *((2031, 12, 31), (2032, 1, 1)),
+)
+WALL_SECONDS = (0, 5400, 7199, 7200, 10_800, 28_799, 28_800, 28_801, 43_200, 71_940, 71_999, 72_000, 86_340, 86_399)
+
+
+def instant_us(*moment: int, fold: int = 0) -> int:
+    """A Toronto wall time as epoch microseconds."""
+    return int(datetime(*moment, tzinfo=TORONTO, fold=fold).timestamp()) * 1_000_000
+
+
+def draw_population(lines: int, first_cycle: date = date(2023, 1, 1), other_currency: str = "EUR") -> Facts:
+    """Lines on every plan: students, tenures at their boundaries, changes of plan, state and owner in mid-October."""
+    change = instant_us(2026, 10, 12, 8)
+    accounts, holdings, facts, contracts = [], [], [], []
+    for number in range(lines):
+        name, plan = f"{number:03}", ("term", "month_to_month", "prepaid")[number % 3]
+        currency = other_currency if number % 19 == 18 else "CAD"
+        accounts.append(
+            Account(f"A{name}", f"C{name}", currency, "America/Toronto", 1, first_cycle, None, "CA-ON", number % 7 == 6)
+        )
+        since = (date(2025, 10, 12), date(2025, 10, 13), date(2024, 2, 29), date(2027, 2, 28), date(2026, 9, 1))[
+            number % 5
+        ]
+        facts.append(CustomerFact(f"C{name}", number % 4 == 0, since, 0, change))
+        facts.append(CustomerFact(f"C{name}", number % 4 == 1, since, change, OPEN_END_US))
+        before = ("active", f"K{name}", plan)
+        after = {
+            1: ("suspended", f"K{name}", plan),
+            2: ("active", None, None),
+            3: ("active", f"L{name}", "term"),
+        }.get(number % 11, before)
+        for (state, contract, held), start, end in ((before, 0, change), (after, change, OPEN_END_US)):
+            holdings.append(Holding(_number(number), f"S{name}", f"A{name}", contract, held, state, start, end))
+        contracts += _contracts(number, name, plan)
+    return Facts(accounts, holdings, facts, contracts)
+
+
+def draw_usage(random: Random, events: int, lines: int, starts: tuple[int, ...] = ()) -> list[Usage]:
+    """Events of those lines, and a few of a number that nobody holds; starts are drawn at boundaries unless given."""
+    drawn = []
+    for number in range(events):
+        service = random.choices(("voice", "sms", "mms", "data"), (5, 2, 1, 2))[0]
+        destination, country = (None, None) if service == "data" else random.choice(DESTINATIONS)
+        roaming = random.random() < 0.15
+        outcome = {"voice": OUTCOMES, "data": (None,)}.get(service, MESSAGE_OUTCOMES)
+        drawn.append(
+            Usage(
+                source=random.choice(("msc", "smsc")),
+                event_id=f"e{number:05}",
+                service=service,
+                started_at=random.choice(starts) if starts else draw_start(random),
+                msisdn=_number(random.randrange(lines)) if random.random() < 0.98 else "+14165550999",
+                destination=destination,
+                destination_country=country,
+                duration_s=random.choice((*LENGTHS, random.randrange(7200))) if service == "voice" else 0,
+                volume_bytes=random.choice((*VOLUMES, random.randrange(10**9))) if service == "data" else 0,
+                rating_group=random.choice(("web", "video")) if service == "data" else None,
+                roaming=roaming,
+                roaming_country=random.choice(VISITED) if roaming else None,
+                carrier_id=random.choice(CARRIERS),
+                call_outcome=random.choice(outcome),
+            )
+        )
+    return drawn
+
+
+def draw_start(random: Random) -> int:
+    """An instant at, just before or just after a boundary of bands, days or clocks."""
+    day, second = random.choice(DAYS), random.choice((*WALL_SECONDS, random.randrange(86_400)))
+    wall = (second // 3600, second // 60 % 60, second % 60)
+    return instant_us(*day, *wall, fold=random.randrange(2)) + random.choice((0, 0, -1, 999_999, 500_000))
+
+
+def _number(line: int) -> str:
+    return f"+1416{2000000 + line}" if line % 2 else f"+1647{2000000 + line}"
+
+
+def _contracts(number: int, name: str, plan: str) -> list[Contract]:
+    """Contracts that run through October, start or end in it, or follow one another."""
+    started, ends = date(2025, 10, 13), date(2026, 10, 13) if plan == "term" else None
+    if number % 11 == 3:
+        later = Contract(f"L{name}", f"S{name}", f"A{name}", "term", date(2026, 10, 12), date(2027, 10, 12), None)
+        return [Contract(f"K{name}", f"S{name}", f"A{name}", plan, started, ends, date(2026, 10, 12)), later]
+    cancelled = {2: date(2026, 10, 12), 5: date(2026, 10, 13), 7: date(2026, 11, 1), 8: date(2026, 10, 1)}.get(
+        number % 11
+    )
+    if number % 11 in (4, 9):
+        started = date(2026, 10, 1) if number % 11 == 4 else date(2026, 10, 31)
+        ends = date(2027, 10, 1) if plan == "term" else None
+    return [Contract(f"K{name}", f"S{name}", f"A{name}", plan, started, ends, cancelled)]

@@ -1,0 +1,94 @@
+"""A posted month and the next month's preview are billed by Spark as the oracle bills them, to the last digit."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from datetime import date, datetime, timezone
+from random import Random
+
+import pytest
+from properties.draw import draw_population, draw_usage, instant_us
+from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
+from pyspark.sql import DataFrame
+
+from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
+from tollgate.oracle.billing_check import Biller, RunPins, compare_run
+from tollgate.oracle.book import PriceBook
+from tollgate.oracle.lake import RatingRun
+from tollgate.oracle.lines import RatedEvent
+from tollgate.oracle.pricing import price_event
+from tollgate.oracle.report import Report
+from tollgate.oracle.rows import Usage
+from tollgate.platform.lake import contract
+from tollgate.rating.rate import rate_events
+
+SEED = 20261101
+EVENTS = 2_000
+LINES = 33
+OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+AS_OF = datetime(2026, 11, 5, tzinfo=timezone.utc)
+
+
+def starts(random: Random) -> tuple[int, ...]:
+    """Instants in October and the first days of November, and the last and first of each."""
+    month, next_month = instant_us(2026, 10, 1), instant_us(2026, 11, 1)
+    second = 1_000_000
+    inside = [month + random.randrange(31 * 86_400) * second for _ in range(300)]
+    later = [next_month + random.randrange(3 * 86_400) * second for _ in range(60)]
+    return (*inside, *later, month, next_month - 1, next_month, instant_us(2026, 10, 12, 8))
+
+
+def oracle_events(nights: list[list[Usage]], facts, book: PriceBook) -> dict[str, list[RatedEvent]]:
+    events = defaultdict(list)
+    for rating_no, usage in enumerate(nights, start=1):
+        for event in usage:
+            priced = price_event(event, book, facts)
+            if priced.suspense_reason is None and priced.holding is not None:
+                key = (event.source, event.event_id, event.started_at, event.service)
+                events[priced.holding.account_id].append(RatedEvent(*key, rating_no, priced))
+    return events
+
+
+@pytest.mark.covers("BIL-01", "BIL-02", "BIL-04", "BIL-10", "BIL-21", "RAT-07", "CON-04", "CON-05", "CON-06", "CON-09")
+@pytest.mark.covers("CON-10", "CON-18", "CON-21")
+def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark):
+    random = Random(SEED)
+    facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD")
+    usage = draw_usage(random, EVENTS, LINES, starts(random))
+    nights = [usage[: EVENTS * 4 // 5], usage[EVENTS * 4 // 5 :]]
+    book, book_df, reference = PriceBook(DEMO_BOOK), book_frames(spark), reference_frames(spark, facts)
+    runs = [RatingRun(number, number, number, SNAPSHOT, VERSION) for number in (1, 2)]
+    biller = Biller(oracle_events(nights, facts, book), lambda _: facts, lambda _: book, runs)
+    rated = rate_events(usage_frame(spark, nights[0]), book_df, reference, 1)
+    rated = rated.unionByName(rate_events(usage_frame(spark, nights[1]), book_df, reference, 2)).cache()
+    report = Report()
+
+    def bill(cycle: str, rating_no: int, posted: list[tuple[str, str, datetime]], billed: DataFrame, **options) -> Bill:
+        before = PostedRuns(
+            spark.createDataFrame(posted, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
+            spark.createDataFrame([], "run_id STRING, account_id STRING"),
+            billed,
+        )
+        return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=DataFrame.cache, **options)
+
+    def check(pins: RunPins, found: Bill) -> None:
+        frames = (found.invoice_line, found.invoice, found.billed_usage)
+        compare_run(pins, biller.bill(pins), report, *(frame.toArrow() for frame in frames))
+        assert found.parked.isEmpty()
+
+    schema = contract("billed_usage")
+    nothing = spark.createDataFrame([], schema)
+    october = bill("2026-10", 1, [], nothing, run_id="october")
+    check(RunPins("october", OCTOBER, 1, SNAPSHOT), october)
+    posted = spark.createDataFrame(october.billed_usage.toArrow(), schema)
+    november = bill("2026-11", 2, [("october", "2026-10", AS_OF)], posted, run_id="november", is_open=True)
+    check(RunPins("november", NOVEMBER, 2, SNAPSHOT, is_preview=True), november)
+
+    assert report.is_equal, json.dumps(report.as_json(), indent=1)
+    assert {kind: one.compared > 0 for kind, one in report.comparisons.items()} == {
+        "invoice_line": True,
+        "invoice": True,
+        "billed_usage": True,
+    }
+    rated.unpersist()

@@ -1,0 +1,65 @@
+"""The plan of pricing: native expressions in one pass, and the identity check beside it."""
+
+from __future__ import annotations
+
+import pytest
+from frames import assert_rows, table
+
+from rating import sheet
+from tollgate.rating.id_check import with_id_conflicts
+from tollgate.rating.rate import rate_events
+from tollgate.reference.frames import reference
+
+
+@pytest.mark.covers("RAT-01")
+def test_the_plan_has_no_python_no_window_no_shuffle_and_no_lambda(spark, tmp_path):
+    def stored(frame, name):
+        frame.write.parquet(str(tmp_path / name))
+        return spark.read.parquet(str(tmp_path / name))
+
+    small = sheet.small_reference(spark)
+    lines = ("ref_subscription", "ref_account", "ref_customer_fact")
+    customers = reference({name: stored(small.table(name), name) for name in lines}, small.snapshot_id)
+    usage = stored(sheet.rows(spark, "usage_event", sheet.event("a")), "usage_event")
+    rated = rate_events(usage, sheet.small_book(spark), customers, rating_no=1)
+    plan = rated._jdf.queryExecution().executedPlan().toString()
+    for banned in ("Python", "Window", "lambda", "SortMergeJoin", "CartesianProduct", "NestedLoop"):
+        assert banned not in plan, banned
+    assert plan.count("usage_event]") == 1
+    assert "hashpartitioning" not in plan
+    assert plan.count("BroadcastHashJoin") == plan.count("LeftOuter")
+
+
+def test_rated_rows_have_the_columns_of_the_contract(spark):
+    from tollgate.platform.lake import contract
+
+    usage = sheet.rows(spark, "usage_event", sheet.event("a"))
+    rated = rate_events(usage, sheet.small_book(spark, "DECIMAL(38,0)"), sheet.small_reference(spark), rating_no=1)
+    wanted = [(field.name, field.dataType.simpleString()) for field in contract("rated_usage").fields]
+    assert [(field.name, field.dataType.simpleString()) for field in rated.schema.fields] == wanted
+
+
+@pytest.mark.covers("RAT-38")
+def test_the_first_record_owns_its_id_whatever_month_the_second_names(spark):
+    columns = (
+        "source STRING, event_id STRING, event_hash BIGINT, batch_no BIGINT, kafka_partition INT, kafka_offset BIGINT"
+    )
+    history = [
+        ("sw1", "a", 1, 1, 0, 5),
+        ("sw1", "a", 1, 4, 0, 9),  # another month, a later batch
+        ("sw2", "a", 1, 4, 0, 10),  # another source with the same hash
+        ("sw1", "b", 1, 4, 0, 11),  # another id with the same hash
+        ("sw1", "c", 2, 5, 0, 12),
+        ("sw1", "c", 2, 5, 0, 13),  # two in one batch: the lower offset owns it
+    ]
+    accepted = table(spark, columns, *history)
+    events = accepted.where("batch_no >= 4")
+    found = with_id_conflicts(events, accepted).select("source", "event_id", "kafka_offset", "is_id_conflict")
+    assert_rows(
+        found,
+        ("sw1", "a", 9, True),
+        ("sw2", "a", 10, False),
+        ("sw1", "b", 11, False),
+        ("sw1", "c", 12, False),
+        ("sw1", "c", 13, True),
+    )

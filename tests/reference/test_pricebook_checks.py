@@ -1,0 +1,226 @@
+"""The demo book has no finding; each small mistake in it is found, in its line, with a message that says what to do."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tollgate.reference.pricebook_checks import check_price_book
+
+DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
+Lines = list[list[str]]
+Edit = Callable[[Lines], object]
+
+
+def cell(key: str, column: str, value: str) -> Edit:
+    """Change a column of the first line that starts with `key`."""
+
+    def edit(lines: Lines) -> None:
+        line = next(line for line in lines[1:] if line[0] == key)
+        line[lines[0].index(column)] = value
+
+    return edit
+
+
+def copy_of(key: str, **changes: str) -> Edit:
+    """Append a copy of the first line that starts with `key`, with some cells changed."""
+
+    def edit(lines: Lines) -> None:
+        line = list(next(line for line in lines[1:] if line[0] == key))
+        for column, value in changes.items():
+            line[lines[0].index(column)] = value
+        lines.append(line)
+
+    return edit
+
+
+def without(key: str) -> Edit:
+    """Remove the first line that starts with `key`."""
+    return lambda lines: lines.remove(next(line for line in lines[1:] if line[0] == key))
+
+
+def both(*edits: Edit) -> Edit:
+    """One edit after the other."""
+    return lambda lines: [edit(lines) for edit in edits]
+
+
+def findings_of(folder: Path, file: str, edit: Edit) -> list[str]:
+    """Findings of the demo book with one file edited."""
+    book = folder / "book"
+    shutil.copytree(DEMO, book)
+    with (book / f"{file}.csv").open(newline="") as stream:
+        lines = list(csv.reader(stream))
+    edit(lines)
+    with (book / f"{file}.csv").open("w", newline="") as stream:
+        csv.writer(stream, lineterminator="\n").writerows(lines)
+    return [str(finding) for finding in check_price_book(book)[1]]
+
+
+# (what the case is, file, edit, the whole of the findings)
+MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
+    (
+        "overlap", "rate", copy_of("voice_europe", rate_id="again", valid_from="2026-01-01", valid_to="2026-02-01"),
+        ["rate.csv:65: overlap with line 7 for voice * europe home none: both valid 2026-01-01T05:00:00Z to "
+         "2026-02-01T05:00:00Z"],
+    ),
+    (
+        "a gap, said once for all its keys", "rate", cell("roaming_sms_europe_2026_11", "valid_from", "2026-11-02"),
+        ["rate.csv:45: gap after line 44 for sms month_to_month national europe none and 15 more keys: no row "
+         "2026-11-01T04:00:00Z to 2026-11-02T05:00:00Z"],
+    ),
+    (
+        "a gap of a carrier", "carrier_rate",
+        both(
+            cell("sms", "valid_to", "2026-01-01"),
+            copy_of("sms", cost_id="sms_2", valid_from="2026-01-02", valid_to=""),
+        ),
+        ["carrier_rate.csv:86: gap after line 83 for sms carrier_001 * local and 8 more keys: no row "
+         "2026-01-01T05:00:00Z to 2026-01-02T05:00:00Z"],
+    ),
+    (
+        "a gap of a prefix", "destination",
+        both(cell("44", "valid_to", "2026-01-01"), copy_of("44", valid_from="2026-01-03", valid_to="")),
+        ["destination.csv:317: gap after line 99 for prefix 44: no row 2026-01-01T05:00:00Z to 2026-01-03T05:00:00Z"],
+    ),
+    (
+        "unknown plan", "rate", cell("voice_national_term", "plan_id", "tern"),
+        ["rate.csv:2: plan_id tern is unknown; expected one that plan.csv declares"],
+    ),
+    (
+        "unknown zone", "destination", cell("44", "zone_id", "europa"),
+        ["destination.csv:99: zone_id europa is unknown; expected one that zone.csv declares"],
+    ),
+    (
+        "unknown rating group", "rate", cell("data_video_term", "rating_group", "games"),
+        ["rate.csv:34: rating_group games is unknown; operator.csv has web video"],
+    ),
+    (
+        "unknown band set and tax category", "rate",
+        both(cell("voice_europe", "band_set", "night"), cell("sms_rest", "tax_category", "reduced")),
+        ["rate.csv:7: band_set night is unknown; expected one that time_band.csv declares",
+         "rate.csv:29: tax_category reduced is unknown; expected one that tax.csv declares"],
+    ),
+    (
+        "unknown currency", "operator", cell("currency", "value", "CHF"),
+        ["operator.csv: currency CHF is unknown; expected a row of currency.csv"],
+    ),
+    (
+        "bad numbers, both at once", "rate",
+        both(cell("mms", "price", "0,30"), cell("sms_rest", "price", "1e3")),
+        ["rate.csv:29: price: expected a plain decimal such as 1.2, without sign or exponent, found '1e3'",
+         "rate.csv:31: price: expected a plain decimal such as 1.2, without sign or exponent, found '0,30'"],
+    ),
+    (
+        "an amount finer than a millionth", "fee", cell("invoice_fee", "amount", "1.0000001"),
+        ["fee.csv:5: amount: expected an amount with at most 6 decimals, found '1.0000001'"],
+    ),
+    (
+        "bad date", "tax", cell("vat_gb", "valid_from", "2026-02-30"),
+        ["tax.csv:3: valid_from: expected a date such as 2026-11-01, found '2026-02-30'"],
+    ),
+    (
+        "an instant without offset", "tax", cell("vat_gb", "valid_from", "2026-02-03T00:00:00"),
+        ["tax.csv:3: valid_from: expected a date such as 2026-11-01 or an instant such as "
+         "2026-11-01T00:00:00-04:00, found '2026-02-03T00:00:00'"],
+    ),
+    (
+        "an end before the start", "discount", cell("student", "valid_to", "2023-01-01"),
+        ["discount.csv:2: valid_to must be after valid_from"],
+    ),
+    (
+        "duplicate id", "rate", copy_of("voice_europe", valid_from="2020-01-01", valid_to="2024-01-01"),
+        ["rate.csv:65: duplicate rate_id voice_europe, first in line 7"],
+    ),
+    (
+        "duplicate order of discounts", "discount", cell("loyalty", "apply_order", "1"),
+        ["discount.csv:3: duplicate stage and apply_order rating 1, first in line 2"],
+    ),
+    (
+        "a free row with a price, a unit of another service", "rate",
+        both(cell("voice_special", "price", "0.01"), cell("mms", "unit", "second")),
+        ["rate.csv:15: zero_rated contradicts a price, connect fee or minimum above 0",
+         "rate.csv:31: unit of mms is message, found second"],
+    ),
+    (
+        "minimum above maximum", "rate", both(cell("mms", "minimum", "2"), cell("mms", "maximum", "1")),
+        ["rate.csv:31: minimum is above maximum"],
+    ),
+    (
+        "a banded increment that could outlast the day", "rate", cell("voice_europe", "increment", "7"),
+        ["rate.csv:7: a banded rate's increment must divide 86,400 s, found 7"],
+    ),
+    (
+        "hours without a band", "time_band", lambda lines: lines.pop(),
+        ["time_band.csv:2: band set voice_bands has no band on weekday "
+         f"{day} {span}" for day in range(1, 6) for span in ("00:00 to 08:00", "20:00 to 24:00")],
+    ),
+    (
+        "years without holidays", "holiday", lambda lines: [lines.pop() for _ in range(9)],
+        ["holiday.csv: calendar ontario has no holiday in 2031"],
+    ),
+    (
+        "a mark-up without digits", "carrier_rate", cell("c1_voice_gb", "markup_digits", ""),
+        ["carrier_rate.csv:6: markup and markup_digits stand together or are both empty"],
+    ),
+    (
+        "two allowances for the same usage", "allowance", copy_of("term_sms", allowance_id="more"),
+        ["allowance.csv:6: overlap with line 3 for term sms national: both valid 2024-01-01T05:00:00Z to "
+         "9999-12-31T00:00:00Z"],
+    ),
+    (
+        "a range inside another", "own_range", lambda lines: lines.append(["1416207"]),
+        ["own_range.csv:32: 1416207 lies inside 141620, line 2"],
+    ),
+    ("missing column", "plan", lambda lines: lines[0].__setitem__(1, "title"), [
+        "plan.csv: expected the columns plan_id, name, contract_type, charge_type, term_months; found plan_id, title, "
+        "contract_type, charge_type, term_months"]),
+    ("a line with too few cells", "own_range", lambda lines: lines.append(["1", "2"]), [
+        "own_range.csv:32: expected 1 cells, found 2"]),
+    ("unknown key", "operator", cell("currency", "key", "curency"), [
+        "operator.csv: missing keys: currency",
+        "operator.csv:3: key 'curency': expected one of name, currency, time_zone, holiday_calendar, rating_groups, "
+        "bands_from, bands_to"]),
+    ("no such time zone", "operator", cell("time_zone", "value", "America/Toronta"), [
+        "operator.csv:4: time_zone: expected an IANA time zone, found 'America/Toronta'"]),
+]  # fmt: skip
+
+
+@pytest.mark.covers("RAT-41")
+def test_the_demo_book_has_no_finding():
+    book, findings = check_price_book(DEMO)
+    assert findings == []
+    assert book is not None and book.operator.currency == "CAD"
+
+
+@pytest.mark.covers("RAT-02", "RAT-41")
+@pytest.mark.parametrize(("file", "edit", "expected"), [case[1:] for case in MISTAKES], ids=[c[0] for c in MISTAKES])
+def test_a_mistake_is_found_in_its_line(tmp_path, file, edit, expected):
+    assert findings_of(tmp_path, file, edit) == expected
+
+
+@pytest.mark.covers("RAT-41")
+def test_a_new_plan_is_rows_alone(tmp_path):
+    shutil.copytree(DEMO, tmp_path / "book")
+    with (tmp_path / "book" / "plan.csv").open("a") as plans:
+        plans.write("night_owl,Night Owl,month_to_month,postpaid,\n")
+    with (tmp_path / "book" / "rate.csv").open("a") as rates:
+        rates.write(
+            "owl,night_owl,voice,national,home,none,0.01,second,60,1,,,,,true,false,4,half_up,standard,2026-01-01,\n"
+        )
+    book, findings = check_price_book(tmp_path / "book")
+    assert findings == [] and book is not None
+    assert [row["rate_id"] for row in book.rows["rate"] if row["plan_id"] == "night_owl"] == ["owl"]
+
+
+def test_a_missing_file_and_foreign_bytes_are_named(tmp_path):
+    shutil.copytree(DEMO, tmp_path / "book")
+    (tmp_path / "book" / "tax.csv").unlink()
+    (tmp_path / "book" / "fee.csv").write_bytes(b"fee_id,\xff")
+    assert [str(finding) for finding in check_price_book(tmp_path / "book")[1]] == [
+        "fee.csv: expected UTF-8, found byte 0xff",
+        "tax.csv: the file is missing; a file with nothing to say holds its header",
+    ]

@@ -1,0 +1,120 @@
+"""Publishing: once a book, whole or not at all, and a death half-way leaves nothing double."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from jobs import publish_pricebook
+from jobs.pinned import load_price_book
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake
+from tollgate.platform.postgres import connect
+from tollgate.reference.frames import PRICE_TABLES
+
+DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
+
+
+class Died(Exception):
+    """Stands for SIGKILL."""
+
+
+@pytest.fixture
+def dying(monkeypatch):
+    """Let the job end at a crash point."""
+
+    def die_at(name: str) -> None:
+        def crash_point(here: str) -> None:
+            if here == name:
+                raise Died
+
+        monkeypatch.setattr(publish_pricebook, "crash_point", crash_point)
+
+    return die_at
+
+
+def edited(folder: Path, price: str) -> Path:
+    book = folder / f"book_{price}"
+    shutil.copytree(DEMO, book)
+    text = (book / "rate.csv").read_text()
+    (book / "rate.csv").write_text(text.replace("mms,*,mms,*,home,none,0.30,", f"mms,*,mms,*,home,none,{price},"))
+    return book
+
+
+@pytest.mark.covers("RAT-02", "RAT-41", "RAT-42", "BIL-06")
+def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, services, tmp_path, dying):
+    settings = services.model_copy(update={"lake": services.lake.model_copy(update={"root": str(tmp_path / "lake")})})
+    lake = Lake(spark, settings.lake.root)
+
+    def publish(folder: Path = DEMO, *flags: str) -> dict:
+        argv = ["--dir", str(folder), "--author", "anna", "--reason", "test", *flags]
+        return publish_pricebook.run(spark, settings, publish_pricebook.parser().parse_args(argv))
+
+    dearer, dearest = edited(tmp_path, "0.31"), edited(tmp_path, "0.32")
+    assert publish(DEMO, "--dry-run")["message"] == "would publish version 1"
+    # Half of the tables, then all but the mark: nothing is visible, and the same book goes on under its number.
+    for point in ("publish_pricebook.table", "publish_pricebook.catalog"):
+        dying(point)
+        with pytest.raises(Died):
+            publish()
+        with pytest.raises(TollgateError, match="no price book is published"):
+            load_price_book(lake)
+    dying("never")
+    assert publish()["pricebook_version"] == 1
+    again = publish()
+    assert (again["published"], again["message"]) == (False, "version 1 is this very book")
+    # Another book that died is never mixed with the next one: its number is left out.
+    dying("publish_pricebook.tables")
+    with pytest.raises(Died):
+        publish(dearer)
+    dying("never")
+    assert publish(dearest)["pricebook_version"] == 3
+
+    counts = {
+        (name, row["pricebook_version"]): row["count"]
+        for name in PRICE_TABLES
+        for row in lake.read(name).groupBy("pricebook_version").count().collect()
+    }
+    assert all(counts[name, 1] == counts[name, 3] for name in PRICE_TABLES)
+    book, first = load_price_book(lake), load_price_book(lake, 1)
+    facts = (book.currency, book.time_zone, book.factor_den, book.discount_den, book.band_slots, book.amount_type)
+    assert (book.version, *facts) == (3, "CAD", "America/Toronto", 10, 20, 5, "BIGINT")
+    prices = [
+        b.table("price_rate_key").where("rate_id = 'mms'").agg({"unit_price_micros": "max"}) for b in (first, book)
+    ]
+    assert [price.first()[0] for price in prices] == [300_000, 320_000]
+
+    session = connect(settings)
+    with session, session.cursor() as cursor:
+        cursor.execute("SELECT version, (SELECT price FROM catalog.rate r WHERE r.version = b.version AND rate_id = 'mms')"
+                       " FROM catalog.price_book b ORDER BY version")  # fmt: skip
+        assert [(version, str(price)) for version, price in cursor.fetchall()] == [(1, "0.300000"), (3, "0.320000")]
+        cursor.execute("DELETE FROM catalog.price_book")
+    session.close()
+
+
+@pytest.mark.covers("RAT-41")
+def test_findings_are_said_all_at_once_and_nothing_is_published(spark, services, tmp_path):
+    settings = services.model_copy(update={"lake": services.lake.model_copy(update={"root": str(tmp_path / "lake")})})
+    shutil.copytree(DEMO, tmp_path / "book")
+    rates = tmp_path / "book" / "rate.csv"
+    rates.write_text(rates.read_text().replace(",0.15,", ",0.1O,").replace("sms,rest,home", "sms,best,home"))
+    argv = ["--dir", str(tmp_path / "book"), "--author", "a", "--reason", "b"]
+    with pytest.raises(TollgateError) as refused:
+        publish_pricebook.run(spark, settings, publish_pricebook.parser().parse_args(argv))
+    said = str(refused.value)
+    assert "4 findings; nothing is published" in said
+    assert "rate.csv:5: price: expected a plain decimal" in said and "rate.csv:29: zone_id best is unknown" in said
+    assert not Lake(spark, settings.lake.root).exists("price_plan")
+
+
+@pytest.mark.covers("RAT-41")
+def test_check_only_ends_before_anything_starts(tmp_path, capsys):
+    with pytest.raises(SystemExit) as clean:
+        publish_pricebook.parser().parse_args(["--check-only", "--dir", str(DEMO)])
+    assert clean.value.code == 0 and "no finding" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as bad:
+        publish_pricebook.parser().parse_args(["--check-only", "--dir", str(tmp_path)])
+    assert bad.value.code == 1 and "rate.csv: the file is missing" in capsys.readouterr().err

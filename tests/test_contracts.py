@@ -1,0 +1,71 @@
+"""The contracts in schemas/: complete, commented, and readable by a person; no Spark needed."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
+TABLES = sorted(path.stem for path in SCHEMAS.glob("*.ddl"))
+COLUMN = re.compile(
+    r"^(?P<name>[a-z][a-z0-9_]*) (?P<type>.+?)(?P<required> NOT NULL)? COMMENT '(?P<text>(?:[^']|'')+)'(?P<end>,?)$"
+)
+TYPE = re.compile(
+    r"^(STRING|BINARY|BOOLEAN|INT|BIGINT|DATE|TIMESTAMP|DECIMAL\(\d+,\d+\)"
+    r"|ARRAY<[A-Z]+>|ARRAY<STRUCT<.+>>|MAP<STRING, [A-Z]+>)$"
+)
+
+
+def columns(table: str) -> dict[str, re.Match[str]]:
+    """Column name to its parsed line; a line that is none fails the test."""
+    found = {}
+    lines = [line for line in (SCHEMAS / f"{table}.ddl").read_text(encoding="utf-8").splitlines() if line.strip()]
+    body = [line for line in lines if not line.startswith("--")]
+    for number, line in enumerate(body):
+        column = COLUMN.match(line)
+        assert column, f"{table}.ddl: not `name TYPE [NOT NULL] COMMENT '...'`: {line}"
+        assert column["end"] == ("" if number == len(body) - 1 else ","), f"{table}.ddl: comma at the end of: {line}"
+        assert column["name"] not in found, f"{table}.ddl: twice {column['name']}"
+        found[column["name"]] = column
+    return found
+
+
+@pytest.mark.covers("QUA-10")
+@pytest.mark.parametrize("table", TABLES)
+def test_a_contract_names_types_units_and_key(table: str) -> None:
+    text = (SCHEMAS / f"{table}.ddl").read_text(encoding="utf-8")
+    found = columns(table)
+    assert text.startswith(f"-- {table}: "), f"{table}.ddl: the first line says what a row is"
+    assert "Key:" in text.splitlines()[0], f"{table}.ddl: the first line names the key"
+    partitions = re.search(r"^-- partition_by:(.*)$", text, re.MULTILINE)
+    assert partitions, f"{table}.ddl: needs a line `-- partition_by:`"
+    for name in filter(None, (part.strip() for part in partitions[1].split(","))):
+        assert name in found, f"{table}.ddl: partition column {name} is not a column"
+    for name, column in found.items():
+        assert TYPE.match(column["type"]), f"{table}.ddl: {name} has type {column['type']}"
+        assert len(column["text"].split()) >= 1
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_money_is_exact_and_suffixes_keep_their_type(table: str) -> None:
+    endings = {"_at": "TIMESTAMP", "_on": "DATE", "_micros": "BIGINT", "_s": "INT|BIGINT", "_bytes": "BIGINT"}
+    for name, column in columns(table).items():
+        for ending, wanted in endings.items():
+            if name.endswith(ending):
+                kind = column["type"].removeprefix("ARRAY<").removesuffix(">")
+                assert re.fullmatch(wanted, kind), f"{table}.{name}: {kind}, expected {wanted}"
+        if name.startswith("is_"):
+            assert column["type"] == "BOOLEAN", f"{table}.{name}: {column['type']}, expected BOOLEAN"
+
+
+def test_expectations_speak_of_columns_that_exist() -> None:
+    for path in SCHEMAS.glob("*.expectations.json"):
+        table = path.name.removesuffix(".expectations.json")
+        suite = json.loads(path.read_text(encoding="utf-8"))
+        found = {*columns(table), *suite.get("derived", {})}
+        named = re.findall(r'"column(?:_[AB])?":\s*"([^"]+)"', json.dumps(suite["expectations"]))
+        assert named, f"{path.name}: no expectation on a column"
+        assert not set(named) - found, f"{path.name}: unknown columns {set(named) - found}"

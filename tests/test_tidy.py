@@ -1,0 +1,113 @@
+"""What a reviewer would otherwise say every time: sizes, names, and words that do not belong in the tree."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+MADE = {".git", ".venv", ".tollgate", ".hypothesis", "build", "dist", "__pycache__"}
+CODE = {".py", ".sql", ".ddl", ".sh", ".ipynb"}
+TEXT = CODE | {".md", ".toml", ".txt", ".in", ".json", ".csv", ".yml", ".conf", ".properties", ""}
+LONGEST_FILE, LONGEST_FUNCTION = 280, 60
+RULES = (
+    "tollgate/reference",
+    "tollgate/mediation",
+    "tollgate/rating",
+    "tollgate/billing",
+    "tollgate/assurance",
+    "jobs",
+)
+
+# Put together from pieces, so that this file does not hold what it looks for.
+_MACHINE = "|".join(["/wo" + "rk/", "/ro" + "ot/", "/tmp/" + "proto", "fa" + "rm-"])
+_HOSTS = "|".join(["ma" + "ven", "py" + "pi", "python" + "hosted", "npm" + "js", "cra" + "tes", "proxy.go" + "lang"])
+FOREIGN = re.compile(rf"(?<![\w.]){_MACHINE}|https?://[a-z0-9.-]*(?:{_HOSTS})", re.IGNORECASE)
+INEXACT = re.compile(
+    r"\bfloat\(|\bDoubleType|\bFloatType|cast\(.(?:double|float)|AS (?:DOUBLE|FLOAT)\b"
+    r"|\b(?:pandas_)?udf\(|applyInPandas|mapInPandas"
+)
+ROUNDING = re.compile(r"\bF\.b?round\(|(?<![\w.])b?round\(|\.quantize\(|\bROUND_[A-Z]+")
+VAGUE = {"utils.py", "util.py", "helpers.py", "helper.py", "common.py", "base.py", "misc.py"}
+
+
+def files(*endings: str) -> Iterator[Path]:
+    """Files of the tree with one of these endings; what is made or downloaded is left out."""
+    for path in sorted(ROOT.rglob("*")):
+        folders = path.relative_to(ROOT).parts
+        is_made = any(name in MADE or name.endswith(("_cache", ".egg-info")) for name in folders)
+        if path.is_file() and not is_made and path.suffix in endings:
+            yield path
+
+
+def lines(path: Path) -> list[tuple[str, str]]:
+    text = path.read_text(encoding="utf-8")
+    return [(f"{path.relative_to(ROOT)}:{number}", line) for number, line in enumerate(text.splitlines(), start=1)]
+
+
+def test_nothing_of_one_machine_and_no_registry_host() -> None:
+    found = [where for path in files(*TEXT) for where, line in lines(path) if FOREIGN.search(line)]
+    assert not found, f"a path of one machine or the host of a registry: {found}"
+
+
+def test_files_and_functions_stay_short() -> None:
+    found = []
+    for path in files(".py"):
+        text = path.read_text(encoding="utf-8")
+        count = text.count("\n")
+        if count > LONGEST_FILE:
+            found.append(f"{path.relative_to(ROOT)}: {count} lines")
+        for node in ast.walk(ast.parse(text)):
+            if isinstance(node, ast.FunctionDef):
+                length = (node.end_lineno or node.lineno) - node.lineno + 1
+                if length > LONGEST_FUNCTION:
+                    found.append(f"{path.relative_to(ROOT)}: {node.name} has {length} lines")
+    assert not found, f"longer than {LONGEST_FILE} lines a file or {LONGEST_FUNCTION} a function: {found}"
+
+
+def test_files_are_named_after_what_they_are_about() -> None:
+    found = [str(path.relative_to(ROOT)) for path in files(".py") if path.name in VAGUE]
+    assert not found, f"a name that never stops growing: {found}"
+
+
+def test_no_float_and_no_python_function_in_a_plan_of_money() -> None:
+    found = [
+        f"{where}: {line.strip()}"
+        for path in files(".py")
+        if str(path.relative_to(ROOT)).startswith((*RULES, "tollgate/money.py", "tollgate/oracle"))
+        for where, line in lines(path)
+        if INEXACT.search(line)
+    ]
+    assert not found, f"inexact arithmetic or a Python function in a plan: {found}"
+
+
+def test_only_one_module_of_the_rules_rounds() -> None:
+    found = [
+        f"{where}: {line.strip()}"
+        for path in files(".py")
+        if str(path.relative_to(ROOT)).startswith(RULES)
+        for where, line in lines(path)
+        if ROUNDING.search(line)
+    ]
+    assert not found, f"rounding belongs in tollgate/money.py: {found}"
+
+
+def test_public_functions_say_what_they_do() -> None:
+    found = []
+    for path in files(".py"):
+        name = str(path.relative_to(ROOT))
+        if name.startswith(("tollgate/", "jobs/", "generators/")):
+            for node in ast.parse(path.read_text(encoding="utf-8")).body:
+                is_public = isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+                if is_public and not ast.get_docstring(node) and node.name not in ("parser", "run", "main"):
+                    found.append(f"{name}: {node.name}")
+    assert not found, f"a public function without a docstring: {found}"
+
+
+def test_tests_stand_where_what_they_test_stands() -> None:
+    homes = {path.name for path in (ROOT / "tollgate").iterdir() if path.is_dir()}
+    homes |= {"golden", "properties", "faults", "cluster", "generators", "jobs", "sql", "benchmarks", "__pycache__"}
+    found = [path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name not in homes]
+    assert not found, f"a folder of tests without a twin: {found}"

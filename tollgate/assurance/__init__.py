@@ -1,0 +1,1 @@
+"""Control totals, conservation, the quality gate and the comparison with an injected truth."""

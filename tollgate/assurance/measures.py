@@ -1,0 +1,199 @@
+"""What the tables say, as (measure, part, value) rows: the numbers that the equations of conservation stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tollgate.assurance.current_rating import current_rating
+
+ALL = "all"
+VALUE = "DECIMAL(38,6)"
+USAGE_KINDS = ("usage", "prior_period")
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far each table counts: the last published batch and the last batch taken by a rating run."""
+
+    published_to: int
+    rated_to: int
+
+
+def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -> DataFrame:
+    """All measures of the lake as one frame (measure STRING, part STRING, value DECIMAL(38,6)): one action reads them.
+
+    tables: control_mediation, raw_cdr, usage_event, control_rating, rated_usage, billed_usage, invoice_line, invoice,
+    ref_account. posted: the bill runs that count, (run_id, part); `part` is how a run is named in the result.
+    """
+    usage = tables["usage_event"].where(F.col("batch_no") <= reach.published_to)
+    billed = tables["billed_usage"].join(F.broadcast(posted), "run_id", how="inner")
+    lines = tables["invoice_line"].join(F.broadcast(posted), "run_id", how="inner")
+    invoices = tables["invoice"].join(F.broadcast(posted), "run_id", how="inner")
+    groups = [
+        received(tables["control_mediation"].where(F.col("batch_no") <= reach.published_to)),
+        raw(tables["raw_cdr"].where(F.col("batch_no") <= reach.published_to)),
+        mediated(usage),
+        marked(tables["control_mediation"].where(F.col("batch_no") <= reach.published_to)),
+        awaited(usage, reach.rated_to),
+        rated(current_rating(tables["rated_usage"])),
+        rated_marks(tables["control_rating"], tables["rated_usage"]),
+        billed_by_service(billed),
+        carried_over(tables["rated_usage"], billed, invoices, tables["ref_account"]),
+        billed_by_run(billed),
+        invoice_lines(lines),
+        issued(invoices, lines),
+    ]
+    return reduce(DataFrame.unionByName, groups)
+
+
+def received(control: DataFrame) -> DataFrame:
+    """Records by topic-partition as the marks tell: the sum of their ranges, and the span from the first start to the
+    last end."""
+    ranges = control.select(
+        "topic", F.explode(F.from_json("offsets", "MAP<STRING, ARRAY<BIGINT>>")).alias("partition", "range")
+    )
+    start, end = F.col("range")[0], F.col("range")[1]
+    return _measured(
+        ranges, F.concat_ws("-", "topic", "partition"), received=F.sum(end - start), span=F.max(end) - F.min(start)
+    )
+
+
+def raw(raw_cdr: DataFrame) -> DataFrame:
+    """Rows of raw_cdr by topic-partition, and the sum of their offsets: equal counts of other records would differ in
+    it."""
+    return _measured(raw_cdr, _topic_partition(), raw_rows=F.count("*"), raw_offsets=F.sum("kafka_offset"))
+
+
+def mediated(usage_event: DataFrame) -> DataFrame:
+    """Rows of usage_event by topic-partition and disposition, and the sum of their offsets."""
+    return _measured(
+        usage_event,
+        _topic_partition(),
+        accepted=F.count_if(F.col("disposition") == "accepted"),
+        quarantined=F.count_if(F.col("disposition") == "quarantined"),
+        duplicate=F.count_if(F.col("disposition") == "duplicate"),
+        mediated_offsets=F.sum("kafka_offset"),
+    )
+
+
+def marked(control: DataFrame) -> DataFrame:
+    """What the marks of the batches add up to."""
+    return _measured(
+        control, F.lit(ALL), marked_rows=F.sum(F.col("accepted") + F.col("quarantined") + F.col("duplicate"))
+    )
+
+
+def awaited(usage_event: DataFrame, rated_to: int) -> DataFrame:
+    """Accepted events by service, and those that no rating run has taken yet."""
+    accepted = usage_event.where("disposition = 'accepted'")
+    return _measured(
+        accepted,
+        F.col("service"),
+        accepted_events=F.count("*"),
+        awaiting_rating=F.count_if(F.col("batch_no") > rated_to),
+    )
+
+
+def rated(current: DataFrame) -> DataFrame:
+    """Events by service and retail status, and their list charges."""
+    return _measured(
+        current,
+        F.col("service"),
+        rated=F.count_if(F.col("retail_status") == "rated"),
+        zero_rated=F.count_if(F.col("retail_status") == "zero_rated"),
+        suspended=F.count_if(F.col("retail_status") == "suspended"),
+        rated_charge=F.sum("charge"),
+    )
+
+
+def rated_marks(control_rating: DataFrame, rated_usage: DataFrame) -> DataFrame:
+    """What the marks of the nights add up to, and the same read back from the table."""
+    marks = _measured(control_rating, F.lit(ALL), marked_charge=F.sum("charge_total"), marked_cost=F.sum("cost_total"))
+    table = _measured(rated_usage, F.lit(ALL), table_charge=F.sum("charge"), table_cost=F.sum("cost"))
+    return marks.unionByName(table)
+
+
+def billed_by_service(billed: DataFrame) -> DataFrame:
+    """Events on invoices by service, and their list charges. The service is that of the line which carries the
+    event."""
+    service = F.split_part("line_key", F.lit("|"), F.lit(3))
+    return _measured(billed, service, billed=F.count("*"), billed_list_charge=F.sum("list_charge"))
+
+
+def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame, accounts: DataFrame) -> DataFrame:
+    """Rated events by service that are on no posted invoice: late for a cycle that was billed, or of a cycle that was
+    not."""
+    identity = ["source", "event_id", "revision", "rating_no"]
+    unbilled = rated_usage.where("retail_status <> 'suspended'").join(
+        billed.select(*identity), identity, how="left_anti"
+    )
+    zone = accounts.groupBy("account_id").agg(F.max_by("time_zone", "snapshot_id").alias("time_zone"))
+    billed_until = invoices.groupBy("account_id").agg(F.max("cycle_end").alias("billed_until"))
+    placed = unbilled.join(zone, "account_id", how="left").join(billed_until, "account_id", how="left")
+    local_date = F.to_date(F.from_utc_timestamp("started_at", F.coalesce("time_zone", F.lit("UTC"))))
+    is_late = F.coalesce(local_date < F.col("billed_until"), F.lit(False))
+    return _measured(
+        placed,
+        F.col("service"),
+        carried_late=F.count_if(is_late),
+        carried_open=F.count_if(~is_late),
+        carried_charge=F.sum("charge"),
+    )
+
+
+def billed_by_run(billed: DataFrame) -> DataFrame:
+    """Events and net charges that a run put on lines."""
+    return _measured(billed, F.col("part"), billed_events=F.count("*"), billed_net=F.sum("net_charge"))
+
+
+def invoice_lines(lines: DataFrame) -> DataFrame:
+    """Lines of a run: events and exact sums of its usage lines, amounts and tax shares of all."""
+    is_usage = F.col("kind").isin(*USAGE_KINDS)
+    return _measured(
+        lines,
+        F.col("part"),
+        line_events=F.sum(F.when(is_usage, F.col("events"))),
+        line_exact=F.sum(F.when(is_usage, F.col("exact_total"))),
+        line_count=F.count("*"),
+        line_amount=F.sum("amount"),
+        line_tax=F.sum("tax_share"),
+    )
+
+
+def issued(invoices: DataFrame, lines: DataFrame) -> DataFrame:
+    """Invoices of a run, their sums, and how many of them equal their own lines: sums alone could hide two errors that
+    cancel out."""
+    own = lines.groupBy("run_id", "account_id").agg(
+        F.sum("amount").alias("line_amount"), F.sum("tax_share").alias("line_tax"), F.count("*").alias("line_count")
+    )
+    agrees = (
+        (F.col("net") == F.col("line_amount"))
+        & (F.col("tax") == F.col("line_tax"))
+        & (F.col("total") == F.col("net") + F.col("tax"))
+        & (F.col("lines") == F.col("line_count"))
+    )
+    return _measured(
+        invoices.join(own, ["run_id", "account_id"], how="left"),
+        F.col("part"),
+        invoices=F.count("*"),
+        invoices_that_sum=F.count_if(agrees),
+        invoice_net=F.sum("net"),
+        invoice_tax=F.sum("tax"),
+        invoice_total=F.sum("total"),
+        invoice_lines=F.sum("lines"),
+    )
+
+
+def _measured(frame: DataFrame, part: Column, **sums: Column) -> DataFrame:
+    values = [F.coalesce(amount, F.lit(0)).cast(VALUE).alias(name) for name, amount in sums.items()]
+    totals = frame.groupBy(F.coalesce(part, F.lit("none")).alias("part")).agg(*values)
+    return totals.unpivot("part", list(sums), "measure", "value").select("measure", "part", "value")
+
+
+def _topic_partition() -> Column:
+    return F.concat_ws("-", "topic", F.col("kafka_partition").cast("string"))

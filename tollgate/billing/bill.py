@@ -1,0 +1,109 @@
+"""One bill run as a function of tables and pins. The month's run and the preview of an open cycle are this same function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tollgate.billing.allowances import with_free_units
+from tollgate.billing.carried import carried_usage
+from tollgate.billing.cycles import accounts_to_bill
+from tollgate.billing.invoice import invoices
+from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with_usage_key
+from tollgate.billing.net_charge import with_net_charge
+from tollgate.billing.parking import failing_accounts, waiting_accounts
+from tollgate.billing.tax import with_tax
+from tollgate.reference.frames import PriceBook, Reference
+
+BILLED_USAGE = [
+    "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id", "origin_cycle", "line_key",
+    "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge",
+]  # fmt: skip
+INVOICE_LINE = [
+    "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle",
+    "description", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id", "tax_share",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class PostedRuns:
+    """What earlier posted runs did, as of a run's own pins.
+
+    runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage.
+    """
+
+    runs: DataFrame
+    parked: DataFrame
+    usage: DataFrame
+
+
+@dataclass(frozen=True)
+class Bill:
+    """The frames of a run. billed_usage, invoice_line and invoice are as their contracts, without the parked accounts.
+
+    parked: (account_id, reason); not_due: (account_id, cycle_end) of accounts whose cycle has not ended by as_of.
+    accounts: the accounts to bill, parked and not due ones included.
+    """
+
+    billed_usage: DataFrame
+    invoice_line: DataFrame
+    invoice: DataFrame
+    parked: DataFrame
+    not_due: DataFrame
+    accounts: DataFrame
+
+
+def bill_cycle(
+    cycle: str,
+    as_of: datetime,
+    rated: DataFrame,
+    rating_no: int,
+    reference: Reference,
+    book: PriceBook,
+    posted: PostedRuns,
+    *,
+    run_id: str = "preview",
+    is_open: bool = False,
+    keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
+) -> Bill:
+    """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
+
+    rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book; posted: what earlier runs did.
+    is_open: bill cycles that have not ended yet, for a preview. keep: frames that are read more than once pass through it; a job persists them.
+    Source: docs/billing.md.
+    """
+    contracts = reference.table("ref_contract")
+    candidates = accounts_to_bill(reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, is_open=is_open)
+    accounts = keep(candidates.join(F.broadcast(book.table("price_currency").drop("pricebook_version")), "currency", how="left"))
+    due = accounts.where("is_due AND NOT is_waiting")
+    carried = carried_usage(rated, rating_no, posted.usage, due)
+    usage = keep(
+        carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage)
+        .transform(with_net_charge, book.band_slots)
+        .transform(with_usage_key)
+        .withColumnRenamed("charge", "list_charge")
+        .select(*_usage_columns())
+    )
+    own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
+    lines = keep(all_lines(own, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax")))
+    failing = keep(failing_accounts(carried, usage, lines))
+    sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
+    run = F.lit(run_id).alias("run_id")
+    return Bill(
+        billed_usage=usage.join(F.broadcast(failing), "account_id", how="left_anti").select(run, *BILLED_USAGE[1:]),
+        invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),
+        invoice=invoices(sound_lines, due).select(run, "*"),
+        parked=waiting_accounts(accounts).unionByName(failing),
+        not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
+        accounts=accounts,
+    )
+
+
+def _usage_columns() -> list[str]:
+    """What lines, equations and billed_usage need of a carried row; nothing else is kept."""
+    of_lines = ["service", "zone_id", "roaming_zone", "tax_category", "charged_units", "unit", "currency", "account_currency", "line_kind"]
+    return [*BILLED_USAGE[1:], *of_lines]

@@ -1,0 +1,110 @@
+"""What contracts owe in a cycle apart from usage: monthly fees, deposits charged, credited or forfeited.
+
+Fee rows that hold just before the cycle's end count. Source: docs/billing.md, "Fees and deposits".
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tollgate import money
+from tollgate.billing.cycles import overlap_days
+
+JUST_BEFORE_END = "ends_at - INTERVAL 1 SECOND"
+
+
+def contract_fees(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, kind: str) -> DataFrame:
+    """Contracts of the accounts to bill with each fee row of `kind` that their plan has; one row a contract and fee.
+
+    contracts: ref_contract; accounts: accounts to bill, with minor_digits; fees: price_fee.
+    Adds `active_days` and `cycle_days` of the cycle billed, and the account's and the fee's columns.
+    """
+    account = accounts.select("account_id", "cycle_start", "cycle_end", "ends_at", "minor_digits")
+    fee = fees.where(F.col("kind") == kind).select(
+        F.col("plan_id").alias("fee_plan"), "fee_id", F.col("name").alias("fee_name"), "amount_micros", "proration", "tax_category",
+        "valid_from", "valid_to",
+    )  # fmt: skip
+    days = overlap_days(F.col("starts_on"), F.col("cancelled_on"), F.col("cycle_start"), F.col("cycle_end"))
+    return (
+        contracts.join(account, "account_id", how="inner")
+        .withColumn("active_days", days)
+        .withColumn("cycle_days", F.date_diff("cycle_end", "cycle_start"))
+        .join(F.broadcast(fee), F.expr("fee_plan IN ('*', plan_id)") & in_force(), how="inner")
+    )
+
+
+def in_force() -> Column:
+    """BOOLEAN: a price book row, by valid_from and valid_to, holds just before the cycle's end, `ends_at`."""
+    return F.expr(f"valid_from <= {JUST_BEFORE_END} AND {JUST_BEFORE_END} < valid_to")
+
+
+def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
+    """A `recurring` line for each contract in force on at least one local day of the cycle and each monthly fee of its plan."""
+    is_prorated = "proration = 'days'"
+    share = f"CASE WHEN {is_prorated} THEN CAST(active_days AS BIGINT) ELSE 1L END"
+    whole = f"CASE WHEN {is_prorated} THEN CAST(cycle_days AS BIGINT) ELSE 1L END"
+    counted = F.expr(
+        f"CASE WHEN {is_prorated} AND active_days < cycle_days THEN concat(fee_name, ', ', active_days, ' of ', cycle_days, ' days') "
+        "ELSE fee_name END"
+    )
+    return (
+        contract_fees(contracts, accounts, fees, "recurring")
+        .where("active_days > 0")
+        .withColumn("share", F.expr(share))
+        .withColumn("whole", F.expr(whole))
+        .withColumn("numerator", F.expr(f"CAST(amount_micros AS {money.EXACT}) * share"))
+        .select(
+            "account_id", F.lit("recurring").alias("kind"), "subscription_id", F.col("contract_id").alias("ref"), "tax_category",
+            counted.alias("description"), F.lit(1).cast("bigint").alias("units"), F.lit("month").alias("unit"),
+            F.expr(f"CAST({money.rounded_amount('numerator', 'whole')} AS DECIMAL(38,6))").alias("exact_total"),
+            F.expr(money.rounded_minor("numerator", "whole", "minor_digits")).alias("amount"),
+        )
+    )  # fmt: skip
+
+
+def deposit_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
+    """Deposits of contracts that start in the cycle, and what becomes of them in the cycle that contains `cancelled_on`.
+
+    Cancelled before the commitment's end: `deposit_forfeit`, amount 0, the ledger makes it revenue. Else `deposit_credit`, negative.
+    """
+    deposits = contract_fees(contracts, accounts, fees, "deposit")
+    charged = deposits.where("starts_on >= cycle_start AND starts_on < cycle_end").transform(_deposit_line, "deposit", "1L", "")
+    credited = settled_deposits(deposits, is_forfeited=False).transform(_deposit_line, "deposit_credit", "-1L", " returned")
+    forfeited = settled_deposits(deposits, is_forfeited=True).transform(_deposit_line, "deposit_forfeit", "0L", " forfeited")
+    return charged.unionByName(credited).unionByName(forfeited)
+
+
+def settled_deposits(deposits: DataFrame, *, is_forfeited: bool) -> DataFrame:
+    """Rows of contract_fees whose contract was cancelled in the cycle, before the end of its commitment or not."""
+    is_early = F.coalesce(F.col("cancelled_on") < F.col("term_ends_on"), F.lit(False))
+    is_cancelled = F.expr("cancelled_on >= cycle_start AND cancelled_on < cycle_end")
+    return deposits.where(is_cancelled & (is_early if is_forfeited else ~is_early))
+
+
+def forfeited_deposits(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
+    """(account_id, amount DECIMAL(18,3)) of the deposits that become revenue in the cycle; for the ledger."""
+    deposits = contract_fees(contracts, accounts, fees, "deposit")
+    return settled_deposits(deposits, is_forfeited=True).select(
+        "account_id", F.expr(money.rounded_minor("amount_micros", "1L", "minor_digits")).alias("amount")
+    )
+
+
+def invoice_fee_lines(accounts: DataFrame, fees: DataFrame) -> DataFrame:
+    """The fees of an invoice for every account given; accounts: those with another line, one row each."""
+    fee = fees.where("kind = 'invoice' AND plan_id = '*'")
+    return accounts.join(F.broadcast(fee), in_force(), how="inner").select(
+        "account_id", F.lit("invoice_fee").alias("kind"), F.col("fee_id").alias("ref"), "tax_category", F.col("name").alias("description"),
+        F.expr(f"CAST({money.to_decimal('amount_micros')} AS DECIMAL(38,6))").alias("exact_total"),
+        F.expr(money.rounded_minor("amount_micros", "1L", "minor_digits")).alias("amount"),
+    )  # fmt: skip
+
+
+def _deposit_line(deposits: DataFrame, kind: str, sign: str, fate: str) -> DataFrame:
+    signed = deposits.withColumn("signed", F.expr(f"amount_micros * {sign}"))
+    return signed.select(
+        "account_id", F.lit(kind).alias("kind"), "subscription_id", F.col("contract_id").alias("ref"), "tax_category",
+        F.concat("fee_name", F.lit(fate)).alias("description"), F.lit(0).cast("bigint").alias("units"), F.lit(None).cast("string").alias("unit"),
+        F.expr(f"CAST({money.to_decimal('signed')} AS DECIMAL(38,6))").alias("exact_total"),
+        F.expr(money.rounded_minor("signed", "1L", "minor_digits")).alias("amount"),
+    )  # fmt: skip

@@ -1,0 +1,64 @@
+"""Invoices: totals of their lines and a digest of what they say, which number, run and time stand outside of."""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+KIND, SEQUENCE = "regular", 1
+HASHED = [
+    "line_no", "line_key", "kind", "description", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id",
+    "tax_share",
+]  # fmt: skip
+
+
+def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
+    """One row an account with lines: the columns of `invoice` without run_id.
+
+    lines: with_tax, unique by (account_id, line_no); accounts: accounts to bill, with minor_digits.
+    content_hash: SHA-256 of the invoice's head and its lines in order, each as JSON with every amount a string.
+    """
+    said = F.struct(F.col("line_no"), _as_json(HASHED).alias("text"))
+    totals = lines.groupBy("account_id").agg(
+        F.count("*").cast("int").alias("lines"),
+        F.sum("amount").cast("decimal(18,3)").alias("net"),
+        F.sum("tax_share").cast("decimal(18,3)").alias("tax"),
+        F.array_join(F.sort_array(F.collect_list(said)).getField("text"), "\n").alias("said"),
+    )
+    head = ["account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"]
+    return (
+        accounts.join(totals, "account_id", how="inner")
+        .withColumn("invoice_kind", F.lit(KIND))
+        .withColumn("sequence", F.lit(SEQUENCE))
+        .withColumn("total", (F.col("net") + F.col("tax")).cast("decimal(18,3)"))
+        .withColumn("content_hash", F.sha2(F.concat_ws("\n", _as_json(head), "said"), 256))
+        .select(
+            "account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency", "minor_digits",
+            "lines", "net", "tax", "total", "content_hash",
+        )
+    )  # fmt: skip
+
+
+def run_totals(invoice: DataFrame) -> DataFrame:
+    """One row: invoices, lines, net, tax, total and content_hash over the whole canonical set of invoices.
+
+    The set is hashed in two levels, by the first three digits of the account's own hash, so that no row holds all accounts.
+    """
+    canonical = F.concat_ws(":", "account_id", F.col("cycle_start").cast("string"), "content_hash")
+    in_buckets = invoice.groupBy(F.substring(F.sha2("account_id", 256), 1, 3).alias("bucket")).agg(
+        F.count("*").alias("invoices"),
+        *[F.sum(name).alias(name) for name in ("lines", "net", "tax", "total")],
+        F.sha2(F.array_join(F.sort_array(F.collect_list(canonical)), "\n"), 256).alias("hash"),
+    )
+    named = F.concat_ws(":", "bucket", "hash")
+    return in_buckets.agg(
+        F.coalesce(F.sum("invoices"), F.lit(0)).alias("invoices"),
+        F.coalesce(F.sum("lines"), F.lit(0)).alias("lines"),
+        *[F.coalesce(F.sum(name), F.lit(0)).cast("decimal(18,3)").alias(name) for name in ("net", "tax", "total")],
+        F.sha2(F.array_join(F.sort_array(F.collect_list(named)), "\n"), 256).alias("content_hash"),
+    )
+
+
+def _as_json(names: list[str]) -> Column:
+    """STRING: the columns as one JSON object of strings; NULL is kept, so that no two contents read the same."""
+    return F.to_json(F.struct(*[F.col(name).cast("string").alias(name) for name in names]), {"ignoreNullFields": "false"})

@@ -1,0 +1,222 @@
+"""The `tollgate` command: services, jobs and questions to the lake. Nothing heavy is imported before it is needed."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import importlib
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from tollgate import __version__
+from tollgate.platform.errors import TollgateError
+
+# Command to the module that does it, with its own arguments: the same as `spark-submit jobs/NAME.py`.
+PASSED_ON = {
+    "seed": ("generators.seed_crm", "Write customers, lines and contracts into PostgreSQL."),
+    "generate": ("generators.generate_usage", "Produce dirty usage into Kafka, with its truth beside it."),
+    "publish-pricebook": ("jobs.publish_pricebook", "Check the price book's CSV files and publish a version."),
+    "snapshot-reference": ("jobs.snapshot_reference", "Copy customers and contracts into a reference snapshot."),
+    "mediate-usage": ("jobs.mediate_usage", "Kafka to raw_cdr and usage_event."),
+    "check-quality": ("jobs.check_quality", "The data-quality gate before rating."),
+    "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
+    "bill-accounts": ("jobs.bill_accounts", "The month: allowances, lines, tax, invoices, ledger."),
+    "reconcile": ("jobs.reconcile", "Every conservation equation, with both sides."),
+    "explain": ("jobs.explain_charge", "Why an event costs what it costs."),
+    "demo": ("tollgate.demo", "The whole route on two fixed months, with its own broker and database."),
+}
+ALIASES = {"bill": "bill-accounts", "explain-charge": "explain", "seed-crm": "seed", "generate-usage": "generate"}
+
+ConfFile = Annotated[str | None, typer.Option("--conf-file", metavar="FILE", help="Settings file.")]
+SetValues = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")]
+
+
+class _NearestName(TyperGroup):
+    """Commands by name, with dashes or underscores; an unknown one is answered with the nearest."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        name = cmd_name.replace("_", "-")
+        return super().get_command(ctx, ALIASES.get(name, name))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            known = [*self.list_commands(ctx), *ALIASES]
+            near = difflib.get_close_matches(args[0].replace("_", "-"), known, n=1, cutoff=0.5)
+            _fail(
+                TollgateError(
+                    f"unknown command {args[0]}",
+                    way_out=f"did you mean `tollgate {near[0]}`?" if near else "`tollgate --help` lists the commands",
+                )
+            )
+        return super().resolve_command(ctx, args)
+
+
+app = typer.Typer(
+    cls=_NearestName, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
+    help="Tollgate: telecom mediation, rating and billing on Apache Spark.",
+)  # fmt: skip
+pricebook = typer.Typer(no_args_is_help=True, help="The price book's CSV files.")
+app.add_typer(pricebook, name="pricebook")
+
+
+@app.callback(invoke_without_command=True)
+def _start(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"tollgate {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def up(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
+    """Start the local Kafka broker and PostgreSQL; what runs already stays."""
+
+    def start() -> None:
+        from tollgate.platform import local_services
+
+        _print_status(local_services.up(_settings(conf_file, set_values)))
+
+    _finish(start)
+
+
+@app.command()
+def down(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
+    """Stop the local Kafka broker and PostgreSQL; their data stay."""
+
+    def stop() -> None:
+        from tollgate.platform import local_services
+
+        _print_status(local_services.down(_settings(conf_file, set_values)))
+
+    _finish(stop)
+
+
+@app.command()
+def status(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
+    """Show what runs, and where; exit code 1 unless all of it does."""
+
+    def show() -> None:
+        from tollgate.platform import local_services
+
+        found = local_services.status(_settings(conf_file, set_values))
+        _print_status(found)
+        if any(entry["running"] is False for entry in found.values()):
+            raise typer.Exit(1)
+
+    _finish(show)
+
+
+@app.command()
+def clean(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
+    """Stop the local services and remove their data and the local lake; the jars stay."""
+
+    def remove() -> None:
+        from tollgate.platform import local_services
+
+        local_services.clean(_settings(conf_file, set_values))
+        print("removed the topics, the databases and the lake of this laptop")
+
+    _finish(remove)
+
+
+@app.command()
+def migrate(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
+    """Bring the database to the newest migration."""
+
+    def apply() -> None:
+        from tollgate.platform import postgres
+
+        applied = postgres.migrate(_settings(conf_file, set_values))
+        print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
+
+    _finish(apply)
+
+
+@app.command()
+def sql(
+    query: Annotated[str, typer.Argument(help='For example "SELECT * FROM current_rating".')],
+    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 100,
+    conf_file: ConfFile = None,
+    set_values: SetValues = None,
+) -> None:
+    """Ask the lake: every table, and the views accepted_usage, current_rating and others, by name."""
+
+    def ask() -> None:
+        from tollgate.assurance.views import VIEWS
+        from tollgate.platform.answers import print_answer
+
+        print_answer(_settings(conf_file, set_values), VIEWS, query, limit)
+
+    _finish(ask)
+
+
+@pricebook.command("check")
+def check_pricebook(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
+    """Check the price book's CSV files and say every finding; nothing is published."""
+    flags = ["--conf-file", conf_file] if conf_file else []
+    for item in set_values or []:
+        flags += ["--set", item]
+    raise typer.Exit(_pass_on("publish-pricebook", ["--check-only", *flags]))
+
+
+def _add_passed_on(name: str, text: str) -> None:
+    # Help and arguments are the module's own, so the command takes everything as it comes.
+    @app.command(
+        name, help=text, add_help_option=False,
+        context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    )  # fmt: skip
+    def command(ctx: typer.Context) -> None:
+        raise typer.Exit(_pass_on(name, ctx.args))
+
+
+for _name, (_module, _text) in PASSED_ON.items():
+    _add_passed_on(_name, _text)
+
+
+def _pass_on(name: str, argv: list[str]) -> int:
+    from tollgate.platform import job
+
+    module = importlib.import_module(PASSED_ON[name][0])
+    if hasattr(module, "main") and not hasattr(module, "run"):
+        return int(module.main(argv) or 0)
+    parser: argparse.ArgumentParser = module.parser()
+    parser.prog = f"tollgate {name}"
+    return job.main(parser, module.run, argv)
+
+
+def _settings(conf_file: str | None, set_values: list[str] | None) -> Any:
+    from tollgate.platform.job import add_common, settings_from
+
+    flags = [part for item in set_values or [] for part in ("--set", item)]
+    flags += ["--conf-file", conf_file] if conf_file else []
+    return settings_from(add_common(argparse.ArgumentParser()).parse_args(flags))
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    for part, entry in found.items():
+        state = {True: f"running, pid {entry.get('pid')}", False: "stopped", None: "given by the settings"}
+        print(f"{part:<10}{entry['address'] or '-':<24}{state[entry['running']]}")
+
+
+def _finish(action: Any) -> None:
+    from tollgate.platform.job import guarded
+
+    raise typer.Exit(guarded(action))
+
+
+def _fail(error: TollgateError) -> None:
+    print(f"error: {error}", file=sys.stderr)
+    raise typer.Exit(error.exit_code)
+
+
+def main() -> None:
+    """Entry of the console script."""
+    app(prog_name="tollgate")
+
+
+if __name__ == "__main__":
+    main()

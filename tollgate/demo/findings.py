@@ -1,0 +1,71 @@
+"""What the demo shows, gathered once everything was played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from tollgate.assurance.views import VIEWS
+from tollgate.demo import figures
+from tollgate.platform.lake import Lake
+from tollgate.platform.postgres import connect
+from tollgate.platform.settings import Settings
+
+POSTED = """
+SELECT run_id, cycle || '-01' AS cycle_start, rating_no, snapshot_id
+FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
+"""
+PREVIEW_RUN = "preview"
+
+
+def gather(
+    spark: SparkSession, settings: Settings, folder: Path, preview_lines: Path, preview_cycle: str
+) -> dict[str, Any]:
+    """All sections of the page but parameters, equations, second opinion, places and times."""
+    lake = Lake(spark, settings.lake.root)
+    lake.register_views(VIEWS)
+    # Read by four reports and by the charge to explain; each would sort it again.
+    rating = spark.table("current_rating").persist()
+    rating.createOrReplaceTempView("current_rating")
+    session = connect(settings)
+    try:
+        posted = [
+            row["run_id"] for row in figures.asked(session, "SELECT run_id FROM ops.bill_run WHERE status = 'posted'")
+        ]
+        return {
+            "records": figures.records(spark),
+            "truth": figures.truth_figures(lake.read("usage_event"), spark.read.parquet(str(folder / "truth"))),
+            "rating": figures.report(spark, "rating_by_reason"),
+            "services": figures.report(spark, "revenue_by_service"),
+            "invoices": figures.invoices(session),
+            "preview": figures.preview(spark.read.parquet(str(preview_lines)), preview_cycle),
+            "leakage": figures.leakage(lake.read("rated_usage"), figures.posted_usage(lake, posted)),
+            "invoice_in_full": figures.invoice_in_full(session),
+            "charge_explained": figures.charge_explained(spark, settings),
+        }
+    finally:
+        session.close()
+        rating.unpersist()
+
+
+def oracle_runs(spark: SparkSession, settings: Settings, preview_cycle: str) -> list[dict[str, Any]]:
+    """The posted runs and the preview with their pins, for the oracle to repeat in this order."""
+    lake = Lake(spark, settings.lake.root)
+    session = connect(settings)
+    try:
+        posted = figures.asked(session, POSTED)
+    finally:
+        session.close()
+    newest = lake.read("control_rating").agg(F.max("rating_no"), F.max_by("snapshot_id", "rating_no")).collect()[0]
+    names = ("run_id", "cycle_start", "rating_no", "snapshot_id")
+    runs = [dict(zip(names, row.values(), strict=True)) for row in posted]
+    preview = {
+        "run_id": PREVIEW_RUN,
+        "cycle_start": f"{preview_cycle}-01",
+        "rating_no": newest[0],
+        "snapshot_id": newest[1],
+    }
+    return [*runs, {**preview, "is_preview": True}]

@@ -1,0 +1,267 @@
+"""The steps of the demo, in the order of the data: four cut-offs of a month, its bill, a fifth night and the next
+month's preview."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import heapq
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime, timezone
+from operator import itemgetter
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from tollgate.demo.emptying import check_emptying, empty
+from tollgate.demo.findings import gather, oracle_runs
+from tollgate.demo.page import page
+from tollgate.demo.progress import Progress
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.local_services import running
+from tollgate.platform.places import project_root
+from tollgate.platform.settings import Settings
+
+CYCLE, PREVIEW_CYCLE = "2026-10", "2026-11"
+# When each night takes what has arrived: local midnights, the last one the end of the cycle.
+CUT_OFFS = tuple(
+    datetime(2026, month, day, 4, tzinfo=timezone.utc) for month, day in ((10, 9), (10, 17), (10, 25), (11, 1))
+)
+CYCLE_END = CUT_OFFS[-1]
+PREVIEW_UNTIL = date(2026, 11, 4)
+PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
+# November is played for three of its thirty days.
+PREVIEW_SHARE = 10
+BATCHES_A_MONTH = 10
+STEPS = 34
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What every step works with."""
+
+    spark: SparkSession
+    settings: Settings
+    args: argparse.Namespace
+    progress: Progress
+    folder: Path
+
+
+def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
+    """Play all steps, print the page, write build/demo/summary.json and return the summary.
+
+    Raises TollgateError when something does not come out as it must, after the page was printed.
+    """
+    check_emptying(settings, args.empty_what_is_given)
+    folder = project_root() / "build" / "demo"
+    with contextlib.ExitStack() as stack:
+        progress = stack.enter_context(Progress(STEPS))
+        stage = _started(stack, settings, args, progress, folder)
+        slices = _prepared(stage)
+        for night, records in enumerate(slices, start=1):
+            _play_night(stage, night, records)
+            if night == len(CUT_OFFS):
+                _play_month(stage)
+        summary = _looked_at(stack, stage)
+    text = page(summary)
+    print(text)
+    (folder / "page.txt").write_text(text, encoding="utf-8")
+    (folder / "summary.json").write_text(json.dumps(summary, indent=1, default=str) + "\n", encoding="utf-8")
+    _refuse_differences(summary)
+    return summary
+
+
+def _started(
+    stack: contextlib.ExitStack, settings: Settings, args: argparse.Namespace, progress: Progress, folder: Path
+) -> Stage:
+    """Services and Spark, started side by side, and nothing in them."""
+    from tollgate.platform.spark import spark_session
+
+    print("starting from empty: topic, database, lake and build/demo of an earlier demo are removed", flush=True)
+    # Small batches on purpose: the demo shows that their number does not matter.
+    settings = settings.model_copy(
+        update={
+            "mediation": settings.mediation.model_copy(
+                update={"max_offsets_per_trigger": max(1000, args.events // BATCHES_A_MONTH)}
+            )
+        }
+    )
+    with progress.step("start broker, database and Spark"), ThreadPoolExecutor(1) as starter:
+        spark_starts = starter.submit(spark_session, settings, "demo")
+        try:
+            if args.keep_up:
+                from tollgate.platform.local_services import up
+
+                up(settings)
+            else:
+                stack.enter_context(running(settings))
+        finally:
+            spark = spark_starts.result()
+            stack.callback(spark.stop)
+    with progress.step("empty topic, database and lake"):
+        empty(settings, folder)
+    return Stage(spark, settings, args, progress, folder)
+
+
+def _prepared(stage: Stage) -> list[Iterable[Any]]:
+    """Price book, customers and the plan of all usage; the records of each cut-off, not yet made."""
+    from generators.customers import build_population
+    from generators.dirt import DirtRates
+    from generators.seed_crm import seed
+    from generators.usage import plan_usage
+    from jobs import publish_pricebook, snapshot_reference
+    from tollgate.platform.kafka import ensure_topic
+    from tollgate.platform.postgres import migrate
+
+    args, step = stage.args, stage.progress.step
+    with step("migrate the database"):
+        migrate(stage.settings)
+    with step("publish the price book"):
+        _run_job(stage, publish_pricebook, "--author", "demo", "--reason", "the demo operator's first book")
+    with step("seed customers, lines and contracts"):
+        population = build_population(args.seed, args.subscribers)
+        seed(stage.settings, population)
+    with step("take the reference snapshot"):
+        _run_job(stage, snapshot_reference)
+    with step("plan the usage"):
+        ensure_topic(stage.settings)
+        rates = DirtRates.from_settings(stage.settings.generator)
+        month = plan_usage(population, args.seed, args.events, CYCLE, rates=rates)
+        after = plan_usage(
+            population, args.seed, max(1, args.events // PREVIEW_SHARE), PREVIEW_CYCLE, rates=rates, until=PREVIEW_UNTIL
+        )
+    ends = [int(cut_off.timestamp() * 1000) for cut_off in CUT_OFFS]
+    slices: list[Iterable[Any]] = [month.records(lo, hi) for lo, hi in zip([None, *ends[:-1]], ends, strict=True)]
+    slices.append(heapq.merge(month.records(ends[-1], None), after.records(None, None), key=itemgetter(2)))
+    return slices
+
+
+def _play_night(stage: Stage, night: int, records: Iterable[Any]) -> None:
+    from generators.producer import produce
+    from jobs import check_quality, mediate_usage, rate_usage
+
+    step = stage.progress.step
+    with step(f"night {night}: usage arrives in Kafka"):
+        produce(records, stage.settings, stage.folder / "truth")
+    with step(f"night {night}: mediate"):
+        _run_job(stage, mediate_usage, "--once")
+    with step(f"night {night}: quality gate"):
+        _run_job(stage, check_quality)
+    with step(f"night {night}: rate"):
+        _run_job(stage, rate_usage)
+
+
+def _play_month(stage: Stage) -> None:
+    from jobs import bill_accounts
+
+    for action, name in (("run", "bill the month"), ("approve", "approve the run"), ("post", "post the run")):
+        with stage.progress.step(name):
+            due = ("--as-of", CYCLE_END.isoformat()) if action == "run" else ()
+            _run_job(stage, bill_accounts, "--action", action, "--cycle", CYCLE, *due)
+
+
+def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
+    """Preview, reconciliation, second opinion and figures: the summary. The oracle works beside Spark."""
+    from jobs import bill_accounts, reconcile
+
+    step = stage.progress.step
+    preview_file = stage.folder / "preview_lines"
+    with step("preview the next month"):
+        bill = bill_accounts.preview(stage.spark, stage.settings, PREVIEW_CYCLE, PREVIEW_AS_OF)
+        bill.invoice_line.coalesce(1).write.mode("overwrite").parquet(str(preview_file))
+    oracle = stack.enter_context(_second_opinion(stage, preview_file))
+    with step("reconcile"):
+        reconciled = _run_job(stage, reconcile)
+    with step("gather the figures"):
+        summary = gather(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
+    with step("wait for the second opinion"):
+        opinion = oracle()
+    return {
+        "parameters": {
+            "subscribers": stage.args.subscribers,
+            "events": stage.args.events,
+            "seed": stage.args.seed,
+            "cycle": CYCLE,
+            "preview_cycle": PREVIEW_CYCLE,
+        },
+        **summary,
+        "equations": reconciled["equations"],
+        "second_opinion": opinion,
+        "places": _places(stage.settings),
+        "times": stage.progress.times,
+    }
+
+
+@contextlib.contextmanager
+def _second_opinion(stage: Stage, preview_lines: Path) -> Iterator[Any]:
+    """The oracle as a process of its own; gives a function that waits for its report. It ends with the block."""
+    runs = stage.folder / "runs.json"
+    runs.write_text(json.dumps(oracle_runs(stage.spark, stage.settings, PREVIEW_CYCLE)), encoding="utf-8")
+    command = [
+        *(sys.executable, "-m", "tollgate.oracle", "--lake", stage.settings.lake.root),
+        *("--pricebook", stage.settings.pricebook.dir, "--runs", str(runs), "--preview-lines", str(preview_lines)),
+    ]
+    report, errors = stage.folder / "oracle.json", stage.folder / "oracle.err"
+    with report.open("w") as out, errors.open("w") as err:
+        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=project_root())
+
+    def wait() -> dict[str, Any]:
+        code = process.wait()
+        if code not in (0, 1):
+            raise TollgateError(
+                "the second opinion could not be made",
+                where=str(errors),
+                found=errors.read_text(encoding="utf-8")[-500:],
+            )
+        found = json.loads(report.read_text(encoding="utf-8"))
+        return {name: found[name] for name in ("equal", "compared", "different", "totals")}
+
+    try:
+        yield wait
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _run_job(stage: Stage, job: ModuleType, *argv: str) -> dict[str, Any]:
+    """A job as its command would run it, in this session; what it prints belongs to the command, not to the demo."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        result: dict[str, Any] = job.run(stage.spark, stage.settings, job.parser().parse_args(list(argv)))
+    return result
+
+
+def _places(settings: Settings) -> dict[str, str]:
+    root = Path(settings.lake.root)
+    shown = str(root.relative_to(project_root())) if root.is_relative_to(project_root()) else str(root)
+    return {
+        "Delta tables": f"{shown}/<table>; schemas/ says what each column means",
+        "page, summary, truth, oracle's report": "build/demo/",
+        "start broker and database again": "tollgate up",
+        "ask the lake": 'tollgate sql "SELECT * FROM revenue_by_service"',
+        "why one event costs what it costs": "tollgate explain SOURCE EVENT_ID",
+        "stop, and remove everything": "tollgate down, tollgate clean",
+    }
+
+
+def _refuse_differences(summary: dict[str, Any]) -> None:
+    """Fail the demo loudly: a page that shows a difference must not end with success."""
+    wrong = []
+    if summary["truth"]["misses"]:
+        wrong.append("mediation and the injected truth differ")
+    if not all(row["holds"] for row in summary["equations"]):
+        wrong.append("an equation of conservation does not hold")
+    if not summary["second_opinion"]["equal"]:
+        wrong.append("the second opinion differs, see build/demo/oracle.json")
+    if wrong:
+        raise TollgateError(
+            "the demo did not come out as it must: " + "; ".join(wrong), where="build/demo/summary.json"
+        )

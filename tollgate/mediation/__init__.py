@@ -1,0 +1,1 @@
+"""From a raw record to a usage event with exactly one disposition and its reasons."""

@@ -1,0 +1,72 @@
+"""Whose event id it is: the first accepted copy owns it, an equal copy is a duplicate, other content is a conflict."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame, Window
+from pyspark.sql import functions as F
+
+from tollgate.mediation.rules import ID_CONFLICT
+
+NO_MONTH = "none"
+KEY = ["event_month", "event_hash", "source", "event_id"]
+POSITION = ["batch_no", "kafka_partition", "kafka_offset"]
+HISTORY = [*KEY, "content_digest", *POSITION]
+
+
+def with_identity(records: DataFrame) -> DataFrame:
+    """Add `event_hash` (an index, never the identity) and `event_month`: UTC month of the start, else `none`."""
+    return records.withColumns(
+        {
+            "event_hash": F.expr("CASE WHEN event_id IS NOT NULL THEN xxhash64(source, event_id) END"),
+            # Quarantined rows may carry any date; it must not make a partition.
+            "event_month": F.when(F.col("disposition") == "accepted", F.date_format("started_at", "yyyy-MM")).otherwise(
+                NO_MONTH
+            ),
+        }
+    )
+
+
+def known_keys(usage_event: DataFrame, candidates: DataFrame, months: list[str], batch_no: int) -> DataFrame:
+    """The accepted keys of lower batches in `months` that may be keys of the candidates; columns HISTORY.
+
+    usage_event: the whole table; only key columns of the months' partitions are read, and semi-joined by hash against
+    the broadcast keys of the batch.
+    """
+    of_months = usage_event.where(
+        F.col("event_month").isin(months) & (F.col("disposition") == "accepted") & (F.col("batch_no") < batch_no)
+    ).select(*HISTORY)
+    asked = candidates.where(F.col("disposition") == "accepted").select("event_month", "event_hash")
+    return of_months.join(F.broadcast(asked), ["event_month", "event_hash"], how="left_semi")
+
+
+def resolve_duplicates(candidates: DataFrame, history: DataFrame) -> DataFrame:
+    """Settle the disposition of one batch's rows; the same columns in the same order, the contract of usage_event.
+
+    candidates: rows of `mediate`, accepted or quarantined. history: accepted keys of lower batches (columns HISTORY),
+    at most one row a key. The same id in another month is another key here; the night's id check finds it.
+    """
+    in_order = Window.partitionBy(*KEY).orderBy(*POSITION).rowsBetween(Window.unboundedPreceding, Window.currentRow)
+    copy = F.struct(*POSITION, "content_digest")
+    earlier = history.select(*KEY, copy.alias("known"))
+    is_first = F.row_number().over(in_order) == 1
+    owned = (
+        candidates.withColumns({"is_first": is_first, "first_copy": F.first(copy).over(in_order)})
+        # A key has one accepted row in history, so the join keeps one row a record. No NULL key is accepted.
+        .join(F.broadcast(earlier), KEY, how="left")
+        .withColumn("owner", F.coalesce("known", "first_copy"))
+        .withColumn("is_copy", F.expr("disposition = 'accepted' AND (known IS NOT NULL OR NOT is_first)"))
+        .withColumn("is_conflict", F.expr("is_copy AND content_digest <> owner.content_digest"))
+    )
+    settled = owned.withColumns(
+        {
+            "disposition": F.when(F.col("is_conflict"), "quarantined")
+            .when(F.col("is_copy"), "duplicate")
+            .otherwise(F.col("disposition")),
+            "reasons": F.when(F.col("is_conflict"), F.array(F.lit(ID_CONFLICT))).otherwise(F.col("reasons")),
+            "event_month": F.when(F.col("is_conflict"), NO_MONTH).otherwise(F.col("event_month")),
+            "first_batch_no": F.when(F.col("is_copy"), F.col("owner.batch_no")),
+            "first_partition": F.when(F.col("is_copy"), F.col("owner.kafka_partition")),
+            "first_offset": F.when(F.col("is_copy"), F.col("owner.kafka_offset")),
+        }
+    )
+    return settled.select(*candidates.columns)

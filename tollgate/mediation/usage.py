@@ -1,0 +1,62 @@
+"""Mediation of one micro-batch: raw_cdr rows in, usage events out, one row a record."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from tollgate.mediation.dialects import native_json
+from tollgate.mediation.enrich import with_call_type, with_lateness, with_network
+from tollgate.mediation.identity import with_identity
+from tollgate.mediation.normalise import with_quantities, with_source, with_times
+from tollgate.mediation.numbers import with_countries, with_numbers
+from tollgate.mediation.rules import RULE_VERSION, with_disposition
+from tollgate.reference.frames import Reference
+
+REFERENCE_TABLES = ("ref_source", "ref_numbering", "ref_cell", "ref_carrier")
+# fmt: off
+COLUMNS = (
+    "batch_no", "topic", "kafka_partition", "kafka_offset", "arrived_at", "disposition", "reasons", "flags",
+    "repairs", "defaulted_fields", "first_batch_no", "first_partition", "first_offset", "source", "event_id",
+    "event_hash", "content_digest", "service", "started_at", "ended_at", "source_offset_s", "duration_s",
+    "volume_bytes", "msisdn", "msisdn_received", "destination", "destination_received", "destination_class",
+    "msisdn_country", "destination_country", "call_type", "call_type_given", "subscriber_id", "cell_id",
+    "cell_region", "technology", "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome",
+    "cause", "lateness_s", "rule_version", "snapshot_id", "event_month",
+)
+# fmt: on
+
+
+def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
+    """Usage events of raw_cdr rows, with the columns of usage_event; disposition accepted or quarantined.
+
+    raw: rows of raw_cdr. reference: needs REFERENCE_TABLES. Nothing in a record raises. Copies are not settled yet:
+    `identity.resolve_duplicates` comes after.
+    """
+    return mediate_received(native_json.received(raw), reference)
+
+
+def mediate_received(received: DataFrame, reference: Reference) -> DataFrame:
+    """The same from the received fields of any dialect; see `native_json.received` for the columns."""
+    return (
+        received.transform(with_source, reference.table("ref_source"))
+        .transform(with_times)
+        .transform(with_quantities)
+        .transform(with_numbers)
+        .transform(with_countries, reference.table("ref_numbering"))
+        .transform(with_network, reference.table("ref_cell"), reference.table("ref_carrier"))
+        .transform(with_call_type)
+        .transform(with_lateness)
+        .transform(with_disposition)
+        .transform(with_identity)
+        .withColumns(
+            {
+                "first_batch_no": F.lit(None).cast("BIGINT"),
+                "first_partition": F.lit(None).cast("INT"),
+                "first_offset": F.lit(None).cast("BIGINT"),
+                "rule_version": F.lit(RULE_VERSION),
+                "snapshot_id": F.lit(reference.snapshot_id).cast("BIGINT"),
+            }
+        )
+        .select(*COLUMNS)
+    )

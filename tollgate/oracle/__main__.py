@@ -1,0 +1,92 @@
+"""`python -m tollgate.oracle`: the second opinion as a process of its own, beside Spark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from tollgate.oracle.billing_check import RunPins
+from tollgate.oracle.compare import Books, second_opinion
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    arguments = argparse.ArgumentParser(
+        prog="python -m tollgate.oracle",
+        description="Rate and bill a lake again in plain Python, compare with its tables to the last digit, "
+        "and print one JSON report. Ends with 1 when anything differs, with 2 when something cannot be read.",
+    )
+    arguments.add_argument("--lake", required=True, help="root of the lake")
+    arguments.add_argument(
+        "--pricebook",
+        required=True,
+        action="append",
+        metavar="[VERSION=]DIR",
+        help="folder of the price book; VERSION=DIR, repeated, when the lake has several",
+    )
+    arguments.add_argument(
+        "--runs",
+        metavar="FILE.json",
+        help='bill runs in order: [{"run_id", "cycle_start", "rating_no", "snapshot_id", "is_preview"}, ...]',
+    )
+    arguments.add_argument(
+        "--preview-lines",
+        action="append",
+        default=[],
+        metavar="PARQUET",
+        help="file or folder of invoice_line rows of previews, told apart by run_id",
+    )
+    return arguments
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the comparison; returns the exit code."""
+    args = parser().parse_args(argv)
+    try:
+        lines = [pq.read_table(path) for path in args.preview_lines]
+        runs = read_runs(args.runs) if args.runs else []
+        report = second_opinion(args.lake, read_books(args.pricebook), runs, lines_by_run(lines, runs))
+    except (OSError, ValueError, pa.ArrowException) as error:
+        print(f"the second opinion could not be made: {error}", file=sys.stderr)
+        return 2
+    print(json.dumps(report.as_json(), indent=1))
+    return 0 if report.is_equal else 1
+
+
+def read_runs(path: str) -> list[RunPins]:
+    """Bill runs from a JSON file; `cycle_start` is YYYY-MM-DD, `is_preview` may be left out."""
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        return [RunPins(**{**run, "cycle_start": date.fromisoformat(run["cycle_start"])}) for run in found]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: expected a list of runs with the fields of --runs; {error!r}") from error
+
+
+def read_books(given: Sequence[str]) -> Books:
+    """One folder for all versions, or a folder for each."""
+    if len(given) == 1 and "=" not in given[0]:
+        return given[0]
+    pairs = [one.partition("=") for one in given]
+    if any(not version.isdigit() or not folder for version, _, folder in pairs):
+        raise ValueError(f"--pricebook: expected one DIR, or VERSION=DIR for each version, found {' '.join(given)}")
+    return {int(version): folder for version, _, folder in pairs}
+
+
+def lines_by_run(tables: Sequence[pa.Table], runs: Sequence[RunPins]) -> dict[str, pa.Table]:
+    """The rows of each preview, by run id; a preview without rows has an empty table."""
+    if not tables:
+        return {}
+    lines = pa.concat_tables(tables, promote_options="default")
+    of_run = lines.column("run_id")
+    return {run.run_id: lines.filter(pa.compute.equal(of_run, run.run_id)) for run in runs if run.is_preview}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

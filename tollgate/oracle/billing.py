@@ -1,0 +1,207 @@
+"""Bills one account and cycle: allowances in event order, net charges, lines, fees, deposits and tax."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import date, timedelta
+from fractions import Fraction
+
+from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
+from tollgate.oracle.bands import Piece
+from tollgate.oracle.book import PriceBook
+from tollgate.oracle.cycles import Cycle, CycleCalendar
+from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
+from tollgate.oracle.pricing import HOME, Priced, exact_charge
+from tollgate.oracle.rows import Account, Allowance, Contract, Fee
+
+Bucket = tuple[str, date, str]
+"""A line's allowance of one cycle: (subscription, start of the cycle in which the usage began, allowance)."""
+
+
+def bill_cycle(
+    account: Account,
+    cycle: Cycle,
+    calendar: CycleCalendar,
+    events: list[RatedEvent],
+    contracts: list[Contract],
+    book: PriceBook,
+    used: Counter[Bucket] | None = None,
+) -> Bill | None:
+    """The invoice of an account for a cycle, or None when there is nothing on it.
+
+    events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
+    used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
+    Source: semantics of billing; docs/oracle.md.
+    """
+    bill = Bill(
+        account.account_id,
+        account.customer_id,
+        cycle.start,
+        cycle.end,
+        account.currency,
+        book.minor_digits[account.currency],
+    )
+    lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()))
+    lines += _contract_lines(contracts, cycle, book)
+    if not lines:
+        return None
+    at = cycle.end_us // 1_000_000 - 1
+    for fee in _fees(book, "invoice", "*", at):
+        lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
+    for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
+        line.line_no = number
+        line.amount = round_to_minor(line.exact_total, bill.minor_digits) if line.amount == 0 else line.amount
+        bill.lines.append(line)
+    bill.net = sum(line.amount for line in bill.lines)
+    _add_tax(bill, account, book, at)
+    return bill
+
+
+def net_charge(priced: Priced, free_units: int) -> tuple[int, int, int]:
+    """What an allowance leaves to pay of an event: exact (numerator, denominator) in millionths, and rounded once.
+
+    The freed units are the event's first ones, what is left keeps its bands; the connect fee is free with the first
+    unit, minimum and maximum hold again for what remains. Nothing freed: the list charge.
+    """
+    assert priced.numerator is not None and priced.denominator is not None and priced.charge is not None
+    if free_units == 0 or priced.rate is None:
+        return priced.numerator, priced.denominator, priced.charge
+    left = _without_first(priced.pieces, free_units)
+    if not left:
+        return 0, 1, 0
+    rate = priced.rate._replace(connect_fee=0)
+    numerator, denominator = exact_charge(rate, left, priced.keep)
+    return numerator, denominator, round_micros(numerator, denominator, rate.digits, rate.rounding)
+
+
+def days_in_force(contract: Contract, cycle: Cycle) -> int:
+    """Local days of the cycle on which the contract is in force; the day of cancellation is the first without it."""
+    end = min(contract.cancelled_on or cycle.end, cycle.end)
+    return max(0, (end - max(contract.starts_on, cycle.start)).days)
+
+
+def _without_first(pieces: tuple[Piece, ...], units: int) -> tuple[Piece, ...]:
+    left = []
+    for piece in pieces:
+        freed = min(units, piece.units)
+        units -= freed
+        if piece.units > freed:
+            left.append(piece._replace(units=piece.units - freed))
+    return tuple(left)
+
+
+def _usage_lines(
+    bill: Bill,
+    cycle: Cycle,
+    calendar: CycleCalendar,
+    events: list[RatedEvent],
+    contracts: list[Contract],
+    book: PriceBook,
+    used: Counter[Bucket],
+) -> list[Line]:
+    """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowance."""
+    lines: dict[str, Line] = {}
+    for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
+        origin = calendar.containing(event.started_at)
+        priced = event.priced
+        assert priced.holding is not None
+        subscription = priced.holding.subscription_id
+        allowance = _allowance_of(event, book)
+        free = 0
+        if allowance is not None:
+            bucket = (subscription, origin.start, allowance.allowance_id)
+            granted = _granted(allowance, subscription, contracts, origin)
+            free = min(priced.charged_units or 0, max(0, granted - used[bucket]))
+            used[bucket] += free
+        numerator, denominator, net = net_charge(priced, free)
+        line = Line(
+            "usage" if origin.start == cycle.start else "prior_period",
+            priced.tax_category or "none",
+            subscription_id=subscription,
+            service=event.service,
+            zone_id=priced.zone_id,
+            roaming_zone=priced.roaming_zone,
+            origin_cycle=origin.start,
+            unit=priced.unit,
+        )
+        line = lines.setdefault(line.line_key, line)
+        line.events += 1
+        line.units += priced.charged_units or 0
+        line.free_units += free
+        line.exact_total += net
+        taken = allowance.allowance_id if allowance is not None and free else None
+        bill.billed.append(BilledEvent(event, line.line_key, origin.start, taken, free, numerator, denominator, net))
+    return list(lines.values())
+
+
+def _allowance_of(event: RatedEvent, book: PriceBook) -> Allowance | None:
+    """The allowance that covers an event: home usage that is charged for, of a service and zone in its rows."""
+    priced = event.priced
+    if priced.retail_status != "rated" or priced.roaming_zone != HOME or priced.rate is None or priced.holding is None:
+        return None
+    at = event.started_at // 1_000_000
+    for row in book.allowances:
+        key = (row.plan_id, row.service, row.zone_id, row.unit)
+        if (
+            key == (priced.holding.plan_id, event.service, priced.zone_id, priced.unit)
+            and row.valid_from <= at < row.valid_to
+        ):
+            return row
+    return None
+
+
+def _granted(allowance: Allowance, subscription: str, contracts: list[Contract], origin: Cycle) -> int:
+    """Units of the allowance in a cycle; by days, the share of the days that the line had the plan, rounded down."""
+    if allowance.proration == "none":
+        return allowance.quantity
+    days: set[date] = set()
+    for contract in contracts:
+        if contract.subscription_id == subscription and contract.plan_id == allowance.plan_id:
+            first = max(contract.starts_on, origin.start)
+            days.update(first + timedelta(days=day) for day in range(days_in_force(contract, origin)))
+    return allowance.quantity * len(days) // origin.days
+
+
+def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook) -> list[Line]:
+    """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation."""
+    lines = []
+    at = cycle.end_us // 1_000_000 - 1
+    for contract in contracts:
+        ref, line_of = contract.contract_id, contract.subscription_id
+        days = days_in_force(contract, cycle)
+        for fee in _fees(book, "recurring", contract.plan_id, at) if days else ():
+            share = Fraction(days, cycle.days) if fee.proration == "days" else 1
+            exact = fee.amount * share
+            lines.append(Line("recurring", fee.tax_category, ref, line_of, unit="month", units=1, exact_total=exact))
+        for deposit in _fees(book, "deposit", contract.plan_id, at):
+            if cycle.start <= contract.starts_on < cycle.end:
+                lines.append(Line("deposit", deposit.tax_category, ref, line_of, exact_total=deposit.amount))
+            if contract.cancelled_on and cycle.start <= contract.cancelled_on < cycle.end:
+                is_early = contract.term_ends_on is not None and contract.cancelled_on < contract.term_ends_on
+                kind, amount = ("deposit_forfeit", 0) if is_early else ("deposit_credit", -deposit.amount)
+                lines.append(Line(kind, deposit.tax_category, ref, line_of, exact_total=amount))
+    return lines
+
+
+def _fees(book: PriceBook, kind: str, plan_id: str, at: int) -> list[Fee]:
+    return [
+        fee
+        for fee in book.fees
+        if fee.kind == kind and fee.plan_id in ("*", plan_id) and fee.valid_from <= at < fee.valid_to
+    ]
+
+
+def _add_tax(bill: Bill, account: Account, book: PriceBook, at: int) -> None:
+    """Tax once per rule and invoice, and each line's share of it by largest remainder, ties by line number."""
+    if account.tax_exempt:
+        return
+    for tax in book.taxes:
+        if tax.jurisdiction != account.tax_jurisdiction or not tax.valid_from <= at < tax.valid_to:
+            continue
+        taxed = [line for line in bill.lines if line.tax_category == tax.tax_category]
+        amount = round_to_minor(sum(line.amount for line in taxed) * tax.rate, bill.minor_digits)
+        shares = share_out(amount, [line.amount for line in taxed], bill.minor_digits)
+        for line, share in zip(taxed, shares, strict=True):
+            line.tax_id = tax.tax_id
+            line.tax_share += share
+        bill.tax += amount

@@ -1,0 +1,216 @@
+"""Bills every account again, run by run, and compares each billed event, line and invoice."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from fractions import Fraction
+from typing import Any
+
+import pyarrow as pa
+
+from tollgate.oracle.amounts import decimal_of, round_micros
+from tollgate.oracle.billing import Bucket, bill_cycle
+from tollgate.oracle.book import PriceBook
+from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
+from tollgate.oracle.facts import Facts
+from tollgate.oracle.lake import RatingRun, read_table, rows_of
+from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
+from tollgate.oracle.report import Report
+
+LINE_COLUMNS = (
+    *("account_id", "line_key", "line_no", "kind", "subscription_id", "service", "zone_id", "roaming_zone"),
+    *("origin_cycle", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id"),
+    "tax_share",
+)
+INVOICE_COLUMNS = (
+    *("account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"),
+    *("minor_digits", "lines", "net", "tax", "total"),
+)
+BILLED_COLUMNS = (
+    *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
+    *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
+)
+USAGE_KINDS = ("usage", "prior_period")
+
+
+@dataclass(frozen=True)
+class RunPins:
+    """A bill run as the oracle must repeat it: its id, the month its cycles start in, and what it pinned.
+
+    is_preview: the run counts for nothing after it, and its lines stand outside the lake's tables.
+    """
+
+    run_id: str
+    cycle_start: date
+    rating_no: int
+    snapshot_id: int
+    is_preview: bool = False
+
+
+class Biller:
+    """Repeats bill runs in their order; keeps what posted runs billed and took of allowances."""
+
+    def __init__(
+        self,
+        events: dict[str, list[RatedEvent]],
+        facts_of: Callable[[int], Facts],
+        book_of: Callable[[int], PriceBook],
+        rating_runs: list[RatingRun],
+    ) -> None:
+        self._events = events
+        self._facts_of, self._book_of = facts_of, book_of
+        self._book_version = {run.rating_no: run.pricebook_version for run in rating_runs}
+        self._carried: set[tuple[str, str]] = set()
+        self._used: dict[str, Counter[Bucket]] = defaultdict(Counter)
+        self._calendars: dict[tuple[str, int], CycleCalendar] = {}
+
+    def bill(self, pins: RunPins) -> list[Bill]:
+        """The bills of a run by account; a posted run's usage is carried and its slices are taken from then on.
+
+        Raises ValueError when the run pins a rating run that the lake does not have.
+        """
+        if pins.rating_no not in self._book_version:
+            raise ValueError(f"run {pins.run_id} pins rating_no {pins.rating_no}; control_rating has no such run")
+        book, facts = self._book_of(self._book_version[pins.rating_no]), self._facts_of(pins.snapshot_id)
+        bills = []
+        for account_id in sorted(facts.accounts):
+            account = facts.accounts[account_id]
+            calendar = cycle_calendar(account, self._calendars)
+            cycle = calendar.starting_in(pins.cycle_start)
+            if cycle.start < account.first_cycle_start:
+                continue
+            events = [
+                event
+                for event in self._events.get(account_id, ())
+                if event.rating_no <= pins.rating_no
+                and event.started_at < cycle.end_us
+                and (event.source, event.event_id) not in self._carried
+            ]
+            contracts = facts.contracts.get(account_id, [])
+            bill = bill_cycle(account, cycle, calendar, events, contracts, book, self._used[account_id])
+            if bill is not None:
+                bills.append(bill)
+        if not pins.is_preview:
+            self._post(bills)
+        return bills
+
+    def _post(self, bills: list[Bill]) -> None:
+        for bill in bills:
+            for billed in bill.billed:
+                self._carried.add((billed.event.source, billed.event.event_id))
+                holding = billed.event.priced.holding
+                if billed.allowance_id is not None and holding is not None:
+                    bucket = (holding.subscription_id, billed.origin_cycle, billed.allowance_id)
+                    self._used[bill.account_id][bucket] += billed.free_units
+
+
+def check_run(root: str, pins: RunPins, bills: list[Bill], report: Report, preview: pa.Table | None = None) -> None:
+    """Compare a run's lines, and of a run in the lake also its invoices and billed events.
+
+    preview: lines that stand outside the lake, with the columns of invoice_line.
+    """
+    if preview is not None:
+        compare_run(pins, bills, report, preview)
+        return
+    where = {"run_id": pins.run_id}
+    compare_run(
+        pins,
+        bills,
+        report,
+        read_table(root, "invoice_line", LINE_COLUMNS, where),
+        read_table(root, "invoice", INVOICE_COLUMNS, where),
+        read_table(root, "billed_usage", BILLED_COLUMNS, where),
+    )
+
+
+def compare_run(
+    pins: RunPins,
+    bills: list[Bill],
+    report: Report,
+    lines: pa.Table,
+    invoices: pa.Table | None = None,
+    billed: pa.Table | None = None,
+) -> None:
+    """Compare the bills of a run with tables that have at least the columns above; a table not given is left out."""
+    expected = {(bill.account_id, line.line_key): expected_line(bill, line) for bill in bills for line in bill.lines}
+    found = _by_key(lines, LINE_COLUMNS, 2)
+    _compare(report, "invoice_line", pins.run_id, expected, found)
+    amounts = [sum(row["amount"] * 1_000_000 for row in side.values()) for side in (expected, found)]
+    report.total(f"lines of {pins.run_id}", *(int(amount) for amount in amounts))
+    if invoices is not None:
+        heads = {(bill.account_id,): expected_invoice(bill) for bill in bills}
+        _compare(report, "invoice", pins.run_id, heads, _by_key(invoices, INVOICE_COLUMNS, 1))
+    if billed is not None:
+        events = {_billed_key(one): expected_billed(bill, one) for bill in bills for one in bill.billed}
+        rows = _by_key(billed, BILLED_COLUMNS, 3)
+        for row in rows.values():
+            row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
+        _compare(report, "billed_usage", pins.run_id, events, rows)
+
+
+def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
+    """What the line must say; its units are compared where it carries usage."""
+    fields: dict[str, Any] = {
+        name: getattr(line, name)
+        for name in ("line_no", "kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle")
+    }
+    exact = Fraction(line.exact_total)
+    exact_micros = round_micros(exact.numerator, exact.denominator, 6, "half_up")
+    fields |= {"events": line.events, "exact_total": decimal_of(exact_micros), "amount": decimal_of(line.amount)}
+    fields |= {"tax_category": line.tax_category, "tax_id": line.tax_id, "tax_share": decimal_of(line.tax_share)}
+    if line.kind in USAGE_KINDS:
+        fields |= {"units": line.units, "free_units": line.free_units, "unit": line.unit}
+    return fields
+
+
+def expected_invoice(bill: Bill) -> dict[str, Any]:
+    """What the invoice must say; its number and content hash are not the oracle's."""
+    fields = {name: getattr(bill, name) for name in ("customer_id", "cycle_start", "cycle_end", "currency")}
+    fields |= {"invoice_kind": "regular", "sequence": 1, "minor_digits": bill.minor_digits, "lines": len(bill.lines)}
+    return fields | {"net": decimal_of(bill.net), "tax": decimal_of(bill.tax), "total": decimal_of(bill.total)}
+
+
+def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
+    """What the row of billed_usage must say."""
+    priced = one.event.priced
+    return {
+        "account_id": bill.account_id,
+        "subscription_id": priced.holding.subscription_id if priced.holding else None,
+        "origin_cycle": one.origin_cycle,
+        "line_key": one.line_key,
+        "allowance_id": one.allowance_id,
+        "free_units": one.free_units,
+        "exact_net": Fraction(one.net_numerator, one.net_denominator),
+        "list_charge": decimal_of(priced.charge),
+        "net_charge": decimal_of(one.net_charge),
+    }
+
+
+def _billed_key(one: BilledEvent) -> tuple[str, str, int]:
+    return one.event.source, one.event.event_id, one.event.rating_no
+
+
+def _by_key(table: pa.Table, columns: tuple[str, ...], parts: int) -> dict[tuple[Any, ...], dict[str, Any]]:
+    """Rows by their first columns; a second row of one key stands under its own, so that it shows as unexpected."""
+    rows: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for values in rows_of(table, columns):
+        key = values[:parts]
+        while key in rows:
+            key = (*key, "again")
+        rows[key] = dict(zip(columns, values, strict=True))
+    return rows
+
+
+def _compare(
+    report: Report,
+    kind: str,
+    run_id: str,
+    expected: dict[tuple[Any, ...], dict[str, Any]],
+    found: dict[tuple[Any, ...], dict[str, Any]],
+) -> None:
+    comparison = report.comparison(kind)
+    for key in [*expected, *(key for key in found if key not in expected)]:
+        comparison.compare(" ".join(map(str, (run_id, *key))), expected.get(key), found.get(key))

@@ -1,0 +1,140 @@
+"""One line of each sheet of the price book as a typed row; the columns are those of docs/pricebook.md."""
+
+from __future__ import annotations
+
+from tollgate.oracle.rows import Allowance, CarrierRate, Destination, Discount, Fee, Plan, Rate, Tax, TimeBand
+from tollgate.oracle.sheet import Cells
+
+
+def plan(cells: Cells) -> Plan:
+    """A line of plan.csv."""
+    text = cells.text
+    return Plan(
+        text("plan_id"), text("name"), text("contract_type"), text("charge_type"), cells.whole_or_none("term_months")
+    )
+
+
+def destination(cells: Cells) -> tuple[str, Destination]:
+    """A line of destination.csv: how it matches (prefix or exact), and the row."""
+    row = Destination(cells.text("prefix"), cells.text("zone_id"), cells.since(), cells.until())
+    return cells.text("match"), row
+
+
+def rate(cells: Cells) -> Rate:
+    """A line of rate.csv."""
+    return Rate(
+        rate_id=cells.text("rate_id"),
+        plan_id=cells.text("plan_id"),
+        service=cells.text("service"),
+        zone_id=cells.text("zone_id"),
+        roaming_zone=cells.text("roaming_zone"),
+        rating_group=cells.text("rating_group"),
+        price=cells.micros("price"),
+        unit=cells.text("unit"),
+        block=cells.whole("block"),
+        increment=cells.whole("increment"),
+        connect_fee=cells.micros_or_none("connect_fee") or 0,
+        minimum=cells.micros_or_none("minimum"),
+        maximum=cells.micros_or_none("maximum"),
+        band_set=cells.text_or_none("band_set"),
+        discountable=cells.flag("discountable"),
+        zero_rated=cells.flag("zero_rated"),
+        digits=cells.whole("digits"),
+        rounding=cells.text("rounding"),
+        tax_category=cells.text("tax_category"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )
+
+
+def carrier_rate(cells: Cells) -> CarrierRate:
+    """A line of carrier_rate.csv."""
+    return CarrierRate(
+        cost_id=cells.text("cost_id"),
+        carrier_id=cells.text("carrier_id"),
+        service=cells.text("service"),
+        call_type=cells.text("call_type"),
+        country=cells.text("country"),
+        price=cells.micros("price"),
+        unit=cells.text("unit"),
+        block=cells.whole("block"),
+        increment=cells.whole("increment"),
+        digits=cells.whole("digits"),
+        rounding=cells.text("rounding"),
+        markup=cells.fraction_or_none("markup"),
+        markup_digits=cells.whole_or_none("markup_digits"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )
+
+
+def discount(cells: Cells) -> Discount:
+    """A line of discount.csv."""
+    return Discount(
+        discount_id=cells.text("discount_id"),
+        stage=cells.text("stage"),
+        apply_order=cells.whole("apply_order"),
+        stacks=cells.flag("stacks"),
+        fact=cells.text("fact"),
+        threshold=cells.whole_or_none("threshold") or 0,
+        keep=1 - cells.share_of_percent("percent"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )
+
+
+def time_band(cells: Cells) -> TimeBand:
+    """A line of time_band.csv."""
+    return TimeBand(
+        band_set=cells.text("band_set"),
+        band_id=cells.text("band_id"),
+        priority=cells.whole("priority"),
+        weekdays=frozenset(int(day) for day in cells.text("weekdays")),
+        day_type=cells.text("day_type"),
+        from_s=cells.second_of_day("from"),
+        to_s=cells.second_of_day("to"),
+        factor=cells.fraction("factor"),
+    )
+
+
+def allowance(cells: Cells) -> Allowance:
+    """A line of allowance.csv."""
+    return Allowance(
+        allowance_id=cells.text("allowance_id"),
+        plan_id=cells.text("plan_id"),
+        name=cells.text("name"),
+        service=cells.text("service"),
+        zone_id=cells.text("zone_id"),
+        unit=cells.text("unit"),
+        quantity=cells.whole("quantity"),
+        proration=cells.text("proration"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )
+
+
+def fee(cells: Cells) -> Fee:
+    """A line of fee.csv."""
+    return Fee(
+        fee_id=cells.text("fee_id"),
+        kind=cells.text("kind"),
+        plan_id=cells.text("plan_id"),
+        name=cells.text("name"),
+        amount=cells.micros("amount"),
+        proration=cells.text("proration"),
+        tax_category=cells.text("tax_category"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )
+
+
+def tax(cells: Cells) -> Tax:
+    """A line of tax.csv."""
+    return Tax(
+        tax_id=cells.text("tax_id"),
+        jurisdiction=cells.text("jurisdiction"),
+        tax_category=cells.text("tax_category"),
+        rate=cells.share_of_percent("percent"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )

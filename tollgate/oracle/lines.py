@@ -1,0 +1,84 @@
+"""Lines and invoices as the oracle bills them. Amounts in integer millionths."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import date
+from fractions import Fraction
+from typing import NamedTuple
+
+from tollgate.oracle.pricing import Priced
+
+
+class RatedEvent(NamedTuple):
+    """A rated or zero-rated event with its price, as a bill run takes it."""
+
+    source: str
+    event_id: str
+    started_at: int
+    service: str
+    rating_no: int
+    priced: Priced
+
+
+class BilledEvent(NamedTuple):
+    """What a run bills of one event: units an allowance freed, and the net charge, exact and rounded."""
+
+    event: RatedEvent
+    line_key: str
+    origin_cycle: date
+    allowance_id: str | None
+    free_units: int
+    net_numerator: int
+    net_denominator: int
+    net_charge: int
+
+
+@dataclass
+class Line:
+    """One line of an invoice."""
+
+    kind: str
+    tax_category: str
+    ref: str = ""
+    subscription_id: str | None = None
+    service: str | None = None
+    zone_id: str | None = None
+    roaming_zone: str | None = None
+    origin_cycle: date | None = None
+    unit: str | None = None
+    events: int = 0
+    units: int = 0
+    free_units: int = 0
+    exact_total: int | Fraction = 0
+    amount: int = 0
+    tax_id: str | None = None
+    tax_share: int = 0
+    line_no: int = 0
+
+    @property
+    def line_key(self) -> str:
+        """The deterministic key; parts that do not apply are empty."""
+        parts = (self.kind, self.subscription_id, self.service, self.zone_id, self.roaming_zone, self.origin_cycle)
+        return "|".join([*("" if part is None else str(part) for part in parts), self.tax_category, self.ref])
+
+
+@dataclass
+class Bill:
+    """One invoice: an account, a cycle, its lines in order, and what each event on it pays."""
+
+    account_id: str
+    customer_id: str
+    cycle_start: date
+    cycle_end: date
+    currency: str
+    minor_digits: int
+    lines: list[Line] = field(default_factory=list)
+    billed: list[BilledEvent] = field(default_factory=list)
+    net: int = 0
+    tax: int = 0
+
+    @property
+    def total(self) -> int:
+        """What the customer owes for the cycle."""
+        return self.net + self.tax

@@ -1,0 +1,167 @@
+"""Rates every accepted event again and compares each row of rated_usage."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any, NamedTuple
+
+from tollgate.oracle.amounts import decimal_of
+from tollgate.oracle.book import PriceBook
+from tollgate.oracle.facts import Facts
+from tollgate.oracle.lake import Accepted, RatingRun, micros, read_table, rows_of
+from tollgate.oracle.lines import RatedEvent
+from tollgate.oracle.pricing import Priced, price_event
+from tollgate.oracle.report import Report
+
+STATUS = ("retail_status", "suspense_reason", "wholesale_status", "charge", "cost", "margin", "cost_id", "call_type")
+OWNER = ("account_id", "subscription_id", "contract_id", "plan_id")
+CHARGED = ("zone_id", "roaming_zone", "prefix", "rate_id", "price_source", "charged_units", "unit", "tax_category")
+EXACT = ("discount_ids", "digits", "rounding")
+PIECES = ("piece_units", "piece_band", "piece_factor_num", "factor_den")
+FRACTIONS = ("numerator", "denominator", "cost_numerator", "cost_denominator")
+PINS = ("pricebook_version", "snapshot_id")
+KEY = ("source", "event_id", "rating_no", "batch_no", "started_at")
+COLUMNS = (*KEY, *STATUS, *OWNER, *CHARGED, *EXACT, *PIECES, *FRACTIONS, *PINS)
+
+
+class Outcome(NamedTuple):
+    """What one rating run must have written for one event."""
+
+    accepted: Accepted
+    run: RatingRun
+    priced: Priced
+
+
+def rate_all(
+    accepted: list[Accepted],
+    runs: list[RatingRun],
+    facts_of: Callable[[int], Facts],
+    book_of: Callable[[int], PriceBook],
+) -> list[Outcome]:
+    """The history of every accepted event: a row at its first run, at each new reason of suspense, and at last rated.
+
+    accepted: in the order of acceptance, so the first of an identity owns it and later ones are conflicts.
+    An event is tried by the run that takes its batch, and by every later run for as long as it is suspended.
+    """
+    outcomes: list[Outcome] = []
+    owners: set[tuple[str, str]] = set()
+    for one in accepted:
+        identity = (one.usage.source, one.usage.event_id)
+        is_conflict = identity in owners
+        owners.add(identity)
+        pins, reason = None, None
+        for run in runs:
+            if run.to_batch_no < one.batch_no or (run.snapshot_id, run.pricebook_version) == pins:
+                continue
+            pins = (run.snapshot_id, run.pricebook_version)
+            priced = price_event(one.usage, book_of(run.pricebook_version), facts_of(run.snapshot_id), is_conflict)
+            if priced.suspense_reason is None or priced.suspense_reason != reason:
+                outcomes.append(Outcome(one, run, priced))
+            reason = priced.suspense_reason
+            if reason is None:
+                break
+    return outcomes
+
+
+def rated_events(outcomes: Iterable[Outcome]) -> dict[str, list[RatedEvent]]:
+    """Rated and zero-rated events by the account that owned the line."""
+    by_account: dict[str, list[RatedEvent]] = defaultdict(list)
+    for accepted, run, priced in outcomes:
+        if priced.suspense_reason is None and priced.holding is not None:
+            usage = accepted.usage
+            event = RatedEvent(usage.source, usage.event_id, usage.started_at, usage.service, run.rating_no, priced)
+            by_account[priced.holding.account_id].append(event)
+    return by_account
+
+
+def check_rating(root: str, outcomes: list[Outcome], report: Report) -> None:
+    """Compare every row of rated_usage with the outcomes, one to one."""
+    comparison = report.comparison("rated_usage")
+    found: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    found_charge = found_cost = 0
+    table = read_table(root, "rated_usage", COLUMNS)
+    for values in rows_of(table, COLUMNS):
+        row = dict(zip(COLUMNS, values, strict=True))
+        found[tuple(row[name] for name in KEY)].append(row)
+        found_charge += micros(row["charge"]) or 0
+        found_cost += micros(row["cost"]) or 0
+    charge = cost = 0
+    for outcome in outcomes:
+        usage, run = outcome.accepted.usage, outcome.run
+        charge += outcome.priced.charge or 0
+        cost += outcome.priced.wholesale.cost or 0
+        rows = found.get((usage.source, usage.event_id, run.rating_no, outcome.accepted.batch_no, usage.started_at), [])
+        expected = expected_fields(outcome.priced)
+        expected |= {"pricebook_version": run.pricebook_version, "snapshot_id": run.snapshot_id}
+        taken = _take(rows, outcome.priced.suspense_reason)
+        key = f"{usage.source}|{usage.event_id}|rating_no {run.rating_no}"
+        comparison.compare(key, expected, found_fields(taken) if taken else None)
+    for key_values, rows in found.items():
+        for row in rows:
+            comparison.compare("|".join(map(str, key_values)), None, found_fields(row))
+    report.total("charge", charge, found_charge)
+    report.total("cost", cost, found_cost)
+
+
+def _take(rows: list[dict[str, Any]], reason: str | None) -> dict[str, Any] | None:
+    """Take a row out of those of one identity and run: the one of the same reason when there is one."""
+    if not rows:
+        return None
+    at = next((at for at, row in enumerate(rows) if row["suspense_reason"] == reason), 0)
+    return rows.pop(at)
+
+
+def expected_fields(priced: Priced) -> dict[str, Any]:
+    """What the rated row must say; for a suspended event its reason, its owner and its cost."""
+    holding, cost = priced.holding, priced.wholesale
+    fields: dict[str, Any] = {
+        "retail_status": priced.retail_status,
+        "suspense_reason": priced.suspense_reason,
+        "wholesale_status": cost.status,
+        "charge": decimal_of(priced.charge),
+        "cost": decimal_of(cost.cost),
+        "margin": decimal_of(priced.margin),
+        "cost_id": cost.row.cost_id if cost.row else None,
+        "exact_cost": Fraction(cost.numerator, cost.denominator) if cost.numerator is not None else None,
+        "call_type": priced.call_type,
+    }
+    if priced.retail_status == "suspended" or holding is None:
+        return fields
+    fields |= {name: getattr(holding, name) for name in OWNER}
+    fields |= {name: getattr(priced, name) for name in CHARGED if name != "rate_id"}
+    fields |= {name: getattr(priced, name) for name in EXACT}
+    fields["rate_id"] = priced.rate.rate_id if priced.rate else None
+    assert priced.numerator is not None and priced.denominator is not None
+    fields["exact_charge"] = Fraction(priced.numerator, priced.denominator)
+    fields["pieces"] = tuple((piece.units, piece.band_id, piece.factor) for piece in priced.pieces)
+    return fields
+
+
+def found_fields(row: dict[str, Any]) -> dict[str, Any]:
+    """A row of rated_usage with its exact amounts as fractions and its pieces as (units, band, factor)."""
+    fields = dict(row)
+    fields["exact_charge"] = _fraction(row["numerator"], row["denominator"])
+    fields["exact_cost"] = _fraction(row["cost_numerator"], row["cost_denominator"])
+    fields["discount_ids"] = tuple(row["discount_ids"] or ())
+    fields["pieces"] = _pieces(row)
+    return fields
+
+
+def _fraction(numerator: Decimal | None, denominator: Decimal | None) -> Fraction | None:
+    return None if numerator is None or denominator is None else Fraction(int(numerator), int(denominator))
+
+
+def _pieces(row: dict[str, Any]) -> tuple[tuple[int, str, Fraction], ...]:
+    """Pieces of a row; pieces of no length say nothing and are left out, neighbours in one band are one piece."""
+    pieces: list[tuple[int, str, Fraction]] = []
+    columns = (row["piece_units"] or (), row["piece_band"] or (), row["piece_factor_num"] or ())
+    for units, band, factor_num in zip(*columns, strict=True):
+        factor = Fraction(factor_num, row["factor_den"])
+        if pieces and pieces[-1][1:] == (band, factor):
+            pieces[-1] = (pieces[-1][0] + units, band, factor)
+        elif units:
+            pieces.append((units, band, factor))
+    return tuple(pieces)

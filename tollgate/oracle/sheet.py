@@ -1,0 +1,115 @@
+"""Reading the CSV sheets of a price book into typed values, by the csv module alone."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import TypeVar
+
+from tollgate.oracle.amounts import MICROS, micros_of
+from tollgate.oracle.clock import LocalClock, epoch_seconds
+from tollgate.oracle.rows import OPEN_END_S
+
+T = TypeVar("T")
+
+
+class SheetError(ValueError):
+    """A sheet of the price book cannot be read: says file, line, what was expected and found."""
+
+
+class Cells:
+    """One line of a sheet; reads its cells as typed values. Empty cells are None only where the method says so."""
+
+    def __init__(self, cells: dict[str, str], clock: LocalClock) -> None:
+        self._cells = cells
+        self._clock = clock
+
+    def text(self, name: str) -> str:
+        """The cell as it stands."""
+        return self._cells[name] or ""
+
+    def text_or_none(self, name: str) -> str | None:
+        """The cell, None when empty."""
+        return self.text(name) or None
+
+    def whole(self, name: str) -> int:
+        """A whole number."""
+        return int(self.text(name))
+
+    def whole_or_none(self, name: str) -> int | None:
+        """A whole number, None when empty."""
+        return int(self.text(name)) if self.text(name) else None
+
+    def micros(self, name: str) -> int:
+        """A decimal amount as millionths."""
+        return micros_of(self.text(name))
+
+    def micros_or_none(self, name: str) -> int | None:
+        """A decimal amount as millionths, None when empty."""
+        return micros_of(self.text(name)) if self.text(name) else None
+
+    def fraction(self, name: str) -> Fraction:
+        """An exact decimal number."""
+        return Fraction(self.text(name))
+
+    def fraction_or_none(self, name: str) -> Fraction | None:
+        """An exact decimal number, None when empty."""
+        return Fraction(self.text(name)) if self.text(name) else None
+
+    def share_of_percent(self, name: str) -> Fraction:
+        """A percentage as a share of 1, exact to the millionth."""
+        share = Fraction(self.text(name)) / 100
+        if (share * MICROS).denominator != 1:
+            raise ValueError(f"{name}: {self.text(name)} percent is finer than a millionth")
+        return share
+
+    def flag(self, name: str) -> bool:
+        """true or false."""
+        found = self.text(name)
+        if found not in ("true", "false"):
+            raise ValueError(f"{name}: expected true or false, found {found!r}")
+        return found == "true"
+
+    def second_of_day(self, name: str) -> int:
+        """HH:MM as seconds of the local day; 24:00 is the day's end."""
+        hours, minutes = self.text(name).split(":")
+        return int(hours) * 3600 + int(minutes) * 60
+
+    def since(self, name: str = "valid_from") -> int:
+        """An instant, epoch seconds: a date is its local midnight, a date and time is taken as it says."""
+        return self._instant(self.text(name))
+
+    def until(self, name: str = "valid_to") -> int:
+        """An exclusive end, epoch seconds; empty is open."""
+        return self._instant(self.text(name)) if self.text(name) else OPEN_END_S
+
+    def _instant(self, text: str) -> int:
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=self._clock.zone)
+        return epoch_seconds(moment)
+
+
+def lines_of(folder: Path, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+    """Line number and cells of each line of `folder/name.csv`; a missing file raises SheetError."""
+    path = folder / f"{name}.csv"
+    if not path.is_file():
+        raise SheetError(f"{path}: the sheet is missing; the oracle reads the whole price book")
+    with path.open(encoding="utf-8", newline="") as stream:
+        reader = csv.DictReader(stream)
+        for cells in reader:
+            yield reader.line_num, cells
+
+
+def read_sheet(folder: Path, name: str, clock: LocalClock, row: Callable[[Cells], T]) -> list[T]:
+    """Rows of `folder/name.csv`, one by one through `row`; raises SheetError with file and line."""
+    rows = []
+    for number, cells in lines_of(folder, name):
+        try:
+            rows.append(row(Cells(cells, clock)))
+        except (KeyError, ValueError) as error:
+            raise SheetError(f"{folder / name}.csv line {number}: {error}") from error
+    return rows

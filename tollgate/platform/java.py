@@ -1,0 +1,39 @@
+"""The Java that Spark and the broker run on: found, and new enough."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from tollgate.platform.errors import TollgateError
+
+VERSIONS = (17, 21)
+_WAY_OUT = "install a JDK or JRE 17 or 21 and put it on PATH or in JAVA_HOME"
+
+
+@functools.lru_cache(maxsize=1)
+def java_binary() -> str:
+    """Path of a Java 17 or 21; raises TollgateError that says what was found instead."""
+    home = os.environ.get("JAVA_HOME")
+    found = str(Path(home) / "bin" / "java") if home else shutil.which("java")
+    if not found or not Path(found).exists():
+        raise TollgateError(
+            "Java is missing",
+            expected="Java 17 or 21",
+            found=f"JAVA_HOME={home} without bin/java" if home else "no java on PATH and no JAVA_HOME",
+            way_out=_WAY_OUT,
+        )
+    shown = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    major = re.search(r'version "(?:1\.)?(\d+)', shown)
+    if major is None or int(major.group(1)) not in VERSIONS:
+        raise TollgateError(
+            "this Java does not fit",
+            expected="Java 17 or 21",
+            found=f"{shown.splitlines()[0] if shown else 'no version'} ({found})",
+            way_out=_WAY_OUT,
+        )
+    return found

@@ -1,0 +1,81 @@
+"""The frame of a job: arguments, settings, Spark, one summary line, one readable message on failure."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+Run = Callable[["SparkSession", Settings, argparse.Namespace], "dict[str, Any]"]
+
+
+def add_common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the arguments that every job has: the settings file, single settings, lake and master."""
+    group = parser.add_argument_group("settings (before the environment, before the file)")
+    group.add_argument("--conf-file", metavar="FILE", help="settings file (default: conf/local.toml)")
+    group.add_argument("--set", dest="set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
+    group.add_argument("--lake", metavar="ROOT", help="same as --set lake.root=ROOT")
+    group.add_argument("--master", metavar="URL", help="same as --set spark.master=URL")
+    return parser
+
+
+def settings_from(args: argparse.Namespace) -> Settings:
+    """Settings of the arguments that `add_common` added."""
+    overrides: dict[str, str] = {}
+    for item in args.set:
+        key, equals, value = item.partition("=")
+        if not equals:
+            raise TollgateError("--set needs KEY=VALUE", found=item, expected="for example --set lake.root=/data/lake")
+        overrides[key.strip()] = value
+    if args.lake:
+        overrides["lake.root"] = args.lake
+    if args.master:
+        overrides["spark.master"] = args.master
+    return load_settings(args.conf_file, overrides)
+
+
+def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None) -> int:
+    """Run one job and return its exit code; the summary goes to stdout as one JSON line, a failure to stderr."""
+    args = parser.parse_args(argv)
+
+    def job() -> None:
+        from tollgate.platform.spark import spark_session
+
+        settings = settings_from(args)
+        spark = spark_session(settings, parser.prog.removesuffix(".py"))
+        try:
+            summary = run(spark, settings, args)
+        finally:
+            spark.stop()
+        print(json.dumps(summary, default=str, sort_keys=True), flush=True)
+
+    return guarded(job)
+
+
+def guarded(action: Callable[[], None]) -> int:
+    """Run `action`; a TollgateError becomes its message on stderr and its exit code, everything else passes."""
+    try:
+        action()
+    except TollgateError as error:
+        print(f"error: {error}", file=sys.stderr, flush=True)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr, flush=True)
+        return 130
+    except Exception as error:
+        # Spark wraps it deep inside its own exceptions, where only the text is left.
+        if "No space left on device" not in str(error):
+            raise
+        print(
+            f"error: {TollgateError('the disk is full', way_out='free some space and run it again')}", file=sys.stderr
+        )
+        return 1
+    return 0

@@ -1,0 +1,179 @@
+"""The Delta tables: contracts, exactly-once appends, reads and views."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.locks import writer_lock
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+
+def contract_names() -> list[str]:
+    """Every table that has a contract in `schemas/`."""
+    files = resources.files("schemas").iterdir()
+    return sorted(file.name.removesuffix(".ddl") for file in files if file.name.endswith(".ddl"))
+
+
+@functools.cache
+def contract_text(table: str) -> str:
+    """The text of `schemas/<table>.ddl`; raises TollgateError for a table without one."""
+    file = resources.files("schemas") / f"{table}.ddl"
+    if not file.is_file():
+        raise TollgateError(
+            f"no contract for table {table}", where="schemas/", expected=", ".join(contract_names()), found=table
+        )
+    return file.read_text(encoding="utf-8")
+
+
+@functools.cache
+def contract(table: str) -> StructType:
+    """Columns of `table` in order, with types, nullability and comments, from `schemas/<table>.ddl`."""
+    from pyspark.sql.types import StructType
+
+    lines = contract_text(table).splitlines()
+    return StructType.fromDDL("\n".join(line for line in lines if not line.lstrip().startswith("--")))
+
+
+@functools.cache
+def partition_columns(table: str) -> list[str]:
+    """Columns that `table` is partitioned by, from the line `-- partition_by: a, b` of its contract."""
+    for line in contract_text(table).splitlines():
+        if line.startswith("-- partition_by:"):
+            return [name.strip() for name in line.partition(":")[2].split(",") if name.strip()]
+    return []
+
+
+class Lake:
+    """The Delta tables under one root; each `append` is one commit that happens once."""
+
+    def __init__(self, spark: SparkSession, root: str) -> None:
+        self.spark = spark
+        self.root = root.rstrip("/")
+
+    def contract(self, table: str) -> StructType:
+        """See the module's `contract`."""
+        return contract(table)
+
+    def path(self, table: str) -> str:
+        """Where `table` stands."""
+        return f"{self.root}/{table}"
+
+    def exists(self, table: str) -> bool:
+        """Whether `table` has a first commit."""
+        from delta.tables import DeltaTable
+
+        if self._is_on_local_disk():
+            return any((Path(self._local_root()) / table / "_delta_log").glob("*.json"))
+        return DeltaTable.isDeltaTable(self.spark, self.path(table))
+
+    def read(self, table: str) -> DataFrame:
+        """All rows of `table` as it stands now; no rows of the contract's columns before its first commit."""
+        if not self.exists(table):
+            return self.spark.createDataFrame([], contract(table))
+        return self.spark.read.format("delta").load(self.path(table))
+
+    def append(
+        self, df: DataFrame, table: str, app_id: str, version: int, metadata: dict[str, Any] | None = None
+    ) -> None:
+        """Append `df` in one commit; a `version` not above the last one of `app_id` writes nothing.
+
+        Names, types and order must equal the contract, else TollgateError before anything is written.
+        metadata: kept with the commit as JSON, see `commit_metadata`.
+        """
+        _check_columns(df, table)
+        with self._writer(table):
+            if not self.exists(table):
+                self._create(table)
+            writer = (
+                df.write.format("delta").mode("append").option("txnAppId", app_id).option("txnVersion", str(version))
+            )
+            if metadata is not None:
+                writer = writer.option("userMetadata", json.dumps(metadata, sort_keys=True))
+            writer.save(self.path(table))
+
+    def last_version(self, table: str, app_id: str) -> int | None:
+        """The highest `version` that `app_id` has committed to `table`; None when there is none."""
+        if not self.exists(table):
+            return None
+        jvm: Any = self.spark._jvm
+        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))
+        none = getattr(getattr(jvm.scala, "None$"), "MODULE$")
+        found = log.update(False, none, none).transactions().get(app_id)
+        return int(found.get()) if found.isDefined() else None
+
+    def commit_metadata(self, table: str) -> list[dict[str, Any]]:
+        """The `metadata` of every commit that has one, oldest first."""
+        from delta.tables import DeltaTable
+
+        if not self.exists(table):
+            return []
+        history = DeltaTable.forPath(self.spark, self.path(table)).history()
+        commits = history.where("userMetadata IS NOT NULL").orderBy("version").select("userMetadata").collect()
+        return [json.loads(commit.userMetadata) for commit in commits]
+
+    def register_views(self, views: Mapping[str, str] | None = None, query: str | None = None) -> None:
+        """Make session views named as the tables and, over them, the SQL `views` in their order.
+
+        views: name to SQL, as `tollgate.assurance.views.VIEWS`. query: when given, only the views that it needs.
+        """
+        wanted = dict(views or {})
+        text = query if query is None else query + " ".join(_needed(wanted, query).values())
+        for table in contract_names():
+            if text is None or table in text:
+                self.read(table).createOrReplaceTempView(table)
+        for name, sql in (wanted if query is None else _needed(wanted, query)).items():
+            self.spark.sql(sql).createOrReplaceTempView(name)
+
+    def _create(self, table: str) -> None:
+        from delta.tables import DeltaTable
+
+        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(contract(table))
+        builder.partitionedBy(*partition_columns(table)).execute()
+
+    def _writer(self, table: str) -> AbstractContextManager[None]:
+        if not self._is_on_local_disk():
+            return nullcontext()
+        return writer_lock(self.spark, Path(self._local_root()) / "_locks" / f"{table}.lock")
+
+    def _is_on_local_disk(self) -> bool:
+        return self.root.startswith("file:") or "://" not in self.root
+
+    def _local_root(self) -> str:
+        return "/" + self.root.removeprefix("file:").lstrip("/") if self.root.startswith("file:") else self.root
+
+
+def _needed(views: dict[str, str], query: str) -> dict[str, str]:
+    """Those of `views` that `query` names, directly or by way of another view; order kept."""
+    text, needed = query, set()
+    for name in reversed(views):
+        if name in text:
+            needed.add(name)
+            text += views[name]
+    return {name: sql for name, sql in views.items() if name in needed}
+
+
+def _check_columns(df: DataFrame, table: str) -> None:
+    """Delta would fill a missing column with NULL without a word, so the columns are compared first."""
+    wanted = [(field.name, field.dataType.simpleString()) for field in contract(table).fields]
+    given = [(field.name, field.dataType.simpleString()) for field in df.schema.fields]
+    if wanted == given:
+        return
+    missing = [f"{name} {kind}" for name, kind in wanted if (name, kind) not in given]
+    foreign = [f"{name} {kind}" for name, kind in given if (name, kind) not in wanted]
+    raise TollgateError(
+        f"columns for table {table} differ from its contract",
+        where=f"schemas/{table}.ddl",
+        expected=", ".join(missing) or "the contract's order: " + ", ".join(name for name, _ in wanted),
+        found=", ".join(foreign) or ("no such column" if missing else ", ".join(name for name, _ in given)),
+        way_out="select the contract's columns in the last step of the transform",
+    )

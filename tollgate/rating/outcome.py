@@ -1,0 +1,69 @@
+"""The outcome: rated, zero-rated, or suspended with the first reason that applies; never 0 for lack of a price."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+# A call that nobody answered, or that lasted 0 s; a message that failed. A missing outcome does not make a call free.
+ZERO_BY_OUTCOME = """
+CASE WHEN service = 'voice' THEN duration_s = 0 OR coalesce(call_outcome NOT IN ('answered', 'dropped'), false)
+     WHEN service IN ('sms', 'mms') THEN coalesce(call_outcome = 'failed', false) ELSE false END"""
+
+# In order: the first that holds is the event's. What needs no price (zero by outcome) needs no rate and no band.
+SUSPENDED_IF = {
+    "id_conflict": "is_id_conflict",
+    "no_subscriber": "subscription_id IS NULL",
+    "suspended_line": "line_state <> 'active'",
+    "no_plan": "known_plan IS NULL",
+    "no_zone": "zone_id IS NULL OR roaming_zone IS NULL",
+    "no_band": "NOT is_zero AND unit IS NOT NULL AND NOT is_cut",
+    "no_rate": "NOT is_zero_by_outcome AND rate_id IS NULL AND NOT is_marked_up",
+    "currency_mismatch": "NOT account_currency <=> currency",
+    "amount_overflow": "charge IS NULL",
+}
+# What a suspended event does not have.
+_OF_A_PRICE = [
+    "charged_units",
+    "unit",
+    "block_units",
+    "increment_units",
+    "unit_price_micros",
+    "connect_fee_micros",
+    "minimum_micros",
+    "maximum_micros",
+    "piece_units",
+    "piece_band",
+    "piece_factor_num",
+    "factor_den",
+    "discount_ids",
+    "discount_num",
+    "discount_den",
+    "rate_id",
+    "numerator",
+    "denominator",
+    "digits",
+    "rounding",
+    "list_price",
+    "charge",
+    "tax_category",
+]
+
+
+def with_outcome(events: DataFrame) -> DataFrame:
+    """Add `suspense_reason`, `retail_status` and `price_source`; a suspended event loses everything of a price.
+
+    The wholesale leg has its own status and stays as it is.
+    """
+    reasons = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in SUSPENDED_IF.items())
+    judged = events.selectExpr("*", f"CASE {reasons} END AS suspense_reason")
+    settled = judged.withColumns(
+        {name: F.expr(f"CASE WHEN suspense_reason IS NULL THEN {name} END") for name in _OF_A_PRICE}
+    )
+    return settled.selectExpr(
+        "*",
+        """CASE WHEN suspense_reason IS NOT NULL THEN 'suspended'
+                WHEN is_zero THEN 'zero_rated' ELSE 'rated' END AS retail_status""",
+        """CASE WHEN suspense_reason IS NOT NULL THEN NULL
+                WHEN is_marked_up THEN 'markup' WHEN rate_id IS NOT NULL THEN 'rate' END AS price_source""",
+    )

@@ -1,0 +1,79 @@
+"""The order of rating, on one screen: a usage event goes in, a row of rated_usage comes out."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+
+from tollgate.money import margin
+from tollgate.rating.destination import with_zones
+from tollgate.rating.discounts import discount_rules, with_discounts
+from tollgate.rating.outcome import ZERO_BY_OUTCOME, with_outcome
+from tollgate.rating.ownership import with_owner
+from tollgate.rating.price import with_list_charge
+from tollgate.rating.rate_lookup import with_rate
+from tollgate.rating.time_bands import with_pieces
+from tollgate.rating.units import with_charged_units
+from tollgate.rating.wholesale import with_cost, with_markup
+from tollgate.reference.frames import PriceBook, Reference
+
+IS_ID_CONFLICT = "is_id_conflict"
+
+
+def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_no: int) -> DataFrame:
+    """One row of rated_usage for each row of `usage`: charge, cost and why, or suspended with a reason.
+
+    usage: accepted rows of usage_event; `is_id_conflict` BOOLEAN as `with_id_conflicts` adds it (absent: none is).
+    Each row depends on that event, the book and the snapshot alone: one plan without state, windows or Python, in
+    which rating any part again gives the same rows. Raises UnknownDiscountFact for a book that it cannot apply.
+    """
+    rules = discount_rules(book)
+    return (
+        _facts_of_the_event(usage, book)
+        .transform(with_owner, reference)
+        .transform(with_zones, book)
+        .transform(with_rate, book)
+        .transform(with_cost, book)
+        .transform(with_markup)
+        .transform(with_charged_units)
+        .transform(with_pieces, book)
+        .transform(with_discounts, rules, book.discount_den)
+        .transform(with_list_charge, book)
+        .transform(with_outcome)
+        .selectExpr(*_row(book, reference, rating_no))
+    )
+
+
+def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
+    """What rating reads of a usage event, and what follows from it alone."""
+    is_id_conflict = IS_ID_CONFLICT if IS_ID_CONFLICT in usage.columns else f"false AS {IS_ID_CONFLICT}"
+    return usage.selectExpr(
+        *["batch_no", "source", "event_id", "event_hash", "started_at", "event_month", "service", "rating_group"],
+        *["technology", "call_outcome", "duration_s", "volume_bytes", "msisdn", "carrier_id", "call_type"],
+        *["destination", "destination_class", "destination_country", "roaming_country", is_id_conflict],
+        "coalesce(roaming, false) AS is_roaming",
+        f"{ZERO_BY_OUTCOME} AS is_zero_by_outcome",
+        f"to_date(from_utc_timestamp(started_at, '{book.time_zone}')) AS local_date",
+        f"'{book.currency}' AS currency",
+    )
+
+
+def _row(book: PriceBook, reference: Reference, rating_no: int) -> list[str]:
+    """The columns of schemas/rated_usage.ddl, in its order."""
+    identity = ["batch_no", "source", "event_id", "event_hash"]
+    outcome = ["retail_status", "suspense_reason", "wholesale_status"]
+    usage = ["started_at", "service", "rating_group", "technology", "call_outcome", "duration_s", "volume_bytes"]
+    parties = ["msisdn", "destination", "destination_country", "roaming_country", "carrier_id", "call_type"]
+    owner = ["account_id", "customer_id", "subscription_id", "contract_id", "plan_id"]
+    price = ["zone_id", "roaming_zone", "prefix", "rate_id", "price_source", "currency", "charged_units", "unit"]
+    terms = ["block_units", "increment_units", "unit_price_micros", "connect_fee_micros", "minimum_micros"]
+    pieces = ["maximum_micros", "piece_units", "piece_band", "piece_factor_num", "factor_den"]
+    exact = ["discount_ids", "discount_num", "discount_den", "numerator", "denominator", "digits", "rounding"]
+    cost = ["cost_row.cost_id", "cost_numerator", "cost_denominator", "cost", f"{margin('charge', 'cost')} AS margin"]
+    return [
+        f"{rating_no}L AS rating_no",
+        *identity,
+        *["1 AS revision", "'original' AS kind", "CAST(NULL AS INT) AS corrects"],
+        *[*outcome, *usage, *parties, *owner, *price, *terms, *pieces, *exact],
+        *["list_price", "charge", "tax_category", *cost],
+        *[f"{book.version}L AS pricebook_version", f"{reference.snapshot_id}L AS snapshot_id", "event_month"],
+    ]

@@ -1,0 +1,149 @@
+"""A checked price book as the rows of its tables: fallback resolved, prefixes cut, bands laid out as instants."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from tollgate.reference.exactness import amount_type, denominators, factor_numerator, kept_numerator
+from tollgate.reference.prefix_intervals import Interval, disjoint_intervals
+from tollgate.reference.pricebook_checks import bands_of
+from tollgate.reference.pricebook_files import SourceBook, SourceRow
+from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, cost_keys, rate_keys, resolve
+from tollgate.reference.time_bands import BandDay, band_days
+
+Rows = list[tuple[Any, ...]]
+_VALID = ("valid_from", "valid_to")
+
+
+@dataclass(frozen=True)
+class CompiledBook:
+    """Facts of the version, and per table the rows in the contract's column order without pricebook_version."""
+
+    digest: str
+    name: str
+    currency: str
+    time_zone: str
+    factor_den: int
+    discount_den: int
+    band_slots: int
+    amount_type: str
+    tables: dict[str, Rows]
+
+    def numbered(self, table: str, version: int) -> Rows:
+        """Rows of a price_* table under a version number."""
+        return [(version, *row) for row in self.tables[table]]
+
+
+def compile_price_book(book: SourceBook) -> CompiledBook:
+    """Rows of every price_* table but price_version; the same book gives the same rows in the same order.
+
+    book: without findings (pricebook_checks.check_price_book), else the result means nothing.
+    """
+    common = denominators(book)
+    days = _band_days(book)
+    slots = max((len(day.pieces) for _, day in days), default=1)
+    kind, _ = amount_type(book)
+    rows = book.rows
+    tables: dict[str, Rows] = {
+        "price_plan": _columns(rows["plan"], "plan_id", "name", "contract_type", "charge_type", "term_months"),
+        "price_zone": _columns(rows["zone"], "zone_id", "name", "kind"),
+        "price_currency": [(row["currency"], int(row["minor_digits"])) for row in rows["currency"]],
+        "price_roaming_zone": _columns(rows["roaming_zone"], "country", "roaming_zone"),
+        "price_destination": list(_destinations(rows["destination"])),
+        "price_own_range": [(i.bucket, i.lo, i.hi) for i in disjoint_intervals(r["prefix"] for r in rows["own_range"])],
+        "price_rate_key": list(_rate_rows(book)),
+        "price_carrier_key": list(_cost_rows(book)),
+        "price_band_day": [_band_row(band_set, day, slots, common.factor) for band_set, day in days],
+        "price_discount": list(_discounts(rows["discount"], common.discount)),
+        "price_fee": _columns(
+            rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID
+        ),
+        "price_allowance": _columns(
+            rows["allowance"], "allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity",
+            "proration", *_VALID,
+        ),
+        "price_tax": _columns(rows["tax"], "tax_id", "jurisdiction", "tax_category", "name", "percent", *_VALID),
+    }  # fmt: skip
+    operator = book.operator
+    return CompiledBook(
+        book.digest(), operator.name, operator.currency, operator.zone.key,
+        common.factor, common.discount, slots, kind,
+        {name: sorted(table, key=repr) for name, table in tables.items()},
+    )  # fmt: skip
+
+
+def _columns(rows: Sequence[SourceRow], *columns: str) -> Rows:
+    return [tuple(row[column] for column in columns) for row in rows]
+
+
+def _rate_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+    priced = ("unit", "price", "block", "increment")
+    terms = ("minimum", "maximum", "band_set", "discountable", "zero_rated", "digits", "rounding", "tax_category")
+    for key, start, end, row in resolve(book.rows["rate"], RATE_CELLS, rate_keys(book))[0]:
+        service, plan, zone, roaming_zone, group = key
+        yield (
+            plan, service, zone, roaming_zone, group, start, end, row["rate_id"], *(row[c] for c in priced),
+            row["connect_fee"] or 0, *(row[c] for c in terms),
+        )  # fmt: skip
+
+
+def _cost_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+    columns = ("cost_id", "unit", "price", "block", "increment", "digits", "rounding")
+    for key, start, end, row in resolve(book.rows["carrier_rate"], COST_CELLS, cost_keys(book))[0]:
+        service, carrier, country, call_type = key
+        markup = row["markup"]
+        shares = (None, None) if markup is None else (markup.numerator, markup.denominator)
+        priced = (row[column] for column in columns)
+        yield carrier, service, call_type, country, start, end, *priced, *shares, row["markup_digits"]
+
+
+def _destinations(rows: Sequence[SourceRow]) -> Iterator[tuple[Any, ...]]:
+    for row in rows:
+        if row["match"] == "exact":
+            code = int(row["prefix"])
+            yield "S" + row["prefix"], code, code + 1, row["prefix"], row["zone_id"], row["valid_from"], row["valid_to"]
+    prefixed = [row for row in rows if row["match"] == "prefix"]
+    edges = sorted({row[edge] for row in prefixed for edge in _VALID})
+    open_since: dict[tuple[Interval, str], datetime] = {}
+    # A number's longest prefix changes only at these edges; what stays the same over one is one row.
+    for start, _end in [*pairwise(edges), (None, None)]:
+        valid = {} if start is None else _valid_zones(prefixed, start)
+        now = {(interval, valid[interval.prefix]) for interval in disjoint_intervals(valid)}
+        for gone in [piece for piece in open_since if piece not in now]:
+            interval, zone = gone
+            until = start or edges[-1]
+            yield "E" + interval.bucket, interval.lo, interval.hi, interval.prefix, zone, open_since.pop(gone), until
+        for piece in now:
+            open_since.setdefault(piece, start)
+
+
+def _valid_zones(rows: Sequence[SourceRow], at: datetime) -> dict[str, str]:
+    return {row["prefix"]: row["zone_id"] for row in rows if row["valid_from"] <= at < row["valid_to"]}
+
+
+def _band_days(book: SourceBook) -> list[tuple[str, BandDay]]:
+    operator = book.operator
+    holidays = {row["date"] for row in book.rows["holiday"] if row["calendar"] == operator.holiday_calendar}
+    return [
+        (band_set, day)
+        for band_set, bands in bands_of(book.rows["time_band"]).items()
+        for day in band_days(bands, holidays, operator.zone, operator.bands_from, operator.bands_to)
+    ]
+
+
+def _band_row(band_set: str, day: BandDay, slots: int, factor_den: int) -> tuple[Any, ...]:
+    pieces = [*day.pieces, *[day.pieces[-1]] * (slots - len(day.pieces))]
+    edges = [day.pieces[0].start, *(piece.end for piece in pieces)]
+    factors = [factor_numerator(piece.band.factor, factor_den) for piece in pieces]
+    return band_set, day.local_date, edges, [piece.band.band_id for piece in pieces], factors
+
+
+def _discounts(rows: Sequence[SourceRow], discount_den: int) -> Iterator[tuple[Any, ...]]:
+    for row in rows:
+        den = discount_den if row["stage"] == "rating" else (1 - row["percent"]).denominator
+        facts = ("discount_id", "stage", "apply_order", "stacks", "fact", "threshold")
+        yield *(row[c] for c in facts), kept_numerator(row["percent"], den), row["valid_from"], row["valid_to"]

@@ -1,0 +1,96 @@
+"""Proof, from the bounds of a price book, that an integer type holds every exact amount that pricing computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from math import lcm
+from typing import NamedTuple
+
+from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow
+
+LARGEST_USAGE = {"second": 86_400, "message": 1, "byte": 1 << 40}
+BIGINT_MAX = 2**63 - 1
+DECIMAL_MAX = 10**38 - 1
+BIGINT, DECIMAL = "BIGINT", "DECIMAL(38,0)"
+
+
+class Denominators(NamedTuple):
+    """Common denominators of a book: of its band factors, and of what one rating discount keeps."""
+
+    factor: int
+    discount: int
+
+
+def denominators(book: SourceBook) -> Denominators:
+    """Least common denominators; 1 without bands or discounts."""
+    factors = (row["factor"].denominator for row in book.rows["time_band"])
+    kept = ((1 - row["percent"]).denominator for row in _rating_discounts(book))
+    return Denominators(lcm(*factors), lcm(*kept))
+
+
+def amount_type(book: SourceBook) -> tuple[str, list[Finding]]:
+    """The type that holds every exact sum of the book, and the rows that no type holds.
+
+    Bounds: docs/pricebook.md, "Exactness".
+    """
+    needs = [*_retail_needs(book), *_wholesale_needs(book)]
+    findings = [
+        row.finding(f"amounts up to {need:.1e} millionths do not fit {DECIMAL}; lower the price, factors or block")
+        for row, need in needs
+        if need > DECIMAL_MAX
+    ]
+    return (BIGINT if all(need <= BIGINT_MAX for _, need in needs) else DECIMAL), findings
+
+
+def _retail_needs(book: SourceBook) -> Iterator[tuple[SourceRow, int]]:
+    common = denominators(book)
+    chain = common.discount ** len(_rating_discounts(book))
+    for row in book.rows["rate"]:
+        factors = [band["factor"] for band in book.rows["time_band"] if band["band_set"] == row["band_set"]]
+        # A flat rate is priced with the factor 1 over 1.
+        factor_den = common.factor if factors else 1
+        factor = _over(max(factors, default=Fraction(1)), factor_den)
+        scale = row["block"] * factor_den
+        usage = _charged(row) * row["price"] * factor + (row["connect_fee"] or 0) * scale
+        bounded = max(usage, (row["minimum"] or 0) * scale, (row["maximum"] or 0) * scale)
+        discounts = chain if row["discountable"] else 1
+        yield row, _need(bounded * discounts, scale * discounts, row["digits"])
+
+
+def _wholesale_needs(book: SourceBook) -> Iterator[tuple[SourceRow, int]]:
+    for row in book.rows["carrier_rate"]:
+        cost = _charged(row) * row["price"]
+        yield row, _need(cost, row["block"], row["digits"])
+        if row["markup"] is not None:
+            marked_up = cost * row["markup"].numerator, row["block"] * row["markup"].denominator
+            yield row, _need(*marked_up, row["markup_digits"] or 0)
+
+
+def _need(numerator: int, denominator: int, digits: int) -> int:
+    """The largest integer on the way to the rounded amount: `money.py` divides by denominator x 10^(6 - digits)."""
+    return max(numerator, denominator * 10 ** (6 - digits))
+
+
+def _charged(row: SourceRow) -> int:
+    increment: int = row["increment"]
+    return -(-LARGEST_USAGE[row["unit"]] // increment) * increment
+
+
+def _rating_discounts(book: SourceBook) -> list[SourceRow]:
+    return [row for row in book.rows["discount"] if row["stage"] == "rating"]
+
+
+def _over(share: Fraction, denominator: int) -> int:
+    scaled = share * denominator
+    return scaled.numerator // scaled.denominator
+
+
+def kept_numerator(percent: Fraction, denominator: int) -> int:
+    """What a discount keeps, over the common denominator."""
+    return _over(1 - percent, denominator)
+
+
+def factor_numerator(factor: Fraction, denominator: int) -> int:
+    """A band's factor over the common denominator."""
+    return _over(factor, denominator)

@@ -1,0 +1,103 @@
+"""What the rules are given of the outside: one published price book, one reference snapshot, as DataFrames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+PRICE_TABLES = (
+    "price_plan",
+    "price_zone",
+    "price_currency",
+    "price_destination",
+    "price_own_range",
+    "price_roaming_zone",
+    "price_rate_key",
+    "price_carrier_key",
+    "price_band_day",
+    "price_discount",
+    "price_fee",
+    "price_allowance",
+    "price_tax",
+)
+REFERENCE_TABLES = (
+    "ref_account",
+    "ref_subscription",
+    "ref_contract",
+    "ref_customer_fact",
+    "ref_cell",
+    "ref_carrier",
+    "ref_source",
+    "ref_numbering",
+)
+
+
+@dataclass(frozen=True)
+class PriceBook:
+    """One version of the price book. Fields are the columns of price_version; `table` gives the rest.
+
+    amount_type: "BIGINT" or "DECIMAL(38,0)", proven to hold every exact sum. Source: docs/pricebook.md, "Exactness".
+    """
+
+    version: int
+    digest: str
+    name: str
+    currency: str
+    time_zone: str
+    factor_den: int
+    discount_den: int
+    band_slots: int
+    amount_type: str
+    _tables: Mapping[str, DataFrame]
+
+    def table(self, name: str) -> DataFrame:
+        """Rows of this version in one of PRICE_TABLES; columns of its contract."""
+        return _named(self._tables, name)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One snapshot of customers, lines, contracts and networks; `table` gives the rows."""
+
+    snapshot_id: int
+    _tables: Mapping[str, DataFrame]
+
+    def table(self, name: str) -> DataFrame:
+        """Rows of this snapshot in one of REFERENCE_TABLES; columns of its contract."""
+        return _named(self._tables, name)
+
+
+def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, Any]) -> PriceBook:
+    """The book of `version_row` (a row of price_version) out of whole price_* tables.
+
+    frames: any of PRICE_TABLES, each as its contract; filtered here to the version (a partition filter).
+    """
+    version = int(version_row["pricebook_version"])
+    return PriceBook(
+        version=version,
+        digest=version_row["digest"],
+        name=version_row["name"],
+        currency=version_row["currency"],
+        time_zone=version_row["time_zone"],
+        factor_den=int(version_row["factor_den"]),
+        discount_den=int(version_row["discount_den"]),
+        band_slots=int(version_row["band_slots"]),
+        amount_type=version_row["amount_type"],
+        _tables={name: frame.where(f"pricebook_version = {version}") for name, frame in frames.items()},
+    )
+
+
+def reference(frames: Mapping[str, DataFrame], snapshot_id: int) -> Reference:
+    """The snapshot out of whole ref_* tables; frames: any of REFERENCE_TABLES, filtered here (a partition filter)."""
+    tables = {name: frame.where(f"snapshot_id = {int(snapshot_id)}") for name, frame in frames.items()}
+    return Reference(snapshot_id=int(snapshot_id), _tables=tables)
+
+
+def _named(tables: Mapping[str, DataFrame], name: str) -> DataFrame:
+    if name not in tables:
+        raise KeyError(f"no table {name} here; expected one of {', '.join(sorted(tables))}")
+    return tables[name]

@@ -1,0 +1,53 @@
+"""Which country a number belongs to, as disjoint intervals of E.164 numbers, from the phonenumbers package."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import phonenumbers
+from phonenumbers import PhoneMetadata
+
+from tollgate.reference.prefix_intervals import disjoint_intervals
+
+WORLD = "001"
+# Subscriber parts tried behind an area code: Canada's pattern has holes for some exchanges.
+_EXCHANGES = ("200", "234", "345", "456", "555", "666", "777", "888", "999")
+
+
+def country_prefixes() -> dict[str, str]:
+    """Prefix (digits without +) to ISO country.
+
+    Calling codes go to their main country; +1 is the United States but for the area codes of Canada and of the
+    others that share it, +77 is Kazakhstan; codes without a country are 001. Codes shared in a finer way
+    (Guernsey under +44, Åland under +358) go to the main country.
+    """
+    prefixes = {
+        str(code): regions[0]
+        for code, regions in phonenumbers.COUNTRY_CODE_TO_REGION_CODE.items()
+        if regions[0] != phonenumbers.REGION_CODE_FOR_NON_GEO_ENTITY
+    }
+    prefixes |= {str(code): WORLD for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS}
+    prefixes |= {"1" + area: country for area, country in _shared_area_codes().items()}
+    return prefixes | {"77": "KZ"}
+
+
+def numbering_rows() -> list[tuple[str, int, int, str, str]]:
+    """Rows of ref_numbering without snapshot_id: bucket, lo, hi, prefix, country; the longest prefix owns a number."""
+    prefixes = country_prefixes()
+    return [(*interval, prefixes[interval.prefix]) for interval in disjoint_intervals(prefixes)]
+
+
+def _shared_area_codes() -> dict[str, str]:
+    areas = [str(area) for area in range(200, 1000)]
+    fixed = re.compile(_metadata("CA").fixed_line.national_number_pattern)
+    owners = {area: "CA" for area in areas if any(fixed.fullmatch(f"{area}{part}5678") for part in _EXCHANGES)}
+    for region in phonenumbers.COUNTRY_CODE_TO_REGION_CODE[1]:
+        leading = _metadata(region).leading_digits
+        if leading:
+            owners |= {area: region for area in areas if re.compile(leading).match(area)}
+    return owners
+
+
+def _metadata(region: str) -> Any:
+    return PhoneMetadata.metadata_for_region(region)

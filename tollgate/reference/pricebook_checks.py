@@ -1,0 +1,153 @@
+"""What must hold in a price book before it is published; every finding at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+
+from tollgate.reference import references
+from tollgate.reference.contradictions import contradictions
+from tollgate.reference.exactness import amount_type
+from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, read_source_book
+from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
+from tollgate.reference.time_bands import DAY_S, Band, wall_clock_pieces
+
+UNIQUE = (
+    ("currency", ("currency",)),
+    ("plan", ("plan_id",)),
+    ("zone", ("zone_id",)),
+    ("roaming_zone", ("country",)),
+    ("rate", ("rate_id",)),
+    ("time_band", ("band_set", "priority")),
+    ("holiday", ("calendar", "date")),
+    ("discount", ("discount_id",)),
+    ("discount", ("stage", "apply_order")),
+    ("carrier_rate", ("cost_id",)),
+    ("own_range", ("prefix",)),
+    ("fee", ("fee_id",)),
+    ("allowance", ("allowance_id", "service", "zone_id")),
+    ("tax", ("tax_id",)),
+)
+DISJOINT = (
+    ("destination", ("match", "prefix")),
+    ("rate", RATE_CELLS),
+    ("carrier_rate", COST_CELLS),
+    ("allowance", ("plan_id", "service", "zone_id")),
+)
+
+
+def check_price_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
+    """Read and check a price book folder; publish only if the findings are empty.
+
+    Findings are in order of file and line, without repetition.
+    """
+    book, findings = read_source_book(folder)
+    if book is not None:
+        findings += references.unknown(book)
+        for check in (_duplicates, _overlaps, _gaps, contradictions, _bands, _exactness):
+            findings += check(book)
+    return book, sorted(set(findings))
+
+
+def bands_of(rows: Iterable[SourceRow]) -> dict[str, list[Band]]:
+    """The bands of each band set."""
+    sets: dict[str, list[Band]] = defaultdict(list)
+    for row in rows:
+        sets[row["band_set"]].append(
+            Band(
+                row["band_id"], row["priority"], row["weekdays"], row["day_type"] == "holiday",
+                row["from"], row["to"], row["factor"],
+            )
+        )  # fmt: skip
+    return dict(sets)
+
+
+def _duplicates(book: SourceBook) -> Iterator[Finding]:
+    for file, columns in UNIQUE:
+        first: dict[tuple[object, ...], int] = {}
+        for row in book.rows[file]:
+            key = tuple(row[column] for column in columns)
+            if key in first:
+                yield row.finding(f"duplicate {' and '.join(columns)} {_shown(key)}, first in line {first[key]}")
+            first.setdefault(key, row.line)
+
+
+def _overlaps(book: SourceBook) -> Iterator[Finding]:
+    for file, columns in DISJOINT:
+        for key, rows in _grouped(book.rows[file], columns).items():
+            for earlier, row in itertools.pairwise(rows):
+                if row["valid_from"] < earlier["valid_to"]:
+                    until = min(row["valid_to"], earlier["valid_to"])
+                    span = f"{_moment(row['valid_from'])} to {_moment(until)}"
+                    yield row.finding(f"overlap with line {earlier.line} for {_shown(key)}: both valid {span}")
+
+
+def _gaps(book: SourceBook) -> Iterator[Finding]:
+    _, retail = resolve(book.rows["rate"], RATE_CELLS, rate_keys(book))
+    _, wholesale = resolve(book.rows["carrier_rate"], COST_CELLS, cost_keys(book))
+    by_pair: dict[tuple[int, int, str], list[Gap]] = defaultdict(list)
+    for gap in (*retail, *wholesale):
+        by_pair[gap.ends.line, gap.resumes.line, gap.resumes.file].append(gap)
+    for gaps in by_pair.values():
+        gap = gaps[0]
+        span = f"{_moment(gap.ends['valid_to'])} to {_moment(gap.resumes['valid_from'])}"
+        more = f" and {len(gaps) - 1} more keys" if len(gaps) > 1 else ""
+        yield gap.resumes.finding(f"gap after line {gap.ends.line} for {_shown(gap.key)}{more}: no row {span}")
+    for key, rows in _grouped(book.rows["destination"], ("match", "prefix")).items():
+        for earlier, row in itertools.pairwise(rows):
+            if earlier["valid_to"] < row["valid_from"]:
+                span = f"{_moment(earlier['valid_to'])} to {_moment(row['valid_from'])}"
+                yield row.finding(f"gap after line {earlier.line} for {_shown(key)}: no row {span}")
+
+
+def _bands(book: SourceBook) -> Iterator[Finding]:
+    rows, operator = book.rows["time_band"], book.operator
+    for row in rows:
+        if row["from"] >= row["to"]:
+            yield row.finding("from must be before to; a band over midnight is two rows")
+    factors: dict[tuple[str, str], SourceRow] = {}
+    for row in rows:
+        first = factors.setdefault((row["band_set"], row["band_id"]), row)
+        if first["factor"] != row["factor"]:
+            yield row.finding(f"band {row['band_id']} has another factor in line {first.line}")
+    days = [(weekday, is_holiday) for weekday in range(1, 8) for is_holiday in (False, True)]
+    for band_set, bands in bands_of(rows).items():
+        first_line = next(row for row in rows if row["band_set"] == band_set)
+        for weekday, is_holiday in days:
+            for start, end in wall_clock_pieces(bands, weekday, is_holiday)[1]:
+                day = f"weekday {weekday}" + (" on a holiday" if is_holiday else "")
+                yield first_line.finding(f"band set {band_set} has no band on {day} {_hhmm(start)} to {_hhmm(end)}")
+    holiday_rows = [row for row in rows if row["day_type"] == "holiday"]
+    if holiday_rows and operator.holiday_calendar:
+        covered = {row["date"].year for row in book.rows["holiday"] if row["calendar"] == operator.holiday_calendar}
+        last_year = operator.bands_to.year - (operator.bands_to.month == 1 and operator.bands_to.day == 1)
+        for year in sorted(set(range(operator.bands_from.year, last_year + 1)) - covered):
+            yield Finding("holiday.csv", 0, f"calendar {operator.holiday_calendar} has no holiday in {year}")
+    elif holiday_rows:
+        yield holiday_rows[0].finding("day_type holiday needs holiday_calendar in operator.csv")
+
+
+def _exactness(book: SourceBook) -> list[Finding]:
+    return amount_type(book)[1]
+
+
+def _grouped(rows: Iterable[SourceRow], columns: Sequence[str]) -> dict[tuple[str, ...], list[SourceRow]]:
+    groups: dict[tuple[str, ...], list[SourceRow]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row["valid_from"], row.line)):
+        groups[tuple(row[column] for column in columns)].append(row)
+    return groups
+
+
+def _shown(key: Iterable[object]) -> str:
+    return " ".join(str(part) for part in key)
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _hhmm(seconds: int) -> str:
+    return "24:00" if seconds == DAY_S else f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"

@@ -1,0 +1,70 @@
+"""What must hold in a reference snapshot before it is visible, and the digest that says whether it is a new one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import reduce
+from typing import TYPE_CHECKING
+
+from pyspark.sql import Window
+from pyspark.sql import functions as F
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, Row
+
+# 64 characters of SHA-256 as four numbers that fit a DECIMAL(20,0); their sums do not depend on the order of rows.
+_WORDS = tuple(
+    f"sum(CAST(conv(substr(row_hash, {first}, 16), 16, 10) AS DECIMAL(38,0))) AS word_{n}"
+    for n, first in enumerate((1, 17, 33, 49))
+)
+
+
+def mistakes(ref_subscription: DataFrame, ref_customer_fact: DataFrame) -> DataFrame:
+    """One row a mistake, `message` STRING: intervals of a number or customer that overlap, stretches without a state.
+
+    Both as their contracts; line_state may be NULL here, which is one of the mistakes. No rows in sound master data.
+    """
+    return (
+        _overlaps(ref_subscription, "msisdn", "number", "subscription_id")
+        .unionByName(_overlaps(ref_customer_fact, "customer_id", "facts of customer", "customer_id"))
+        .unionByName(
+            ref_subscription.where("line_state IS NULL").select(
+                F.format_string("line %s has no state from %s", "subscription_id", "valid_from").alias("message")
+            )
+        )
+    )
+
+
+def row_digests(frames: Mapping[str, DataFrame]) -> DataFrame:
+    """One row a table: name, rows, and four words that change with any row and not with their order.
+
+    frames: by table name, columns of the contracts without snapshot_id.
+    """
+    hashed = [
+        frame.select(
+            F.lit(name).alias("name"),
+            F.sha2(F.to_json(F.struct(*frame.columns), {"ignoreNullFields": "false"}), 256).alias("row_hash"),
+        )
+        for name, frame in frames.items()
+    ]
+    every = reduce(lambda left, right: left.unionByName(right), hashed)
+    return every.groupBy("name").agg(F.count(F.lit(1)).alias("rows"), *(F.expr(word) for word in _WORDS))
+
+
+def snapshot_digest(digests: list[Row]) -> tuple[str, int]:
+    """SHA-256 over the rows of `row_digests`, and the number of rows in all tables."""
+    lines = sorted("|".join(str(value) for value in digest) for digest in digests)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest(), sum(digest["rows"] for digest in digests)
+
+
+def _overlaps(intervals: DataFrame, key: str, noun: str, holder: str) -> DataFrame:
+    order = Window.partitionBy(key).orderBy("valid_from", "valid_to", holder)
+    before = order.rowsBetween(Window.unboundedPreceding, -1)
+    text = f"{noun} %s: %s has it from %s, before the one before ends at %s"
+    return (
+        intervals.select(key, holder, "valid_from", "valid_to")
+        .withColumn("taken_until", F.max("valid_to").over(before))
+        .where("valid_from < taken_until OR valid_from >= valid_to")
+        .select(F.format_string(text, key, holder, "valid_from", "taken_until").alias("message"))
+    )
