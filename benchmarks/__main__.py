@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from benchmarks.route import STAGES, measured
-from benchmarks.rows import told
+from benchmarks.rows import Row, told
 from tollgate.platform.job import guarded
 from tollgate.platform.places import project_root
 
@@ -26,7 +26,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure; 1 when a bar is not held."""
     args = parser().parse_args(argv)
-    rows = []
+    rows: list[Row] = []
 
     def measure() -> None:
         found = measured(args.events, args.subscribers)

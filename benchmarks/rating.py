@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from benchmarks.rows import Row
@@ -45,7 +46,7 @@ def rating_rows(spark: SparkSession, settings: Settings, folder: Path) -> list[R
     ]
 
 
-def naive_charge() -> Column:
+def naive_charge() -> Any:
     """What a straightforward port would do: each call's charge in a Python UDF, exact and rounded once, half up."""
 
     @F.udf("DECIMAL(18,6)")

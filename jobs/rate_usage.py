@@ -86,11 +86,10 @@ def _unmarked_night(lake: Lake) -> Night | None:
 def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int) -> Night:
     """The night after the last mark, up to the last published batch; TollgateError after a night out of balance."""
     marks = lake.read("control_rating").selectExpr(
-        "max(to_batch_no) AS to_no", "min(rating_no) FILTER (NOT balanced) AS bad"
+        "max(to_batch_no) AS to_no", "min(CASE WHEN NOT balanced THEN rating_no END) AS bad"
     )
-    both = marks.crossJoin(
-        published_to(lake.read("control_mediation")).withColumnRenamed("to_no", "published")
-    ).collect()[0]
+    published = published_to(lake.read("control_mediation")).withColumnRenamed("to_no", "published")
+    both = marks.crossJoin(published).collect()[0]  # one row each
     if both["bad"] is not None:
         raise _out_of_balance(lake, both["bad"])
     done = -1 if both["to_no"] is None else both["to_no"]

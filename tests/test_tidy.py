@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import functools
+import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -33,13 +34,19 @@ ROUNDING = re.compile(r"\bF\.b?round\(|(?<![\w.])b?round\(|\.quantize\(|\bROUND_
 VAGUE = {"utils.py", "util.py", "helpers.py", "helper.py", "common.py", "base.py", "misc.py"}
 
 
-def files(*endings: str) -> Iterator[Path]:
-    """Files of the tree with one of these endings; what is made or downloaded is left out."""
-    for path in sorted(ROOT.rglob("*")):
-        folders = path.relative_to(ROOT).parts
-        is_made = any(name in MADE or name.endswith(("_cache", ".egg-info")) for name in folders)
-        if path.is_file() and not is_made and path.suffix in endings:
-            yield path
+@functools.cache
+def tree() -> list[Path]:
+    """Every file of the tree; what is made or downloaded is left out."""
+    found = []
+    for folder, folders, names in os.walk(ROOT):
+        folders[:] = [name for name in folders if name not in MADE and not name.endswith(("_cache", ".egg-info"))]
+        found += [Path(folder) / name for name in names]
+    return sorted(found)
+
+
+def files(*endings: str) -> list[Path]:
+    """Files with one of these endings."""
+    return [path for path in tree() if path.suffix in endings]
 
 
 def lines(path: Path) -> list[tuple[str, str]]:

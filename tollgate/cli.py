@@ -181,10 +181,12 @@ def _pass_on(name: str, argv: list[str]) -> int:
     from tollgate.platform import job
 
     module = importlib.import_module(PASSED_ON[name][0])
-    if hasattr(module, "main") and not hasattr(module, "run"):
-        return int(module.main(argv) or 0)
+    if name == "demo":
+        return int(module.main(argv))
     parser: argparse.ArgumentParser = module.parser()
     parser.prog = f"tollgate {name}"
+    if hasattr(module, "run_cli"):
+        return job.main_without_spark(parser, module.run_cli, argv)
     return job.main(parser, module.run, argv)
 
 

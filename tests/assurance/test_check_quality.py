@@ -30,11 +30,10 @@ def put(spark, lake, batch_no, rows, received=None, **spoilt):
     keys = table(spark, "batch_no BIGINT, kafka_offset BIGINT", *((batch_no, offset) for offset in range(rows)))
     mark = table(spark, MARK, (batch_no, rows if received is None else received))
     for frame, name, values in ((keys, "usage_event", {**SOUND, **spoilt}), (mark, "control_mediation", MARKED)):
-        columns = [
-            f"CAST({field.name if field.name in frame.columns else values.get(field.name, 'NULL')} AS {field.dataType.simpleString()}) "
-            f"AS {field.name}"
-            for field in lake.contract(name).fields
-        ]
+        columns = []
+        for field in lake.contract(name).fields:
+            value = field.name if field.name in frame.columns else values.get(field.name, "NULL")
+            columns.append(f"CAST({value} AS {field.dataType.simpleString()}) AS {field.name}")
         lake.append(frame.selectExpr(*columns), name, "test", batch_no)
 
 
@@ -51,8 +50,8 @@ def test_the_gate_takes_each_batch_once_and_stays_shut_until_a_range_passes(spar
         spark, lake, 1, 4, received=5, msisdn="IF(kafka_offset = 0, '12', '+14165550100')",
         duration_s="IF(kafka_offset < 2, -5, 60)", event_id="IF(kafka_offset = 3, NULL, 'e')",
         reasons="array('NO_REASON')",
-        disposition="IF(kafka_offset = 2, 'duplicate', 'accepted')", event_month="IF(kafka_offset = 0, 'none',
-        '2026-10')",
+        disposition="IF(kafka_offset = 2, 'duplicate', 'accepted')",
+        event_month="IF(kafka_offset = 0, 'none', '2026-10')",
     )  # fmt: skip
     for _ in range(2):
         with pytest.raises(TollgateError) as refused:

@@ -15,13 +15,14 @@ from tollgate.assurance.publication import published_to, rated_to
 from tollgate.assurance.views import VIEWS
 
 D = Decimal
-MARK = "batch_no BIGINT, generation INT, topic STRING, offsets STRING, accepted BIGINT, quarantined BIGINT, duplicate BIGINT, balanced BOOLEAN"
+MARK = """batch_no BIGINT, generation INT, topic STRING, offsets STRING, accepted BIGINT, quarantined BIGINT,
+duplicate BIGINT, balanced BOOLEAN"""
 NIGHT = "rating_no BIGINT, to_batch_no BIGINT, charge_total DECIMAL(38,6), cost_total DECIMAL(38,6), balanced BOOLEAN"
 RAW = "batch_no BIGINT, topic STRING, kafka_partition INT, kafka_offset BIGINT"
 USAGE = f"{RAW}, disposition STRING, service STRING"
 RATED = """rating_no BIGINT, source STRING, event_id STRING, event_month STRING, revision INT, retail_status STRING,
-wholesale_status STRING, started_at TIMESTAMP, service STRING, account_id STRING, duration_s BIGINT, volume_bytes BIGINT,
-charge DECIMAL(18,6), cost DECIMAL(18,6)"""
+wholesale_status STRING, started_at TIMESTAMP, service STRING, account_id STRING, duration_s BIGINT,
+volume_bytes BIGINT, charge DECIMAL(18,6), cost DECIMAL(18,6)"""
 BILLED = """run_id STRING, source STRING, event_id STRING, revision INT, rating_no BIGINT, line_key STRING,
 list_charge DECIMAL(18,6), net_charge DECIMAL(18,6)"""
 LINE = """run_id STRING, account_id STRING, kind STRING, events BIGINT, exact_total DECIMAL(38,6), amount DECIMAL(18,3),
@@ -126,7 +127,8 @@ def test_a_planted_row_or_cent_in_the_tables_breaks_its_equation(spark, tables):
     _, fails = failing(spark, tables, usage_event=lost, invoice_line=cent, billed_usage=twice)
     assert fails == {
         "one disposition a record", "the same records, by their offsets", "the marks of the batches",
-        "rated is billed or carried over", "charges are billed or carried over", "events on lines", "net charges on usage lines",
+        "rated is billed or carried over", "charges are billed or carried over", "events on lines",
+        "net charges on usage lines",
         "accepted is rated or held with a reason", "lines make the invoices", "every invoice equals its own lines",
     }  # fmt: skip
 

@@ -5,8 +5,8 @@ from frames import assert_rows, table
 
 from tollgate.assurance.truth import by_class_and_claim, compared, misses
 
-USAGE = """topic STRING, kafka_partition INT, kafka_offset BIGINT, disposition STRING, reasons ARRAY<STRING>, flags ARRAY<STRING>,
-repairs ARRAY<STRING>, first_partition INT, first_offset BIGINT"""
+USAGE = """topic STRING, kafka_partition INT, kafka_offset BIGINT, disposition STRING, reasons ARRAY<STRING>,
+flags ARRAY<STRING>, repairs ARRAY<STRING>, first_partition INT, first_offset BIGINT"""
 TRUTH = """topic STRING, kafka_partition INT, kafka_offset BIGINT, event_id STRING, dirt_class STRING, dirt_kind STRING,
 expected_disposition STRING, expected_code STRING, copy_of_partition INT, copy_of_offset BIGINT"""
 

@@ -162,6 +162,11 @@ def test_nothing_took_place_or_the_row_says_so_is_zero_rated(book):
         call(61, to="311"),
     ):
         assert charge_of(usage, book, facts()) == ("zero_rated", 0), usage
+    # what did not take place needs no price, but an owner and a zone
+    assert charge_of(call(0, local_us(2032, 1, 1)), book, facts()) == ("zero_rated", 0)
+    assert charge_of(message._replace(destination="+88161234567"), book, facts()) == ("zero_rated", 0)
+    assert charge_of(call(0, to="+9991234567"), book, facts()) == ("no_zone", None)
+    assert price_event(call(30, call_outcome="busy"), book, facts()).wholesale.status == "not_applicable"
     assert charge_of(call(60, call_outcome=None), book, facts()) == ("rated", 120_000)
     assert charge_of(call(60, call_outcome="dropped"), book, facts()) == ("rated", 120_000)
 

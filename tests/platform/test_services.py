@@ -27,7 +27,7 @@ def test_a_topic_for_simulated_time_is_made_once_and_its_offsets_are_known(servi
     from kafka.admin import ConfigResource, KafkaAdminClient
 
     mine = services.model_copy(update={"kafka": services.kafka.model_copy(update={"topic": "test.platform"})})
-    with pytest.raises(TollgateError, match="test.platform is not on the broker"):
+    with pytest.raises(TollgateError, match=r"test\.platform is not on the broker"):
         kafka.end_offsets(mine)
     kafka.ensure_topic(mine)
     kafka.ensure_topic(mine)

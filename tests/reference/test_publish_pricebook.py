@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from reference.places import own_places
 
 from jobs import publish_pricebook
 from jobs.pinned import load_price_book
@@ -19,6 +20,12 @@ DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
 
 class Died(Exception):
     """Stands for SIGKILL."""
+
+
+@pytest.fixture
+def settings(services, tmp_path):
+    """Own lake and own database."""
+    return own_places(services, tmp_path)
 
 
 @pytest.fixture
@@ -44,8 +51,7 @@ def edited(folder: Path, price: str) -> Path:
 
 
 @pytest.mark.covers("RAT-02", "RAT-41", "RAT-42", "BIL-06")
-def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, services, tmp_path, dying):
-    settings = services.model_copy(update={"lake": services.lake.model_copy(update={"root": str(tmp_path / "lake")})})
+def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, settings, tmp_path, dying):
     lake = Lake(spark, settings.lake.root)
 
     def publish(folder: Path = DEMO, *flags: str) -> dict:
@@ -81,23 +87,18 @@ def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, serv
     book, first = load_price_book(lake), load_price_book(lake, 1)
     facts = (book.currency, book.time_zone, book.factor_den, book.discount_den, book.band_slots, book.amount_type)
     assert (book.version, *facts) == (3, "CAD", "America/Toronto", 10, 20, 5, "BIGINT")
-    prices = [
-        b.table("price_rate_key").where("rate_id = 'mms'").agg({"unit_price_micros": "max"}) for b in (first, book)
-    ]
-    assert [price.first()[0] for price in prices] == [300_000, 320_000]
+    mms = [each.table("price_rate_key").where("rate_id = 'mms'").first() for each in (first, book)]
+    assert [row.unit_price_micros for row in mms] == [300_000, 320_000]
 
     session = connect(settings)
     with session, session.cursor() as cursor:
-        cursor.execute("SELECT version, (SELECT price FROM catalog.rate r WHERE r.version = b.version AND rate_id = 'mms')"
-                       " FROM catalog.price_book b ORDER BY version")  # fmt: skip
-        assert [(version, str(price)) for version, price in cursor.fetchall()] == [(1, "0.300000"), (3, "0.320000")]
-        cursor.execute("DELETE FROM catalog.price_book")
+        cursor.execute("SELECT version, price::text FROM catalog.rate WHERE rate_id = 'mms' ORDER BY version")
+        assert cursor.fetchall() == [(1, "0.300000"), (3, "0.320000")]
     session.close()
 
 
 @pytest.mark.covers("RAT-41")
-def test_findings_are_said_all_at_once_and_nothing_is_published(spark, services, tmp_path):
-    settings = services.model_copy(update={"lake": services.lake.model_copy(update={"root": str(tmp_path / "lake")})})
+def test_findings_are_said_all_at_once_and_nothing_is_published(spark, settings, tmp_path):
     shutil.copytree(DEMO, tmp_path / "book")
     rates = tmp_path / "book" / "rate.csv"
     rates.write_text(rates.read_text().replace(",0.15,", ",0.1O,").replace("sms,rest,home", "sms,best,home"))

@@ -3,7 +3,7 @@ of balance."""
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 NOTHING = -1
@@ -31,7 +31,7 @@ def rated_to(control_rating: DataFrame) -> DataFrame:
     return _before_the_first_gap(runs, "rating_no", "to_batch_no", F.coalesce(follows, F.lit(True)))
 
 
-def _before_the_first_gap(marks: DataFrame, number: str, reached: str, follows) -> DataFrame:
+def _before_the_first_gap(marks: DataFrame, number: str, reached: str, follows: Column) -> DataFrame:
     # One row a batch or night, so a window over all of them in one partition stays small.
     sound = marks.withColumn("is_sound", F.col("balanced") & follows)
     until_here = Window.orderBy(number).rowsBetween(Window.unboundedPreceding, Window.currentRow)

@@ -71,9 +71,10 @@ def _batch_of(frame: DataFrame, suite: Suite) -> Any:
     # Before the import, which reads it: nothing about this run leaves the machine.
     os.environ["GX_ANALYTICS_ENABLED"] = "False"
     import great_expectations as gx
+    from great_expectations.data_context.types.base import ProgressBarsConfig
 
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = gx.data_context.types.base.ProgressBarsConfig(globally=False)
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     source = context.data_sources.add_spark(suite.suite, persist=False, force_reuse_spark_context=True)
     definition = source.add_dataframe_asset(suite.table).add_batch_definition_whole_dataframe("slice")
     return definition.get_batch(batch_parameters={"dataframe": frame})

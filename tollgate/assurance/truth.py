@@ -8,7 +8,7 @@ came first.
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 CLEAN = "clean"
@@ -73,7 +73,7 @@ def misses(comparison: DataFrame, limit: int = 20) -> DataFrame:
     return comparison.where("NOT is_found OR true_class <> claimed_class").orderBy(*RECORD).limit(limit)
 
 
-def _is_found():
+def _is_found() -> Column:
     is_duplicate = F.col("expected_disposition") == "duplicate"
     points_right = (F.col("first_partition") == F.col("copy_of_partition")) & (
         F.col("first_offset") == F.col("copy_of_offset")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.kafka import recreate_topic
-from tollgate.platform.places import state_dir
+from tollgate.platform.places import STATE_FOLDER, project_root, state_dir
 from tollgate.platform.postgres import connect
 from tollgate.platform.settings import Settings
 
@@ -24,13 +24,14 @@ def check_emptying(settings: Settings, is_allowed: bool) -> None:
             found=settings.profile,
             way_out="use conf/local.toml",
         )
-    own = Path(settings.lake.root).is_relative_to(state_dir()) if "://" not in settings.lake.root else False
+    own_folders = (state_dir(), project_root() / STATE_FOLDER)
+    is_own_lake = any(Path(settings.lake.root).is_relative_to(folder) for folder in own_folders)
     given = [
         f"{name} = {value}"
         for name, value, is_own in (
             ("kafka.bootstrap", settings.kafka.bootstrap, not settings.kafka.bootstrap),
             ("postgres.url", settings.postgres.url, not settings.postgres.url),
-            ("lake.root", settings.lake.root, own),
+            ("lake.root", settings.lake.root, is_own_lake),
         )
         if not is_own
     ]

@@ -130,7 +130,8 @@ def _class_figures(name: str, rows: Sequence[Any]) -> Row:
 
 def _told_miss(row: Any) -> str:
     wanted = f"{row.dirt_class} {row.dirt_kind}: {row.expected_disposition} {row.expected_code}".rstrip()
-    return f"{row.topic}-{row.kafka_partition}@{row.kafka_offset} {wanted}; found {row.disposition} {', '.join(row.codes or [])}".rstrip()
+    found = f"{row.disposition} {', '.join(row.codes or [])}".rstrip()
+    return f"{row.topic}-{row.kafka_partition}@{row.kafka_offset} {wanted}; found {found}"
 
 
 def asked(connection: Any, query: str) -> list[Row]:

@@ -38,8 +38,8 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
     told = summary["parameters"]
     return [
         "=" * WIDTH,
-        f"Tollgate demo: {told['subscribers']:,} lines, {told['events']:,} records, seed {told['seed']}; billed {told['cycle']}, "
-        f"preview {told['preview_cycle']}",
+        f"Tollgate demo: {told['subscribers']:,} lines, {told['events']:,} records, seed {told['seed']}; "
+        f"billed {told['cycle']}, preview {told['preview_cycle']}",
         "=" * WIDTH,
     ]
 
@@ -92,16 +92,18 @@ def _invoices(invoices: Mapping[str, Any]) -> list[str]:
     ]
     head = (
         f"{invoices['invoices']:,} invoices posted with {invoices['lines']:,} lines: net {amount(invoices['net'])}, "
-        f"tax {amount(invoices['tax'])}, total {amount(invoices['total'])} {invoices['currency']}; parked accounts {invoices['parked']:,}"
+        f"tax {amount(invoices['tax'])}, total {amount(invoices['total'])} {invoices['currency']}; "
+        f"parked accounts {invoices['parked']:,}"
     )
     return [head, "", *grid(["kind of line", "lines", "events", "amount", "tax"], lines, "lrrrr")]
 
 
 def _preview(preview: Mapping[str, Any]) -> list[str]:
     return [
-        f"{preview['cycle']}, nothing posted: {preview['invoices']:,} bills with {preview['lines']:,} lines, net {amount(preview['net'])}",
-        f"of it usage of earlier cycles: {preview['prior_lines']:,} prior-period lines for {preview['prior_events']:,} late events, "
-        f"{amount(preview['prior_amount'])}",
+        f"{preview['cycle']}, nothing posted: {preview['invoices']:,} bills with {preview['lines']:,} lines, "
+        f"net {amount(preview['net'])}",
+        f"of it usage of earlier cycles: {preview['prior_lines']:,} prior-period lines for "
+        f"{preview['prior_events']:,} late events, {amount(preview['prior_amount'])}",
     ]
 
 
@@ -147,10 +149,12 @@ def _invoice(invoice: Mapping[str, Any]) -> list[str]:
     ]
     rows = [[amount(row[name]) for name in names] for row in invoice["lines"]]
     return [
-        f"Invoice {invoice['invoice_no']} of account {invoice['account_id']}, {invoice['cycle_start']} to {invoice['cycle_end']} (end excluded)",
+        f"Invoice {invoice['invoice_no']} of account {invoice['account_id']}, {invoice['cycle_start']} to "
+        f"{invoice['cycle_end']} (end excluded)",
         *grid(heads, rows, "rllrrrlrr"),
         *(f"tax {row['tax_id']} on {amount(row['net'])}: {amount(row['tax'])}" for row in invoice["taxes"]),
-        f"net {amount(invoice['net'])} + tax {amount(invoice['tax'])} = {amount(invoice['total'])} {invoice['currency']}",
+        f"net {amount(invoice['net'])} + tax {amount(invoice['tax'])} = {amount(invoice['total'])} "
+        f"{invoice['currency']}",
     ]
 
 

@@ -36,13 +36,8 @@ def pieces_of(usage: Usage, rate: Rate, book: PriceBook, at: int) -> tuple[Piece
     """Charged units cut at band changes. Increments come first, bands second. Raises NoBand."""
     units = charged_units(usage, rate.unit, rate.increment)
     if rate.band_set is None:
-        return (flat_piece(units),)
+        return (Piece(units, FLAT, Fraction(1)),)
     return tuple(book.bands.pieces(rate.band_set, at, units, units if rate.unit == "second" else 0))
-
-
-def flat_piece(units: int) -> Piece:
-    """All units of an event without time bands."""
-    return Piece(units, FLAT, Fraction(1))
 
 
 def exact_charge(rate: Rate, pieces: tuple[Piece, ...], keep: Fraction) -> tuple[int, int]:

@@ -8,12 +8,15 @@ from typing import NamedTuple
 from tollgate.oracle.amounts import LARGEST_AMOUNT_MICROS, round_micros
 from tollgate.oracle.bands import NoBand, Piece
 from tollgate.oracle.book import PriceBook
-from tollgate.oracle.charge import discounts_of, exact_charge, flat_piece, is_completed, pieces_of
+from tollgate.oracle.charge import discounts_of, exact_charge, is_completed, pieces_of
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Account, Holding, Rate, Usage
 from tollgate.oracle.wholesale import Cost, call_type_of, cost_of, mark_up
 
 HOME = "home"
+MARK_UP_TAX_CATEGORY = "standard"
+MARK_UP_BAND = "markup"
+UNITS = {"voice": "second", "sms": "message", "mms": "message", "data": "byte"}
 
 
 class Priced(NamedTuple):
@@ -89,17 +92,17 @@ def _charged(priced: Priced, usage: Usage, book: PriceBook, facts: Facts, is_id_
         raise _Suspended("no_plan")
     if priced.zone_id is None or priced.roaming_zone is None:
         raise _Suspended("no_zone")
-    group = usage.rating_group or "none"
+    completed, group = is_completed(usage), usage.rating_group or "none"
     rate = book.rate(holding.plan_id, usage.service, priced.zone_id, priced.roaming_zone, group, at)
-    pieces = pieces_of(usage, rate, book, at) if rate else ()
-    if rate is None and (priced.wholesale.row is None or priced.wholesale.row.markup is None):
+    pieces = pieces_of(usage, rate, book, at) if rate and completed else ()
+    if completed and rate is None and (priced.wholesale.row is None or priced.wholesale.row.markup is None):
         raise _Suspended("no_rate")
     if account is None or account.currency != book.currency:
         raise _Suspended("currency_mismatch")
+    if not completed or (rate is not None and rate.zero_rated):
+        return _zero_rated(priced, usage, rate, pieces)
     if rate is None:
-        return _marked_up(priced, is_completed(usage))
-    if rate.zero_rated or not is_completed(usage):
-        return _zero_rated(priced, rate, pieces if is_completed(usage) else ())
+        return _marked_up(priced)
     ids, keep = discounts_of(rate, account, book, facts, usage.started_at)
     numerator, denominator = exact_charge(rate, pieces, keep)
     return priced._replace(
@@ -120,41 +123,50 @@ def _charged(priced: Priced, usage: Usage, book: PriceBook, facts: Facts, is_id_
     )
 
 
-def _zero_rated(priced: Priced, rate: Rate, pieces: tuple[Piece, ...]) -> Priced:
-    """Charge 0 because the row says so or because nothing took place (no pieces): no connect fee, no minimum."""
-    return priced._replace(
+def _zero_rated(priced: Priced, usage: Usage, rate: Rate | None, pieces: tuple[Piece, ...]) -> Priced:
+    """Charge 0 because the row says so, or because nothing took place (no pieces): no connect fee, no minimum.
+
+    What did not take place needs no price, so it may have no rate row.
+    """
+    priced = priced._replace(
         retail_status="zero_rated",
-        rate=rate,
-        price_source="rate",
         charged_units=sum(piece.units for piece in pieces),
-        unit=rate.unit,
         pieces=pieces,
         numerator=0,
         denominator=1,
+        charge=0,
+        unit=UNITS[usage.service],
+        tax_category=MARK_UP_TAX_CATEGORY,
+    )
+    if rate is None:
+        return priced
+    return priced._replace(
+        rate=rate,
+        price_source="rate",
+        unit=rate.unit,
         digits=rate.digits,
         rounding=rate.rounding,
-        charge=0,
         tax_category=rate.tax_category,
     )
 
 
-def _marked_up(priced: Priced, completed: bool) -> Priced:
+def _marked_up(priced: Priced) -> Priced:
     """The charge where no rate row exists: the unrounded cost times the carrier row's mark-up."""
     row, units = priced.wholesale.row, priced.wholesale.units or 0
     assert row is not None and row.markup_digits is not None
     numerator, denominator = mark_up(row, units)
     return priced._replace(
-        retail_status="rated" if completed else "zero_rated",
+        retail_status="rated",
         price_source="markup",
         charged_units=units,
         unit=row.unit,
-        pieces=(flat_piece(units),) if completed else (),
+        pieces=(Piece(units, MARK_UP_BAND, row.markup or Fraction(1)),),
         numerator=numerator,
         denominator=denominator,
         digits=row.markup_digits,
         rounding=row.rounding,
         charge=_rounded(numerator, denominator, row.markup_digits, row.rounding),
-        tax_category="standard",
+        tax_category=MARK_UP_TAX_CATEGORY,
     )
 
 

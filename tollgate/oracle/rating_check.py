@@ -6,6 +6,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from decimal import Decimal
 from fractions import Fraction
+from functools import cache
+from math import gcd
 from typing import Any, NamedTuple
 
 from tollgate.oracle.amounts import decimal_of
@@ -125,7 +127,7 @@ def expected_fields(priced: Priced) -> dict[str, Any]:
         "cost": decimal_of(cost.cost),
         "margin": decimal_of(priced.margin),
         "cost_id": cost.row.cost_id if cost.row else None,
-        "exact_cost": Fraction(cost.numerator, cost.denominator) if cost.numerator is not None else None,
+        "exact_cost": _reduced(cost.numerator, cost.denominator),
         "call_type": priced.call_type,
     }
     if priced.retail_status == "suspended" or holding is None:
@@ -134,24 +136,35 @@ def expected_fields(priced: Priced) -> dict[str, Any]:
     fields |= {name: getattr(priced, name) for name in CHARGED if name != "rate_id"}
     fields |= {name: getattr(priced, name) for name in EXACT}
     fields["rate_id"] = priced.rate.rate_id if priced.rate else None
-    assert priced.numerator is not None and priced.denominator is not None
-    fields["exact_charge"] = Fraction(priced.numerator, priced.denominator)
-    fields["pieces"] = tuple((piece.units, piece.band_id, piece.factor) for piece in priced.pieces)
+    fields["exact_charge"] = _reduced(priced.numerator, priced.denominator)
+    fields["pieces"] = tuple((piece.units, piece.band_id, piece.factor) for piece in priced.pieces if piece.units)
+    if priced.retail_status == "zero_rated":
+        del fields["discount_ids"]  # nothing is charged, so nothing was discounted
     return fields
 
 
 def found_fields(row: dict[str, Any]) -> dict[str, Any]:
     """A row of rated_usage with its exact amounts as fractions and its pieces as (units, band, factor)."""
     fields = dict(row)
-    fields["exact_charge"] = _fraction(row["numerator"], row["denominator"])
-    fields["exact_cost"] = _fraction(row["cost_numerator"], row["cost_denominator"])
+    fields["exact_charge"] = _reduced(row["numerator"], row["denominator"])
+    fields["exact_cost"] = _reduced(row["cost_numerator"], row["cost_denominator"])
     fields["discount_ids"] = tuple(row["discount_ids"] or ())
     fields["pieces"] = _pieces(row)
     return fields
 
 
-def _fraction(numerator: Decimal | None, denominator: Decimal | None) -> Fraction | None:
-    return None if numerator is None or denominator is None else Fraction(int(numerator), int(denominator))
+def _reduced(numerator: Decimal | int | None, denominator: Decimal | int | None) -> tuple[int, int] | None:
+    """An exact amount in lowest terms; far cheaper than a Fraction where hundreds of thousands are compared."""
+    if numerator is None or denominator is None:
+        return None
+    over, under = int(numerator), int(denominator)
+    common = gcd(over, under)
+    return over // common, under // common
+
+
+@cache
+def _factor(numerator: int, denominator: int) -> Fraction:
+    return Fraction(numerator, denominator)
 
 
 def _pieces(row: dict[str, Any]) -> tuple[tuple[int, str, Fraction], ...]:
@@ -159,7 +172,7 @@ def _pieces(row: dict[str, Any]) -> tuple[tuple[int, str, Fraction], ...]:
     pieces: list[tuple[int, str, Fraction]] = []
     columns = (row["piece_units"] or (), row["piece_band"] or (), row["piece_factor_num"] or ())
     for units, band, factor_num in zip(*columns, strict=True):
-        factor = Fraction(factor_num, row["factor_den"])
+        factor = _factor(factor_num, row["factor_den"])
         if pieces and pieces[-1][1:] == (band, factor):
             pieces[-1] = (pieces[-1][0] + units, band, factor)
         elif units:

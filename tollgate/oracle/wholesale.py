@@ -47,9 +47,9 @@ def cost_of(
 ) -> Cost:
     """The carrier's price of the event, whatever its retail status is.
 
-    A call that was not answered and a message that failed cost 0 units. A missing price is a status, never a cost of 0.
+    An event that did not take place has no such leg. A missing price is a status, never a cost of 0.
     """
-    if zone_kind in KINDS_WITHOUT_CARRIER:
+    if not completed or zone_kind in KINDS_WITHOUT_CARRIER:
         return NOT_APPLICABLE
     if usage.roaming:
         return NO_CARRIER_RATE
@@ -63,7 +63,7 @@ def cost_of(
         row = book.carrier_rate(usage.carrier_id, usage.service, call_type, usage.destination_country, at)
     if row is None:
         return NO_CARRIER_RATE
-    units = charged_units(usage, row.unit, row.increment) if completed else 0
+    units = charged_units(usage, row.unit, row.increment)
     numerator = units * row.price
     return Cost(
         "costed", row, units, numerator, row.block, round_micros(numerator, row.block, row.digits, row.rounding)

@@ -60,6 +60,20 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = Non
     return guarded(job)
 
 
+def main_without_spark(
+    parser: argparse.ArgumentParser,
+    run: Callable[[Settings, argparse.Namespace], object],
+    argv: list[str] | None = None,
+) -> int:
+    """Run a command that needs settings and no Spark, and return its exit code; it prints for itself."""
+    args = parser.parse_args(argv)
+
+    def command() -> None:
+        run(settings_from(args), args)
+
+    return guarded(command)
+
+
 def guarded(action: Callable[[], None]) -> int:
     """Run `action`; a TollgateError becomes its message on stderr and its exit code, everything else passes."""
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import writer_lock
@@ -41,7 +41,8 @@ def contract(table: str) -> StructType:
     from pyspark.sql.types import StructType
 
     lines = contract_text(table).splitlines()
-    return StructType.fromDDL("\n".join(line for line in lines if not line.lstrip().startswith("--")))
+    text = "\n".join(line for line in lines if not line.lstrip().startswith("--"))
+    return cast("StructType", StructType.fromDDL(text))
 
 
 @functools.cache

@@ -1,0 +1,199 @@
+"""Mediate call detail records from Kafka into raw_cdr and usage_event, batch by batch, each published by its mark.
+
+A batch is three commits: the bytes, the usage events made from those bytes as they stand, the mark that both balance.
+The job starts only where its checkpoint, raw_cdr and the broker tell one story; see docs/mediation.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from pyspark.errors import StreamingQueryException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.micro_batch import DISPOSITIONS, JOB, MicroBatches, Pins, standing
+from tollgate.mediation import continuity
+from tollgate.mediation.continuity import NEW_GENERATION, Disagreement, Offsets, Standing
+from tollgate.mediation.rules import RULE_VERSION
+from tollgate.platform import kafka
+from tollgate.platform.checkpoint import batch_end, generations, read_checkpoint, start_offsets
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.job import add_common, main
+from tollgate.platform.lake import Lake
+from tollgate.platform.locks import writer_lock
+from tollgate.platform.settings import Settings
+
+EARLIEST = -2  # Kafka's own number for it
+# Generated code above this size is not compiled by the JVM; Spark then uses its own split form, twice as fast here.
+SESSION = {"spark.sql.codegen.hugeMethodLimit": "8000"}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the job."""
+    found = argparse.ArgumentParser(prog=JOB, description=__doc__.splitlines()[0])
+    found.add_argument("--once", action="store_true", help="take all that is there now, then end (default: go on)")
+    found.add_argument(
+        "--trigger-seconds", type=int, default=10, metavar="N", help="pause between batches (default: 10)"
+    )
+    found.add_argument(
+        "--new-generation", action="store_true", help="leave a lost or foreign checkpoint behind: go on after raw_cdr"
+    )
+    return add_common(found)
+
+
+def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
+    """Mediate what the topic holds and return the figures of this run's batches: records by disposition and reason.
+
+    Raises TollgateError where checkpoint, raw_cdr and broker disagree, or when a batch does not balance.
+    """
+    lake = Lake(spark, settings.lake.root)
+    batches = MicroBatches(lake)
+    with _alone(spark, settings), _session(spark):
+        batches.newest_snapshot()
+        begin, end = kafka.begin_offsets(settings), kafka.end_offsets(settings)
+        stands, unmarked = standing(lake, settings.kafka.topic)
+        stands, folder = _open_checkpoint(spark, settings, stands, args.new_generation)
+        _refuse(continuity.with_broker(stands, begin, end), lake.path("raw_cdr"))
+        try:
+            for pins, is_mediated in unmarked:
+                batches.finish(pins, is_mediated)
+            _stream(spark, settings, args, batches, stands, folder, begin)
+        finally:
+            batches.forget_reference()
+    return _summary(lake, batches.marks)
+
+
+def _open_checkpoint(spark: SparkSession, settings: Settings, stands: Standing, is_new: bool) -> tuple[Standing, str]:
+    """The generation to run, with its checkpoint folder; TollgateError when the checkpoint does not fit raw_cdr."""
+    root = settings.mediation.checkpoint
+    newest = max([stands.generation, *generations(spark, root)])
+    if is_new or newest == 0:
+        fresh = Standing(newest + 1, stands.last_batch_no + 1, stands.last_batch_no, stands.end)
+        return fresh, f"{root}/{newest + 1}"
+    if newest > stands.generation:
+        stands = Standing(newest, stands.last_batch_no + 1, stands.last_batch_no, stands.end)
+    folder = f"{root}/{newest}"
+    found = read_checkpoint(spark, folder, settings.kafka.topic)
+    if not found.has_metadata and (found.planned is not None or stands.last_batch_no >= 0):
+        raise TollgateError(
+            "the checkpoint is missing or has lost its metadata",
+            where=folder,
+            expected=f"the checkpoint of generation {newest}: raw_cdr ends with batch {stands.last_batch_no}",
+            way_out=NEW_GENERATION,
+        )
+    fits = continuity.with_checkpoint(stands, found.planned, found.planned_end, found.before, found.committed)
+    _refuse(fits, folder)
+    return stands, folder
+
+
+def _stream(
+    spark: SparkSession,
+    settings: Settings,
+    args: argparse.Namespace,
+    batches: MicroBatches,
+    stands: Standing,
+    folder: str,
+    begin: Offsets,
+) -> None:
+    failed: list[Exception] = []
+    done = {"batch_no": stands.last_batch_no}
+
+    def take(records: DataFrame, batch_id: int) -> None:
+        batch_no = stands.base + batch_id
+        if batch_no <= done["batch_no"]:
+            return  # Spark replays a batch whose three commits stand already.
+        try:
+            offsets = _planned(spark, folder, settings.kafka.topic, batch_id)
+            snapshot = batches.newest_snapshot()
+            pins = Pins(batch_no, stands.generation, settings.kafka.topic, offsets, snapshot, RULE_VERSION)
+            batches.take(records, pins)
+            done["batch_no"] = batch_no
+        except Exception as error:
+            # The query fails, so the offsets are not committed; the error is shown as it was raised here.
+            failed.append(error)
+            raise
+
+    start = {str(partition): stands.end.get(partition, EARLIEST) for partition in begin}
+    source = (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", kafka.bootstrap(settings))
+        .option("subscribe", settings.kafka.topic)
+        .option("startingOffsets", json.dumps({settings.kafka.topic: start}))
+        .option("failOnDataLoss", "true")
+        .option("maxOffsetsPerTrigger", str(settings.mediation.max_offsets_per_trigger))
+        .option("includeHeaders", "true")
+        .load()
+    )
+    writer = source.writeStream.queryName(JOB).option("checkpointLocation", folder).foreachBatch(take)
+    pause = {"availableNow": True} if args.once else {"processingTime": f"{args.trigger_seconds} seconds"}
+    query = writer.trigger(**pause).start()
+    try:
+        query.awaitTermination()
+    except StreamingQueryException as error:
+        if failed:
+            raise failed[0] from None
+        raise _unreadable(error, settings) from error
+    except KeyboardInterrupt:
+        query.stop()
+
+
+def _planned(spark: SparkSession, folder: str, topic: str, batch_id: int) -> dict[str, tuple[int, int]]:
+    """The offsets [start, end) of a batch by partition; a partition that is new to the topic begins at 0."""
+    end = batch_end(spark, folder, topic, batch_id)
+    start = batch_end(spark, folder, topic, batch_id - 1) if batch_id else start_offsets(spark, folder, topic)
+    return {str(partition): (start.get(partition, 0), offset) for partition, offset in sorted(end.items())}
+
+
+def _unreadable(error: StreamingQueryException, settings: Settings) -> TollgateError:
+    return TollgateError(
+        "the stream from Kafka has failed",
+        where=f"topic {settings.kafka.topic}",
+        found=str(error).strip().splitlines()[0][:500],
+        way_out="nothing of the failed batch is published; mend the cause and start again",
+    )
+
+
+def _refuse(disagreement: Disagreement | None, where: str) -> None:
+    if disagreement is not None:
+        what, expected, found, way_out = disagreement
+        raise TollgateError(what, expected=expected, found=found, where=where, way_out=way_out)
+
+
+def _summary(lake: Lake, marks: list[dict[str, Any]]) -> dict[str, Any]:
+    figures = {name: sum(mark[name] for mark in marks) for name in ("received", *DISPOSITIONS, "late")}
+    numbers = [mark["batch_no"] for mark in marks]
+    by_reason: dict[str, int] = {}
+    if figures["quarantined"]:
+        of_run = lake.read("usage_event").where(F.col("batch_no").between(min(numbers), max(numbers)))
+        reasons = of_run.where("event_month = 'none'").select(F.explode("reasons").alias("reason"))
+        by_reason = {row["reason"]: row["count"] for row in reasons.groupBy("reason").count().collect()}
+    return {"batches": len(numbers), **figures, "by_reason": dict(sorted(by_reason.items()))}
+
+
+@contextmanager
+def _session(spark: SparkSession) -> Iterator[None]:
+    before = {name: spark.conf.get(name, None) for name in SESSION}
+    for name, value in SESSION.items():
+        spark.conf.set(name, value)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            spark.conf.unset(name) if value is None else spark.conf.set(name, value)
+
+
+def _alone(spark: SparkSession, settings: Settings) -> Any:
+    """One stream on a lake: a JVM that outlives its killed Python must not commit beside the next one."""
+    root = settings.lake.root
+    return nullcontext() if "://" in root else writer_lock(spark, Path(root) / "_locks" / f"{JOB}.lock")
+
+
+if __name__ == "__main__":
+    sys.exit(main(parser(), run))

@@ -1,0 +1,205 @@
+"""One micro-batch of mediation: three commits in order, each of which happens once, and what stands in them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from jobs.pinned import load_reference
+from tollgate.assurance.publication import published_to
+from tollgate.mediation.balance import mark, read_back
+from tollgate.mediation.continuity import Offsets, Standing
+from tollgate.mediation.identity import NO_MONTH, known_keys, resolve_duplicates
+from tollgate.mediation.rules import RULE_VERSION
+from tollgate.mediation.usage import REFERENCE_TABLES, mediate
+from tollgate.platform.crash import crash_point
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake
+from tollgate.reference.frames import Reference
+
+JOB = "mediate_usage"
+DISPOSITIONS = ("accepted", "quarantined", "duplicate")
+
+
+@dataclass(frozen=True)
+class Pins:
+    """What decides the outcome of a batch; stands in the metadata of its raw_cdr commit. offsets: [start, end)."""
+
+    batch_no: int
+    generation: int
+    topic: str
+    offsets: Mapping[str, tuple[int, int]]
+    snapshot_id: int
+    rule_version: int
+
+    @property
+    def app_id(self) -> str:
+        """Under which Delta remembers the commits of a generation."""
+        return f"{JOB}/{self.generation}"
+
+    @property
+    def end(self) -> Offsets:
+        """The offset after the last record of each partition."""
+        return {int(partition): end for partition, (_, end) in self.offsets.items()}
+
+
+class MicroBatches:
+    """The batches in the lake: `take` brings a new one through, `finish` one whose raw_cdr commit stands."""
+
+    def __init__(self, lake: Lake) -> None:
+        self._lake = lake
+        self._reference: Reference | None = None
+        self.marks: list[dict[str, Any]] = []
+
+    def take(self, records: DataFrame, pins: Pins) -> None:
+        """Keep the bytes of a batch in raw_cdr, mediate them from there, and mark that it balances.
+
+        records: rows of Spark's Kafka source with headers.
+        """
+        raw = records.select(
+            F.lit(pins.batch_no).cast("BIGINT").alias("batch_no"),
+            "topic",
+            F.col("partition").alias("kafka_partition"),
+            F.col("offset").alias("kafka_offset"),
+            F.col("timestamp").alias("arrived_at"),
+            F.col("key").alias("record_key"),
+            F.col("value").alias("payload"),
+            "headers",
+        )
+        self._lake.append(raw, "raw_cdr", pins.app_id, pins.batch_no, asdict(pins))
+        crash_point("mediate.after_raw")
+        self.finish(pins)
+
+    def finish(self, pins: Pins, is_mediated: bool = False) -> None:
+        """Mediate a batch out of its raw_cdr rows, unless that is done, and mark it; same pins, same result."""
+        if not is_mediated:
+            self._mediate(pins)
+            crash_point("mediate.after_usage")
+        self._mark(pins)
+        crash_point("mediate.after_mark")
+
+    def newest_snapshot(self) -> int:
+        """The newest visible reference snapshot; TollgateError when there is none."""
+        newest = self._lake.read("control_snapshot").agg(F.max("snapshot_id")).first()
+        if newest is None or newest[0] is None:
+            raise TollgateError(
+                "no reference snapshot is taken",
+                where=self._lake.path("control_snapshot"),
+                way_out="run `tollgate snapshot_reference`",
+            )
+        return int(newest[0])
+
+    def forget_reference(self) -> None:
+        """Free the reference rows that `finish` keeps in memory from one batch to the next."""
+        if self._reference is not None:
+            for name in REFERENCE_TABLES:
+                self._reference.table(name).unpersist()
+        self._reference = None
+
+    def _mediate(self, pins: Pins) -> None:
+        if pins.rule_version != RULE_VERSION:
+            raise TollgateError(
+                f"batch {pins.batch_no} began under another version of the mediation rules",
+                expected=f"rule version {pins.rule_version}",
+                found=f"rule version {RULE_VERSION}",
+                way_out="let the release with that version finish the batch, then start this one",
+            )
+        raw = self._batch_of("raw_cdr", pins)
+        with _kept(mediate(raw, self._pinned(pins.snapshot_id))) as candidates:
+            months = candidates.agg(F.collect_set("event_month")).first()
+            touched = sorted(set(months[0] if months else ()) - {NO_MONTH})
+            history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
+            usage = resolve_duplicates(candidates, history)
+            self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
+
+    def _mark(self, pins: Pins) -> None:
+        tables = self._batch_of("raw_cdr", pins), self._batch_of("usage_event", pins)
+        figures = mark(read_back(*tables).collect(), pins.offsets)
+        row = {**asdict(pins), **figures}
+        if not figures["balanced"]:
+            raise TollgateError(
+                f"batch {pins.batch_no} does not balance; nothing from it on is published",
+                where=f"{self._lake.path('raw_cdr')} and usage_event, batch_no = {pins.batch_no}",
+                expected=f"{figures['received']} records, the offsets {figures['offsets']}",
+                found=", ".join(f"{name} {figures[name]}" for name in ("raw_rows", *DISPOSITIONS)),
+                way_out="find what is missing or twice in the two tables; the batch stays unpublished until then",
+            )
+        columns = self._lake.contract("control_mediation")
+        frame = self._lake.spark.createDataFrame([tuple(row[name] for name in columns.names)], columns)
+        self._lake.append(frame, "control_mediation", pins.app_id, pins.batch_no)
+        self.marks.append(row)
+
+    def _batch_of(self, table: str, pins: Pins) -> DataFrame:
+        return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)
+
+    def _pinned(self, snapshot_id: int) -> Reference:
+        if self._reference is None or self._reference.snapshot_id != snapshot_id:
+            self.forget_reference()
+            self._reference = load_reference(self._lake, snapshot_id)
+            for name in REFERENCE_TABLES:
+                self._reference.table(name).persist()
+        return self._reference
+
+
+def standing(lake: Lake, topic: str) -> tuple[Standing, list[tuple[Pins, bool]]]:
+    """What raw_cdr holds, and its batches without a mark, oldest first, each with whether it is mediated already."""
+    marks = lake.read("control_mediation")
+    by_generation = marks.groupBy("generation", "topic").agg(
+        F.min("batch_no").alias("base"),
+        F.max("batch_no").alias("last"),
+        F.expr("max_by(offsets, batch_no)").alias("offsets"),
+    )
+    known = by_generation.collect()
+    published = published_to(marks).first()
+    open_batches = _open_batches(lake, int(published["to_no"]) if published else -1)
+    pinned = [pins for pins, _ in open_batches]
+    bases = [(row["generation"], row["base"]) for row in known] + [(pins.generation, pins.batch_no) for pins in pinned]
+    last = max([row["last"] for row in known] + [pins.batch_no for pins in pinned], default=-1)
+    generation = max((generation for generation, _ in bases), default=0)
+    base = min((base for found, base in bases if found == generation), default=0)
+    of_topic = [(row["last"], _end(row["offsets"])) for row in known if row["topic"] == topic]
+    of_topic += [(pins.batch_no, pins.end) for pins in pinned if pins.topic == topic]
+    end = max(of_topic, key=lambda found: found[0], default=(-1, {}))[1]
+    return Standing(generation, base, last, end), open_batches
+
+
+def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
+    found: dict[str, set[int]] = {"raw_cdr": set(), "usage_event": set(), "control_mediation": set()}
+    numbers = [
+        lake.read(table).where(F.col("batch_no") > published).select(F.lit(table).alias("place"), "batch_no").distinct()
+        for table in found
+    ]
+    for row in reduce(DataFrame.unionByName, numbers).collect():
+        found[row["place"]].add(row["batch_no"])
+    unmarked = sorted(found["raw_cdr"] - found["control_mediation"])
+    pins = {kept["batch_no"]: Pins(**kept) for kept in (lake.commit_metadata("raw_cdr") if unmarked else [])}
+    lost = [str(number) for number in unmarked if number not in pins]
+    if lost:
+        raise TollgateError(
+            f"the pins of {len(lost)} batch(es) without a mark are gone: {', '.join(lost)}",
+            where=lake.path("raw_cdr"),
+            expected="the metadata of their commits, which Delta keeps as long as its log",
+            way_out="restore the log of raw_cdr, or the rows of control_mediation",
+        )
+    return [(pins[number], number in found["usage_event"]) for number in unmarked]
+
+
+def _end(offsets: str) -> Offsets:
+    return {int(partition): end for partition, (_, end) in json.loads(offsets).items()}
+
+
+@contextmanager
+def _kept(frame: DataFrame) -> Iterator[DataFrame]:
+    # The months decide what of the history is read, so the batch is needed twice and parsed once.
+    frame.persist()
+    try:
+        yield frame
+    finally:
+        frame.unpersist()

@@ -1,0 +1,87 @@
+"""Whether checkpoint, raw_cdr and broker tell one story; nothing is read from Kafka where they do not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+Offsets = dict[int, int]
+
+
+class Disagreement(NamedTuple):
+    """Why the stream must not start."""
+
+    what: str
+    expected: str
+    found: str
+    way_out: str
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What raw_cdr holds. Batch numbers count on over checkpoint generations; a generation's first is its base.
+
+    last_batch_no: -1 when raw_cdr has no rows. base: batch_no of Spark's batch 0 in this generation.
+    end: the offset after the last record of each partition of the topic; empty when there is none.
+    """
+
+    generation: int
+    base: int
+    last_batch_no: int
+    end: Offsets
+
+
+NEW_GENERATION = "start with --new-generation: it mediates what stands in raw_cdr and goes on in Kafka after its end"
+_REPLAY = "restore the checkpoint that belongs to this raw_cdr, or " + NEW_GENERATION
+
+
+def with_checkpoint(
+    standing: Standing, planned: int | None, planned_end: Offsets, before: Offsets, committed: int | None
+) -> Disagreement | None:
+    """Compare a checkpoint with raw_cdr: they agree up to one batch, planned and perhaps written, which Spark replays.
+
+    planned, committed: Spark's batch ids. planned_end, before: offsets at end and start of the planned batch.
+    """
+    in_raw = standing.last_batch_no - standing.base  # Spark's id of the last batch in raw_cdr; -1 for none
+    at = f"raw_cdr ends with batch {standing.last_batch_no} at {_shown(standing.end)}"
+    if planned is None:
+        if in_raw >= 0:
+            return Disagreement("the checkpoint has forgotten its batches", at, "a checkpoint without batches", _REPLAY)
+        expected_end = before
+    elif in_raw == planned:
+        expected_end = planned_end
+    elif in_raw == planned - 1 and (committed is None or committed < planned):
+        expected_end = before
+    else:
+        what = "the checkpoint is ahead of raw_cdr" if in_raw < planned else "the checkpoint is behind raw_cdr"
+        found = f"the checkpoint ends with batch {standing.base + planned} at {_shown(planned_end)}"
+        return Disagreement(what, at, found, _REPLAY)
+    if standing.end and expected_end and expected_end != standing.end:
+        found = f"the checkpoint is at {_shown(expected_end)} after the same batches"
+        return Disagreement("the checkpoint belongs to another raw_cdr or topic", at, found, _REPLAY)
+    return None
+
+
+def with_broker(standing: Standing, begin: Offsets, end: Offsets) -> Disagreement | None:
+    """Compare raw_cdr with what the broker holds now: its first and last offset of each partition."""
+    for partition, next_offset in sorted(standing.end.items()):
+        wanted = f"partition {partition} with offset {next_offset}, where raw_cdr ends"
+        if partition not in end or end[partition] < next_offset:
+            return Disagreement(
+                "the topic is not the one that raw_cdr was read from: it was made anew or lost records",
+                wanted,
+                f"the broker's end is {end.get(partition, 'missing')}",
+                "give the new topic another name (kafka.topic) and start with --new-generation",
+            )
+        if begin[partition] > next_offset:
+            return Disagreement(
+                "the broker has deleted records that were never read",
+                wanted,
+                f"the broker begins at {begin[partition]}",
+                "publish the missing records again under another topic (kafka.topic) and start with --new-generation",
+            )
+    return None
+
+
+def _shown(offsets: Offsets) -> str:
+    return ", ".join(f"{partition}:{offset}" for partition, offset in sorted(offsets.items())) or "no offset"

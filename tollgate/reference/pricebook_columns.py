@@ -1,0 +1,138 @@
+"""The columns of every price book file and how each cell is read. Source: docs/pricebook.md."""
+
+from __future__ import annotations
+
+from tollgate.reference import cells as c
+
+SERVICES = ("voice", "sms", "mms", "data")
+_DIGITS = c.whole(0, 6)
+_ROUNDING = c.one_of("half_up", "up", "down")
+_UNIT = c.one_of("second", "message", "byte")
+_COUNTRY = c.matching("[A-Z]{2}", "an ISO country of two capital letters")
+_CARRIER_COUNTRY = c.matching(r"[A-Z]{2}|001|\*", "an ISO country of two capital letters, 001 or *")
+_CURRENCY = c.matching("[A-Z]{3}", "an ISO 4217 currency of three capital letters")
+_PREFIX = c.matching("[1-9][0-9]{0,14}", "1 to 15 digits without + that do not start with 0")
+_VALID: dict[str, c.Cell] = {"valid_from": c.instant, "valid_to": c.end_instant}
+_QUANTITY: dict[str, c.Cell] = {
+    "price": c.amount,
+    "unit": _UNIT,
+    "block": c.whole(1, 10**12),
+    "increment": c.whole(1, 10**12),
+}
+
+COLUMNS: dict[str, dict[str, c.Cell]] = {
+    "operator": {"key": c.ident, "value": lambda text, _zone: text},
+    "currency": {"currency": _CURRENCY, "minor_digits": c.one_of("0", "2", "3")},
+    "plan": {
+        "plan_id": c.ident,
+        "name": c.words,
+        "contract_type": c.one_of("term", "month_to_month", "prepaid"),
+        "charge_type": c.one_of("postpaid", "prepaid"),
+        "term_months": c.optional(c.whole(1, 1200)),
+    },
+    "zone": {
+        "zone_id": c.ident,
+        "name": c.words,
+        "kind": c.one_of("home", "national", "international", "premium", "toll_free", "emergency", "special"),
+    },
+    "destination": {
+        "prefix": c.matching("[0-9]{1,15}", "1 to 15 digits without +"),
+        "match": c.one_of("prefix", "exact"),
+        "zone_id": c.ident,
+        **_VALID,
+    },
+    "roaming_zone": {"country": _COUNTRY, "roaming_zone": c.ident},
+    "rate": {
+        "rate_id": c.ident,
+        "plan_id": c.ident_or_all,
+        "service": c.one_of(*SERVICES),
+        "zone_id": c.ident_or_all,
+        "roaming_zone": c.ident_or_all,
+        "rating_group": c.ident_or_all,
+        **_QUANTITY,
+        "connect_fee": c.optional(c.amount),
+        "minimum": c.optional(c.amount),
+        "maximum": c.optional(c.amount),
+        "band_set": c.optional(c.ident),
+        "discountable": c.truth,
+        "zero_rated": c.truth,
+        "digits": _DIGITS,
+        "rounding": _ROUNDING,
+        "tax_category": c.ident,
+        **_VALID,
+    },
+    "time_band": {
+        "band_set": c.ident,
+        "band_id": c.ident,
+        "priority": c.whole(0, 10**6),
+        "weekdays": c.weekdays,
+        "day_type": c.one_of("any", "holiday"),
+        "from": c.clock_seconds,
+        "to": c.clock_seconds,
+        "factor": c.positive_ratio,
+    },
+    "holiday": {"calendar": c.ident, "date": c.day, "name": c.words},
+    "discount": {
+        "discount_id": c.ident,
+        "stage": c.one_of("rating", "billing"),
+        "apply_order": c.whole(1, 10**6),
+        "stacks": c.truth,
+        "fact": c.one_of("student", "tenure_months"),
+        "threshold": c.whole(0, 1200),
+        "percent": c.percent,
+        **_VALID,
+    },
+    "carrier_rate": {
+        "cost_id": c.ident,
+        "carrier_id": c.ident_or_all,
+        "service": c.one_of(*SERVICES),
+        "call_type": c.one_of("local", "national", "international", "any", c.ALL),
+        "country": _CARRIER_COUNTRY,
+        **_QUANTITY,
+        "digits": _DIGITS,
+        "rounding": _ROUNDING,
+        "markup": c.optional(c.positive_ratio),
+        "markup_digits": c.optional(_DIGITS),
+        **_VALID,
+    },
+    "own_range": {"prefix": _PREFIX},
+    "fee": {
+        "fee_id": c.ident,
+        "kind": c.one_of("recurring", "deposit", "invoice"),
+        "plan_id": c.ident_or_all,
+        "name": c.words,
+        "amount": c.amount,
+        "proration": c.one_of("none", "days"),
+        "tax_category": c.ident,
+        **_VALID,
+    },
+    "allowance": {
+        "allowance_id": c.ident,
+        "plan_id": c.ident,
+        "name": c.words,
+        "service": c.one_of(*SERVICES),
+        "zone_id": c.ident,
+        "unit": _UNIT,
+        "quantity": c.whole(1),
+        "proration": c.one_of("none", "days"),
+        **_VALID,
+    },
+    "tax": {
+        "tax_id": c.ident,
+        "jurisdiction": c.ident,
+        "tax_category": c.ident,
+        "name": c.words,
+        "percent": c.tax_percent,
+        **_VALID,
+    },
+}
+NEEDS_ROWS = ("operator", "currency", "plan", "zone")
+OPERATOR_KEYS: dict[str, c.Cell] = {
+    "name": c.words,
+    "currency": _CURRENCY,
+    "time_zone": c.words,
+    "holiday_calendar": c.optional(c.ident),
+    "rating_groups": c.optional(c.matching("[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*", "ids separated by one space")),
+    "bands_from": c.day,
+    "bands_to": c.day,
+}
