@@ -55,7 +55,7 @@ _UNASSIGNED = (
     "99955501",
 )  # codes without an owner
 _EMERGENCY = ("911", "911", "911", "112")
-_SPECIAL = ("411", "611", "311", "211", "811", "511", "711")
+_SPECIAL = ("411", "611", "311", "211", "811", "711")
 _EXCHANGES = tuple(exchange for exchange in range(300, 1000) if exchange % 100 != 11 and exchange != 555)
 _SUFFIX = [f"{number:04d}" for number in range(10_000)] + [""]  # index -1: nothing follows the stem
 

@@ -232,12 +232,14 @@ def draw_kinds(
     # The pickiest classes first, so that the others do not take the records that alone fit them.
     for dirt_class in ("negative_duration", "missing_field", "malformed_number", "unknown_type", "unparseable", "late"):
         numbers = np.array([number for number, kind in enumerate(every) if kind.dirt_class == dirt_class])
-        applies = np.array([_holds(every[number].needs, features, size) for number in numbers])
+        applies: NDArray[np.bool_] = np.array([_holds(every[number].needs, features, size) for number in numbers])
         wanted = getattr(rates, dirt_class) * events // MILLION
-        free = order[(chosen[order] < 0) & applies.any(axis=0)[order]][:wanted]
+        is_free: NDArray[np.bool_] = np.logical_and(chosen < 0, applies.any(axis=0))
+        free = order[is_free[order]][:wanted]
         fits = applies[:, free]
         nth = draws.below(f"dirt.{dirt_class}", len(free), fits.sum(axis=0)) + 1
-        chosen[free] = numbers[(fits & (np.cumsum(fits, axis=0) == nth)).argmax(axis=0)]
+        is_nth: NDArray[np.bool_] = np.logical_and(fits, np.cumsum(fits, axis=0) == nth)
+        chosen[free] = numbers[is_nth.argmax(axis=0)]
     return chosen
 
 

@@ -15,7 +15,7 @@ from zlib import crc32
 from generators.cdr import GeneratedRecord
 from generators.truth import Truth, TruthFile
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.kafka import bootstrap, end_offsets, ensure_topic
+from tollgate.platform.kafka import ANSWER_MS, bootstrap, end_offsets, ensure_topic
 from tollgate.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -157,9 +157,16 @@ def _producer(settings: Settings) -> Iterator[KafkaProducer]:
     logging.getLogger("kafka").setLevel(logging.CRITICAL)
     try:
         producer = KafkaProducer(
-            bootstrap_servers=address, acks="all", enable_idempotence=True, compression_type="zstd", linger_ms=50,
-            batch_size=512 * 1024
-        )  # fmt: skip
+            bootstrap_servers=address,
+            bootstrap_timeout_ms=ANSWER_MS,
+            acks="all",
+            enable_idempotence=True,
+            # The client takes checksums of the compressed bytes, in Python where crc32c is missing: few are best.
+            compression_type="zstd",
+            linger_ms=50,
+            batch_size=512 * 1024,
+            metrics_enabled=False,
+        )
         try:
             yield producer
         finally:

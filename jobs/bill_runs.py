@@ -15,7 +15,8 @@ from tollgate.platform.settings import Settings
 
 KIND = "regular"
 COLUMNS = (
-    "run_id, cycle, sequence, as_of, status, rating_no, snapshot_id, pricebook_version, after_runs, fencing, started_by, approved_by, "
+    "run_id, cycle, sequence, as_of, status, rating_no, snapshot_id, pricebook_version, after_runs, fencing, "
+    "started_by, approved_by, "
     "accounts, invoices, lines, net, tax, total, content_hash, parked, not_due"
 )
 
@@ -53,7 +54,9 @@ class BillRun:
 
     def summary(self, note: str = "") -> dict[str, Any]:
         """What a job prints of the run; amounts as strings."""
-        counts = {name: getattr(self, name) for name in ("accounts", "invoices", "lines", "parked", "not_due", "content_hash")}
+        counts = {
+            name: getattr(self, name) for name in ("accounts", "invoices", "lines", "parked", "not_due", "content_hash")
+        }
         amounts = {name: _text(getattr(self, name)) for name in ("net", "tax", "total")}
         pins = {name: getattr(self, name) for name in ("rating_no", "snapshot_id", "pricebook_version")}
         shown = {"run_id": self.run_id, "cycle": self.cycle, "status": self.status, **counts, **amounts, **pins}
@@ -72,7 +75,7 @@ def transaction(settings: Settings) -> Iterator[Any]:
 
 
 def posted_runs(settings: Settings) -> list[str]:
-    """Ids of the runs that count, oldest posting first: readers of billed_usage, invoice_line and invoice take only these."""
+    """Ids of the runs that count, oldest posting first: readers of the billing tables take only these."""
     with transaction(settings) as cursor:
         cursor.execute("SELECT run_id FROM ops.bill_run WHERE status = 'posted' ORDER BY posted_at, run_id")
         return [row[0] for row in cursor.fetchall()]
@@ -88,7 +91,9 @@ def find_run(settings: Settings, run_id: str) -> BillRun:
     found = _select(settings, "WHERE run_id = %s", run_id)
     if not found:
         known = ", ".join(run.run_id for run in all_runs(settings)) or "no run at all"
-        raise TollgateError("no such bill run", found=run_id, expected=known, way_out="see `tollgate bill-accounts --action list`")
+        raise TollgateError(
+            "no such bill run", found=run_id, expected=known, way_out="see `tollgate bill-accounts --action list`"
+        )
     return found[0]
 
 
@@ -104,23 +109,41 @@ def last_posted(settings: Settings, cycle: str) -> BillRun | None:
     return found[0] if found else None
 
 
-def begin(settings: Settings, cycle: str, as_of: datetime, pins: dict[str, int], after_runs: list[str], started_by: str) -> BillRun:
+def begin(
+    settings: Settings, cycle: str, as_of: datetime, pins: dict[str, int], after_runs: list[str], started_by: str
+) -> BillRun:
     """Insert the next draft of a cycle; TollgateError when another process has just opened one."""
     import psycopg2.errors
 
     try:
         with transaction(settings) as cursor:
-            cursor.execute("SELECT coalesce(max(sequence), 0) + 1 FROM ops.bill_run WHERE cycle = %s AND kind = %s", (cycle, KIND))
+            cursor.execute(
+                "SELECT coalesce(max(sequence), 0) + 1 FROM ops.bill_run WHERE cycle = %s AND kind = %s", (cycle, KIND)
+            )
             sequence = cursor.fetchone()[0]
             run_id = f"{cycle}/{KIND}/{sequence}"
             cursor.execute(
-                "INSERT INTO ops.bill_run (run_id, cycle, kind, sequence, as_of, rating_no, snapshot_id, pricebook_version, after_runs, "
+                "INSERT INTO ops.bill_run (run_id, cycle, kind, sequence, as_of, rating_no, snapshot_id, "
+                "pricebook_version, after_runs, "
                 "fencing, started_by) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s)",
-                (run_id, cycle, KIND, sequence, as_of, pins["rating_no"], pins["snapshot_id"], pins["pricebook_version"], after_runs, started_by),
+                (
+                    run_id,
+                    cycle,
+                    KIND,
+                    sequence,
+                    as_of,
+                    pins["rating_no"],
+                    pins["snapshot_id"],
+                    pins["pricebook_version"],
+                    after_runs,
+                    started_by,
+                ),
             )
     except psycopg2.errors.UniqueViolation:
         raise TollgateError(
-            "another process has just opened a run of this cycle", where=cycle, way_out="see `tollgate bill-accounts --action list`"
+            "another process has just opened a run of this cycle",
+            where=cycle,
+            way_out="see `tollgate bill-accounts --action list`",
         ) from None
     return find_run(settings, run_id)
 
@@ -149,10 +172,13 @@ def approve_run(settings: Settings, run: BillRun, approver: str) -> BillRun:
     """draft -> approved."""
     _expect(run, "draft", "approve")
     if not run.is_complete:
-        raise TollgateError("the draft is not complete", where=run.run_id, way_out="start the run again; it goes on where it stopped")
+        raise TollgateError(
+            "the draft is not complete", where=run.run_id, way_out="start the run again; it goes on where it stopped"
+        )
     with transaction(settings) as cursor:
         cursor.execute(
-            "UPDATE ops.bill_run SET status = 'approved', approved_by = %s, approved_at = now() WHERE run_id = %s AND status = 'draft'",
+            "UPDATE ops.bill_run SET status = 'approved', approved_by = %s, approved_at = now() "
+            "WHERE run_id = %s AND status = 'draft'",
             (approver, run.run_id),
         )
     return find_run(settings, run.run_id)
@@ -164,7 +190,9 @@ def void_run(settings: Settings, run: BillRun) -> BillRun:
         _expect(run, "draft or approved", "void")
     with transaction(settings) as cursor:
         cursor.execute(
-            "UPDATE ops.bill_run SET status = 'void', fencing = fencing + 1 WHERE run_id = %s AND status IN ('draft', 'approved')", (run.run_id,)
+            "UPDATE ops.bill_run SET status = 'void', fencing = fencing + 1 "
+            "WHERE run_id = %s AND status IN ('draft', 'approved')",
+            (run.run_id,),
         )
     return find_run(settings, run.run_id)
 
@@ -179,7 +207,9 @@ def fenced_off(run: BillRun) -> TollgateError:
 
 def _expect(run: BillRun, status: str, action: str) -> None:
     if run.status != status:
-        raise TollgateError(f"cannot {action} this run", where=run.run_id, expected=f"status {status}", found=f"status {run.status}")
+        raise TollgateError(
+            f"cannot {action} this run", where=run.run_id, expected=f"status {status}", found=f"status {run.status}"
+        )
 
 
 def _select(settings: Settings, condition: str, *values: Any) -> list[BillRun]:

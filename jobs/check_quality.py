@@ -52,7 +52,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     failed = unmet(lake.read(suite.table).where(in_range), suite, lake.contract(suite.table).names, rows)
     result = [(suite.suite, suite.table, from_no, to_no, rows, not failed, list(failed))]
     app = f"check_quality/{suite.suite}" + (f"/again/{attempts}" if attempts else "")
-    lake.append(spark.createDataFrame(result, lake.contract("quality_result")), "quality_result", app, to_no)
+    lake.append(lake.frame(result, "quality_result"), "quality_result", app, to_no)
     if failed:
         raise TollgateError(
             f"suite {suite.suite} is not met by batches {from_no} to {to_no} ({rows} rows):\n"

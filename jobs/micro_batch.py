@@ -132,7 +132,7 @@ class MicroBatches:
                 way_out="find what is missing or twice in the two tables; the batch stays unpublished until then",
             )
         columns = self._lake.contract("control_mediation")
-        frame = self._lake.spark.createDataFrame([tuple(row[name] for name in columns.names)], columns)
+        frame = self._lake.frame([[row[name] for name in columns.names]], "control_mediation")
         self._lake.append(frame, "control_mediation", pins.app_id, pins.batch_no)
         self.marks.append(row)
 

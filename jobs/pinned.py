@@ -2,9 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from pyspark.sql import DataFrame
+
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.reference.frames import PRICE_TABLES, REFERENCE_TABLES, PriceBook, Reference, price_book, reference
+
+
+class _Tables(Mapping[str, DataFrame]):
+    """Tables of the lake by name, read when they are asked for."""
+
+    def __init__(self, lake: Lake, names: tuple[str, ...]) -> None:
+        self._lake, self._names = lake, names
+
+    def __getitem__(self, name: str) -> DataFrame:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._lake.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
 def load_price_book(lake: Lake, version: int | None = None) -> PriceBook:
@@ -19,7 +41,7 @@ def load_price_book(lake: Lake, version: int | None = None) -> PriceBook:
             where=lake.path("price_version"),
             way_out="run `tollgate publish_pricebook --author NAME --reason TEXT`",
         )
-    return price_book({name: lake.read(name) for name in PRICE_TABLES}, rows[0])
+    return price_book(_Tables(lake, PRICE_TABLES), rows[0])
 
 
 def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:
@@ -34,4 +56,4 @@ def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:
             where=lake.path("control_snapshot"),
             way_out="run `tollgate snapshot_reference`",
         )
-    return reference({name: lake.read(name) for name in REFERENCE_TABLES}, rows[0]["snapshot_id"])
+    return reference(_Tables(lake, REFERENCE_TABLES), rows[0]["snapshot_id"])

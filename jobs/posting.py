@@ -25,30 +25,30 @@ MINE = "run_id = %(run_id)s AND fencing = %(fencing)s"
 
 STAGED = f"""
 SELECT i.invoices, i.lines, i.net, i.tax, i.total, l.lines, l.net, l.tax, p.receivable, p.balance
-FROM (SELECT count(*) AS invoices, coalesce(sum(lines), 0) AS lines, coalesce(sum(net), 0) AS net, coalesce(sum(tax), 0) AS tax,
-             coalesce(sum(total), 0) AS total FROM billing.staging_invoice WHERE {MINE}) AS i,
+FROM (SELECT count(*) AS invoices, coalesce(sum(lines), 0) AS lines, coalesce(sum(net), 0) AS net, coalesce(sum(tax),
+0) AS tax, coalesce(sum(total), 0) AS total FROM billing.staging_invoice WHERE {MINE}) AS i,
      (SELECT count(*) AS lines, coalesce(sum(amount), 0) AS net, coalesce(sum(tax_share), 0) AS tax
         FROM billing.staging_invoice_line WHERE {MINE}) AS l,
-     (SELECT coalesce(sum(amount) FILTER (WHERE ledger_account = 'receivable'), 0) AS receivable, coalesce(sum(amount), 0) AS balance
-        FROM billing.staging_posting WHERE {MINE}) AS p
+     (SELECT coalesce(sum(amount) FILTER (WHERE ledger_account = 'receivable'), 0) AS receivable,
+     coalesce(sum(amount), 0) AS balance FROM billing.staging_posting WHERE {MINE}) AS p
 """
 POSTED_SINCE = f"""
 SELECT count(*) FROM billing.invoice AS i JOIN billing.staging_invoice AS s USING (account_id)
-WHERE s.{MINE.replace('AND ', 'AND s.')} AND i.run_id <> ALL (%(after_runs)s)
+WHERE s.{MINE.replace("AND ", "AND s.")} AND i.run_id <> ALL (%(after_runs)s)
 """
 ISSUE = f"""
-INSERT INTO billing.invoice (invoice_no, run_id, account_id, customer_id, cycle_start, cycle_end, invoice_kind, sequence, currency,
-                             minor_digits, lines, net, tax, total, content_hash)
-SELECT %(last_no)s + row_number() OVER (ORDER BY account_id COLLATE "C"), run_id, account_id, customer_id, cycle_start, cycle_end,
-       invoice_kind, sequence, currency, minor_digits, lines, net, tax, total, content_hash
+INSERT INTO billing.invoice (invoice_no, run_id, account_id, customer_id, cycle_start, cycle_end, invoice_kind,
+sequence, currency, minor_digits, lines, net, tax, total, content_hash)
+SELECT %(last_no)s + row_number() OVER (ORDER BY account_id COLLATE "C"), run_id, account_id, customer_id,
+cycle_start, cycle_end, invoice_kind, sequence, currency, minor_digits, lines, net, tax, total, content_hash
 FROM billing.staging_invoice WHERE {MINE};
 
-INSERT INTO billing.invoice_line (invoice_no, line_no, line_key, kind, subscription_id, service, zone_id, roaming_zone, origin_cycle,
-                                  description, events, units, free_units, unit, exact_total, amount, tax_category, tax_id, tax_share)
-SELECT i.invoice_no, l.line_no, l.line_key, l.kind, l.subscription_id, l.service, l.zone_id, l.roaming_zone, l.origin_cycle,
-       l.description, l.events, l.units, l.free_units, l.unit, l.exact_total, l.amount, l.tax_category, l.tax_id, l.tax_share
-FROM billing.staging_invoice_line AS l JOIN billing.invoice AS i ON i.run_id = l.run_id AND i.account_id = l.account_id
-WHERE l.{MINE.replace('AND ', 'AND l.')} ORDER BY i.invoice_no, l.line_no;
+INSERT INTO billing.invoice_line (invoice_no, line_no, line_key, kind, subscription_id, service, zone_id,
+roaming_zone, origin_cycle, description, events, units, free_units, unit, exact_total, amount, tax_category, tax_id,
+tax_share) SELECT i.invoice_no, l.line_no, l.line_key, l.kind, l.subscription_id, l.service, l.zone_id,
+l.roaming_zone, l.origin_cycle, l.description, l.events, l.units, l.free_units, l.unit, l.exact_total, l.amount,
+l.tax_category, l.tax_id, l.tax_share FROM billing.staging_invoice_line AS l JOIN billing.invoice AS i ON i.run_id =
+l.run_id AND i.account_id = l.account_id WHERE l.{MINE.replace("AND ", "AND l.")} ORDER BY i.invoice_no, l.line_no;
 
 INSERT INTO billing.journal (invoice_no, run_id, account_id, currency)
 SELECT invoice_no, run_id, account_id, currency FROM billing.invoice WHERE run_id = %(run_id)s ORDER BY invoice_no;
@@ -56,7 +56,7 @@ SELECT invoice_no, run_id, account_id, currency FROM billing.invoice WHERE run_i
 INSERT INTO billing.posting (journal_no, posting_no, ledger_account, tax_id, amount)
 SELECT j.journal_no, p.posting_no, p.ledger_account, p.tax_id, p.amount
 FROM billing.staging_posting AS p JOIN billing.journal AS j ON j.run_id = p.run_id AND j.account_id = p.account_id
-WHERE p.{MINE.replace('AND ', 'AND p.')} ORDER BY j.journal_no, p.posting_no;
+WHERE p.{MINE.replace("AND ", "AND p.")} ORDER BY j.journal_no, p.posting_no;
 
 UPDATE billing.invoice_counter SET last_no = %(last_no)s + %(invoices)s WHERE series = 'regular';
 UPDATE ops.bill_run SET status = 'posted', posted_at = now() WHERE run_id = %(run_id)s;
@@ -66,14 +66,20 @@ UPDATE ops.bill_run SET status = 'posted', posted_at = now() WHERE run_id = %(ru
 def post_run(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str, Any]:
     """Post an approved run and return its summary; a posted one changes nothing.
 
-    Raises TollgateError, and posts nothing, when the run is not approved, another process has taken it over, or counts and sums of Delta,
-    staging and the run's row differ.
+    Raises TollgateError, and posts nothing, when the run is not approved, another process has taken it over, or
+    counts and sums of Delta, staging and the run's row differ.
     """
     if run.status == "posted":
         return run.summary("posted before; nothing was changed")
     if run.status != "approved":
         way_out = "approve it first (--action approve)" if run.status == "draft" else "run the cycle again"
-        raise TollgateError("cannot post this run", where=run.run_id, expected="status approved", found=f"status {run.status}", way_out=way_out)
+        raise TollgateError(
+            "cannot post this run",
+            where=run.run_id,
+            expected="status approved",
+            found=f"status {run.status}",
+            way_out=way_out,
+        )
     run = take_over(settings, run)
     lake = Lake(spark, settings.lake.root)
     invoice = lake.read("invoice").where(F.col("run_id") == run.run_id)
@@ -102,15 +108,24 @@ def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, in
     accounts = cycle_accounts(reference.table("ref_account"), run.cycle).join(
         invoice.select("account_id", "minor_digits"), "account_id", how="inner"
     )
-    entries = postings(lines, forfeited_deposits(reference.table("ref_contract"), accounts, fees)).withColumn("run_id", F.lit(run.run_id))
+    entries = postings(lines, forfeited_deposits(reference.table("ref_contract"), accounts, fees)).withColumn(
+        "run_id", F.lit(run.run_id)
+    )
     for frame, table in ((invoice, "staging_invoice"), (lines, "staging_invoice_line"), (entries, "staging_posting")):
         fenced = frame.withColumn("fencing", F.lit(run.fencing).cast("bigint"))
-        fenced.write.format("jdbc").options(**jdbc(settings), dbtable=f"billing.{table}", batchsize="5000").mode("append").save()
+        fenced.write.format("jdbc").options(**jdbc(settings), dbtable=f"billing.{table}", batchsize="5000").mode(
+            "append"
+        ).save()
 
 
 def _issue(settings: Settings, run: BillRun) -> None:
     """Number, issue and book everything in one transaction; staging is emptied by it."""
-    keys: dict[str, Any] = {"run_id": run.run_id, "fencing": run.fencing, "after_runs": run.after_runs, "invoices": run.invoices}
+    keys: dict[str, Any] = {
+        "run_id": run.run_id,
+        "fencing": run.fencing,
+        "after_runs": run.after_runs,
+        "invoices": run.invoices,
+    }
     with transaction(settings) as cursor:
         cursor.execute("SELECT status, fencing FROM ops.bill_run WHERE run_id = %(run_id)s FOR UPDATE", keys)
         if cursor.fetchone() != ("approved", run.fencing):
@@ -128,14 +143,30 @@ def _check_staging(cursor: Any, run: BillRun, keys: dict[str, Any]) -> None:
     cursor.execute(STAGED, keys)
     invoices, lines, net, tax, total, line_count, line_net, line_tax, receivable, balance = cursor.fetchone()
     approved = _approved(run)
-    _same("staged invoices differ from the run", run, approved, {**approved, "invoices": invoices, "lines": lines, "net": net, "tax": tax, "total": total})
-    _same("staged lines differ from the run", run, approved, {**approved, "lines": line_count, "net": line_net, "tax": line_tax})
-    _same("staged postings do not balance", run, {"receivable": run.total, "balance": Decimal(0)}, {"receivable": receivable, "balance": balance})
+    _same(
+        "staged invoices differ from the run",
+        run,
+        approved,
+        {**approved, "invoices": invoices, "lines": lines, "net": net, "tax": tax, "total": total},
+    )
+    _same(
+        "staged lines differ from the run",
+        run,
+        approved,
+        {**approved, "lines": line_count, "net": line_net, "tax": line_tax},
+    )
+    _same(
+        "staged postings do not balance",
+        run,
+        {"receivable": run.total, "balance": Decimal(0)},
+        {"receivable": receivable, "balance": balance},
+    )
     cursor.execute(POSTED_SINCE, keys)
     since = cursor.fetchone()[0]
     if since:
         raise TollgateError(
-            "another run has posted invoices for the same accounts since this one began", where=run.run_id, found=f"{since} invoices",
+            "another run has posted invoices for the same accounts since this one began", where=run.run_id,
+            found=f"{since} invoices",
             way_out="void this run and run the cycle again",
         )  # fmt: skip
 
@@ -149,6 +180,7 @@ def _same(what: str, run: BillRun, expected: dict[str, Any], found: dict[str, An
     if differing:
         raise TollgateError(
             f"{what}; nothing was posted", where=run.run_id,
-            expected=", ".join(f"{name} {expected[name]}" for name in differing), found=", ".join(f"{name} {found[name]}" for name in differing),
+            expected=", ".join(f"{name} {expected[name]}" for name in differing),
+            found=", ".join(f"{name} {found[name]}" for name in differing),
             way_out="post again; if it stays so, void the run and run the cycle again",
         )  # fmt: skip

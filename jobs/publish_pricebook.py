@@ -107,11 +107,12 @@ def _version(lake: Lake, book: CompiledBook, visible: int) -> int:
 
 def _write_tables(lake: Lake, book: CompiledBook, version: int) -> None:
     def write(table: str) -> str:
-        rows = lake.spark.createDataFrame(book.numbered(table, version), lake.contract(table))
+        rows = lake.frame(book.numbered(table, version), table)
         lake.append(rows.coalesce(1), table, _app_id(book), version)
         return table
 
     write(FIRST_TABLE)
+    crash_point("publish_pricebook.begun")
     with ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
         for _ in pool.map(write, OTHER_TABLES):
             crash_point("publish_pricebook.table")
@@ -149,7 +150,7 @@ def _write_mark(lake: Lake, book: CompiledBook, version: int, args: argparse.Nam
         version, book.digest, args.author, args.reason, book.name, book.currency, book.time_zone,
         book.factor_den, book.discount_den, book.band_slots, book.amount_type,
     )  # fmt: skip
-    row = lake.spark.createDataFrame([mark], lake.contract("price_version"))
+    row = lake.frame([mark], "price_version")
     lake.append(row, "price_version", "publish_pricebook", version)
 
 

@@ -159,7 +159,7 @@ def _mark(lake: Lake, night: Night) -> dict[str, Any]:
         *(night.rating_no, night.from_batch_no, night.to_batch_no, night.snapshot_id, night.pricebook_version),
         *(accepted, retried["all"], rated, suspended, still_suspended, charge, cost, balanced),
     )
-    mark = lake.spark.createDataFrame([row], lake.contract("control_rating"))
+    mark = lake.frame([row], "control_rating")
     lake.append(mark, "control_rating", APP_ID, night.rating_no)
     if not balanced:
         raise _out_of_balance(lake, night.rating_no)

@@ -56,17 +56,14 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
-    """Print and keep every equation; returns them as {stage, equation, part, left, right, holds, terms}.
+    """Print and keep every equation; returns them as `check` does.
 
-    Raises TollgateError that names the equations which do not hold, after all were printed and kept in
-    control_reconcile.
+    Raises TollgateError that names the equations which do not hold, after all were printed and kept.
     """
     lake = Lake(spark, settings.lake.root)
-    posted, issued = _from_postgres(settings)
-    checked = balances({**_from_lake(lake, posted), **issued})
+    run_no, checked = _checked(lake, settings)
     for balance in checked:
         print(told(balance))
-    run_no = _keep(lake, checked)
     broken = [balance for balance in checked if not balance.holds]
     if broken:
         raise TollgateError(
@@ -75,7 +72,15 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
             where=lake.path("control_reconcile"),
             way_out="bill nothing until they do; the first one that fails, in this order, is where to look",
         )
-    return {"run_no": run_no, "equations": [_as_row(balance) for balance in checked], "holds": True}
+    return _summary(run_no, checked)
+
+
+def check(spark: SparkSession, settings: Settings) -> dict[str, Any]:
+    """Keep every equation in control_reconcile and return {run_no, holds, equations}, whether they hold or not.
+
+    equations: {stage, equation, part, left, right, holds} with the measures of each side by name, as text.
+    """
+    return _summary(*_checked(Lake(spark, settings.lake.root), settings))
 
 
 def told(balance: Balance) -> str:
@@ -91,6 +96,17 @@ def told(balance: Balance) -> str:
 def plain(value: Decimal) -> str:
     """A number without trailing zeros of its scale."""
     return f"{value:,.6f}".rstrip("0").rstrip(".")
+
+
+def _checked(lake: Lake, settings: Settings) -> tuple[int, list[Balance]]:
+    posted, issued = _from_postgres(settings)
+    checked = balances({**_from_lake(lake, posted), **issued})
+    return _keep(lake, checked), checked
+
+
+def _summary(run_no: int, checked: list[Balance]) -> dict[str, Any]:
+    holds = all(balance.holds for balance in checked)
+    return {"run_no": run_no, "holds": holds, "equations": [_as_row(balance) for balance in checked]}
 
 
 def _from_postgres(settings: Settings) -> tuple[list[tuple[str, str]], dict[tuple[str, str], Decimal]]:
@@ -116,7 +132,7 @@ def _from_lake(lake: Lake, posted: Iterable[tuple[str, str]]) -> dict[tuple[str,
 def _keep(lake: Lake, checked: list[Balance]) -> int:
     run_no = (lake.last_version("control_reconcile", "reconcile") or 0) + 1
     rows = [(run_no, b.equation.stage, b.equation.name, b.part, b.left_side, b.right_side, b.holds) for b in checked]
-    kept = lake.spark.createDataFrame(rows, lake.contract("control_reconcile")).coalesce(1)
+    kept = lake.frame(rows, "control_reconcile").coalesce(1)
     lake.append(kept, "control_reconcile", "reconcile", run_no)
     return run_no
 

@@ -75,10 +75,10 @@ WITH fact AS (
            lead(at, 1, '9999-12-31Z') OVER (PARTITION BY customer_id ORDER BY at) AS valid_to
     FROM edge
 )
-SELECT customer_id, coalesce(f.is_student, false) AS is_student, c.customer_since, p.valid_from, p.valid_to
-FROM piece p JOIN crm.customer c USING (customer_id)
-LEFT JOIN fact f USING (customer_id)
-WHERE p.valid_from < p.valid_to AND (f.since IS NULL OR f.since <= p.valid_from AND p.valid_from < f.until)
+SELECT p.customer_id, coalesce(f.is_student, false) AS is_student, c.customer_since, p.valid_from, p.valid_to
+FROM piece p JOIN crm.customer c ON c.customer_id = p.customer_id
+LEFT JOIN fact f ON f.customer_id = p.customer_id AND f.since <= p.valid_from AND p.valid_from < f.until
+WHERE p.valid_from < p.valid_to
 """
 READS = {
     "ref_account": "SELECT account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, closed_on,"
@@ -114,7 +114,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         snapshot_id = _snapshot_id(lake, digest, visible)
         _write_tables(lake, frames, snapshot_id, digest)
     crash_point("snapshot_reference.tables")
-    mark = spark.createDataFrame([(snapshot_id, digest, rows)], lake.contract("control_snapshot"))
+    mark = lake.frame([(snapshot_id, digest, rows)], "control_snapshot")
     lake.append(mark, "control_snapshot", "snapshot_reference", snapshot_id)
     return {"snapshot_id": snapshot_id, "taken": True, "rows": rows, "message": f"took snapshot {snapshot_id}"}
 

@@ -53,7 +53,10 @@ def lake(spark: SparkSession, tmp_path: Path) -> Lake:
 @pytest.fixture(scope="session")
 def services(settings: Settings) -> Iterator[Settings]:
     """A broker and a database started once for the run and stopped at its end; gives settings with their addresses."""
+    from tollgate.platform import local_postgres
     from tollgate.platform.local_services import reached, running
 
     with running(settings):
         yield reached(settings)
+    # As root its folder stands outside the one that pytest removes.
+    local_postgres.remove_data()

@@ -13,6 +13,7 @@ from tollgate.money import (
     line_amount,
     margin,
     rounded_amount,
+    rounded_exactly,
     rounded_micros,
     rounded_minor,
     tax_amount,
@@ -54,7 +55,8 @@ def test_one_rounding_equals_exact_fractions_in_both_types(spark):
     frame = table(spark, "id INT, n BIGINT, d BIGINT, digits INT, mode STRING", *cases)
     found = frame.selectExpr(
         "id",
-        rounded_micros("n", "d", "digits", "mode") + " AS narrow",
+        rounded_micros("n", "d", "digits", "mode") + " AS checked",
+        rounded_micros("n", "d", "digits", "mode", "BIGINT") + " AS narrow",
         rounded_micros("CAST(n AS DECIMAL(38,0))", "CAST(d AS DECIMAL(38,0))", "digits", "mode") + " AS wide",
     ).collect()
     expected = {}
@@ -62,8 +64,9 @@ def test_one_rounding_equals_exact_fractions_in_both_types(spark):
         step = 10 ** (6 - digits)
         expected[number] = rounded(Fraction(n, d * step), mode) * step
     assert len(expected) > 3_500
-    assert {row["id"]: row["narrow"] for row in found} == expected
-    assert {row["id"]: row["wide"] for row in found} == expected
+    assert {case[0]: rounded_exactly(*case[1:]) for case in cases} == expected
+    for form in ("checked", "narrow", "wide"):
+        assert {row["id"]: row[form] for row in found} == expected, form
 
 
 @pytest.mark.covers("RAT-32")

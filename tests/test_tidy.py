@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from coverage_matrix import IDS, covered
+
 ROOT = Path(__file__).resolve().parents[1]
 MADE = {".git", ".venv", ".tollgate", ".hypothesis", "build", "dist", "__pycache__"}
 CODE = {".py", ".sql", ".ddl", ".sh", ".ipynb"}
@@ -118,3 +120,8 @@ def test_tests_stand_where_what_they_test_stands() -> None:
     homes |= {"golden", "properties", "faults", "cluster", "generators", "jobs", "sql", "benchmarks", "__pycache__"}
     found = [path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name not in homes]
     assert not found, f"a folder of tests without a twin: {found}"
+
+
+def test_covers_marks_name_requirements_that_exist() -> None:
+    unknown = set(covered()) - set(IDS.read_text(encoding="utf-8").split())
+    assert not unknown, f"no such requirement: {sorted(unknown)}"

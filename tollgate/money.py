@@ -17,17 +17,24 @@ MICROS_PER_UNIT = 1_000_000
 AMOUNT = "DECIMAL(18,6)"
 LINE_AMOUNT = "DECIMAL(18,3)"
 EXACT = "DECIMAL(38,0)"
+# 10^(6 - digits) and 10^(3 - digits), NULL beyond; looked up, because pow() is a DOUBLE.
+_STEP = "get(array(1000000L, 100000L, 10000L, 1000L, 100L, 10L, 1L), {})"
+_THOUSANDTHS = "get(array(1000L, 100L, 10L, 1L), {})"
 
 
-def rounded_micros(numerator: str, denominator: str, digits: str = "6", mode: str = "'half_up'") -> str:
+def rounded_micros(
+    numerator: str, denominator: str, digits: str = "6", mode: str = "'half_up'", amount_type: str = EXACT
+) -> str:
     """BIGINT micros: numerator / denominator (micros), rounded once to `digits` decimals of the currency.
 
-    numerator, denominator: BIGINT or DECIMAL(38,0), the denominator > 0; digits: 0 to 6; mode: a STRING expression,
-    'half_up' (halves away from zero), 'up' (away from zero) or 'down' (towards zero).
-    NULL for NULL, an unknown mode or number of digits, a denominator of 0, and overflow.
+    numerator, denominator: integers of amount_type or narrower, the denominator > 0; digits: 0 to 6; mode: a STRING
+    expression, 'half_up' (halves away from zero), 'up' (away from zero) or 'down' (towards zero).
+    NULL for NULL, an unknown mode or number of digits, a denominator of 0, and where
+    2 x numerator + denominator x 10^(6 - digits) does not fit amount_type.
     """
-    step = _power_of_ten(f"6 - ({digits})", 6)
-    return f"try_multiply({_rounded_quotient(numerator, f'try_multiply({denominator}, {step})', mode)}, {step})"
+    step = _STEP.format(digits)
+    divisor = f"try_multiply({denominator}, {step})"
+    return f"try_multiply({_rounded_quotient(numerator, divisor, mode, amount_type)}, {step})"
 
 
 def to_decimal(micros: str) -> str:
@@ -35,9 +42,11 @@ def to_decimal(micros: str) -> str:
     return f"try_cast({micros} * 0.000001BD AS {AMOUNT})"
 
 
-def rounded_amount(numerator: str, denominator: str, digits: str = "6", mode: str = "'half_up'") -> str:
+def rounded_amount(
+    numerator: str, denominator: str, digits: str = "6", mode: str = "'half_up'", amount_type: str = EXACT
+) -> str:
     """DECIMAL(18,6) of `rounded_micros`, as tables hold it. Each list charge, net charge and cost comes here once."""
-    return to_decimal(rounded_micros(numerator, denominator, digits, mode))
+    return to_decimal(rounded_micros(numerator, denominator, digits, mode, amount_type))
 
 
 def to_micros(amount: str) -> str:
@@ -52,8 +61,8 @@ def rounded_minor(numerator: str, denominator: str, minor_digits: str) -> str:
     `rounded_minor("amount_micros * active_days", "cycle_days", "minor_digits")`.
     minor_digits: 0 to 3. Halves go away from zero: a credit of 0.005 becomes one of 0.01.
     """
-    step = _power_of_ten(f"6 - ({minor_digits})", 6)
-    return _from_minor(_rounded_quotient(numerator, f"try_multiply({denominator}, {step})", "'half_up'"), minor_digits)
+    divisor = f"try_multiply({denominator}, {_STEP.format(minor_digits)})"
+    return _from_minor(_rounded_quotient(numerator, divisor, "'half_up'"), minor_digits)
 
 
 def line_amount(exact_total: str, minor_digits: str) -> str:
@@ -70,7 +79,7 @@ def tax_amount(base: str, rate_ppm: str, minor_digits: str) -> str:
     base: DECIMAL(18,3), the sum of the line amounts under the rule; rate_ppm: BIGINT millionths (13 % is 130000).
     """
     numerator = f"(CAST({base} * 1000 AS {EXACT}) * CAST({rate_ppm} AS {EXACT}))"
-    denominator = f"CAST({MICROS_PER_UNIT} * {_power_of_ten(f'3 - ({minor_digits})', 3)} AS {EXACT})"
+    denominator = f"CAST({MICROS_PER_UNIT} * {_THOUSANDTHS.format(minor_digits)} AS {EXACT})"
     return _from_minor(_rounded_quotient(numerator, denominator, "'half_up'"), minor_digits)
 
 
@@ -83,7 +92,7 @@ def tax_share(tax: str, base: str, amount: str, minor_digits: str, invoice_tax: 
     tax, base, amount: DECIMAL(18,3); base: the window's sum of amounts; tax: its `tax_amount`; invoice_tax: the
     columns that name one tax rule on one invoice (the window); line_no: unique in it.
     """
-    units = f"(CAST({tax} * 1000 AS BIGINT) div {_power_of_ten(f'3 - ({minor_digits})', 3)})"
+    units = f"(CAST({tax} * 1000 AS BIGINT) div {_THOUSANDTHS.format(minor_digits)})"
     numerator = f"({units} * CAST({amount} * CASE WHEN {base} < 0 THEN -1000 ELSE 1000 END AS {EXACT}))"
     denominator = f"nullif(CAST(abs({base}) * 1000 AS {EXACT}), 0)"
     rest = f"pmod({numerator}, {denominator})"
@@ -99,23 +108,18 @@ def margin(charge: str, cost: str) -> str:
     return f"try_cast({charge} - {cost} AS {AMOUNT})"
 
 
-def _rounded_quotient(numerator: str, divisor: str, mode: str) -> str:
-    """BIGINT numerator / divisor, rounded; `div` cuts towards zero and `%` has the numerator's sign."""
+def _rounded_quotient(numerator: str, divisor: str, mode: str, amount_type: str = EXACT) -> str:
+    """BIGINT numerator / divisor, rounded: (2 |n| + what the mode adds) div 2 d, with the sign of n."""
     n, d = f"({numerator})", f"nullif({divisor}, 0)"
-    rest = f"abs({n} % {d})"
-    # Not 2 * rest >= d, which could overflow.
-    half = f"{rest} >= {d} - {rest}"
-    away = f"CASE {mode} WHEN 'half_up' THEN {half} WHEN 'up' THEN {rest} > 0 WHEN 'down' THEN false END"
-    step = f"CASE WHEN {away} THEN CASE WHEN {n} < 0 THEN -1 ELSE 1 END WHEN NOT {away} THEN 0 END"
-    # `div` of decimals wraps at 2^63 without a word: only a quotient that gives the numerator back is taken.
-    fits = f"try_add(try_multiply({n} div {d}, {d}), {n} % {d}) = {n}"
-    return f"CASE WHEN {fits} THEN try_add({n} div {d}, {step}) END"
-
-
-def _power_of_ten(exponent: str, largest: int) -> str:
-    """BIGINT 10^exponent for 0 to `largest`, else NULL; literals, because pow() is a DOUBLE."""
-    cases = " ".join(f"WHEN {n} THEN {10**n}L" for n in range(largest + 1))
-    return f"CASE {exponent} {cases} END"
+    twice = f"try_multiply({d}, 2)"
+    added = f"CASE {mode} WHEN 'half_up' THEN {d} WHEN 'up' THEN {twice} - 2 WHEN 'down' THEN 0 END"
+    size = f"try_add(try_multiply({n}, CASE WHEN {n} < 0 THEN -2 ELSE 2 END), {added})"
+    quotient = f"({size} div {twice})"
+    if amount_type != "BIGINT":
+        # `div` of decimals returns BIGINT and wraps at 2^63 without a word; a charge has at most 18 digits.
+        fits = f"coalesce({size} < try_multiply(CAST({twice} AS {EXACT}), 1000000000000000000BD), true)"
+        quotient = f"(CASE WHEN {fits} THEN {quotient} END)"
+    return f"{quotient} * CASE WHEN {n} < 0 THEN -1 ELSE 1 END"
 
 
 def _decimal_micros(amount: str) -> str:
@@ -125,5 +129,15 @@ def _decimal_micros(amount: str) -> str:
 
 def _from_minor(minor_units: str, minor_digits: str) -> str:
     """DECIMAL(18,3) of a BIGINT count of minor units, exactly; NULL on overflow."""
-    thousandths = f"try_multiply({minor_units}, {_power_of_ten(f'3 - ({minor_digits})', 3)})"
+    thousandths = f"try_multiply({minor_units}, {_THOUSANDTHS.format(minor_digits)})"
     return f"try_cast({thousandths} * 0.001BD AS {LINE_AMOUNT})"
+
+
+def rounded_exactly(numerator: int, denominator: int, digits: int, mode: str) -> int:
+    """The micros of `rounded_micros` for one amount in plain Python, to check a row by; ValueError: no such mode."""
+    if mode not in ("half_up", "up", "down"):
+        raise ValueError(f"rounding mode {mode!r}: expected half_up, up or down")
+    step = 10 ** (6 - digits)
+    whole, rest = divmod(abs(numerator), denominator * step)
+    is_away = rest > 0 if mode == "up" else mode == "half_up" and 2 * rest >= denominator * step
+    return (whole + is_away) * step * (-1 if numerator < 0 else 1)

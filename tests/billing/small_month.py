@@ -32,53 +32,75 @@ def frame(spark: SparkSession, table: str, rows: list[dict[str, Any]]) -> DataFr
 def account(account_id: str, **fields: Any) -> dict[str, Any]:
     """A row of ref_account: CAD, Toronto, anchored on the first, Ontario."""
     usual = {
-        "snapshot_id": 1, "customer_id": f"C{account_id}", "currency": "CAD", "time_zone": "America/Toronto", "anchor_day": 1,
+        "snapshot_id": 1, "customer_id": f"C{account_id}", "currency": "CAD", "time_zone": "America/Toronto",
+        "anchor_day": 1,
         "first_cycle_start": date(2025, 5, 1), "tax_jurisdiction": "CA-ON", "tax_exempt": False,
     }  # fmt: skip
     return {**usual, "account_id": account_id, **fields}
 
 
-def agreement(account_id: str, plan_id: str = "term", starts_on: date = date(2025, 1, 1), **fields: Any) -> dict[str, Any]:
+def agreement(
+    account_id: str, plan_id: str = "term", starts_on: date = date(2025, 1, 1), **fields: Any
+) -> dict[str, Any]:
     """A row of ref_contract for line S<account>; contract K<account>."""
     usual = {"snapshot_id": 1, "contract_id": f"K{account_id}", "subscription_id": f"S{account_id}"}
     return {**usual, "account_id": account_id, "plan_id": plan_id, "starts_on": starts_on, **fields}
 
 
-def usage(account_id: str, event_id: str, started_at: datetime, units: int, service: str = "voice", **fields: Any) -> dict[str, Any]:
-    """A rated row at home in Canada, flat: `units` charged at 0.10 a minute (0.05 month-to-month), 0.05 a message or 0.01 per MB.
+def usage(
+    account_id: str, event_id: str, started_at: datetime, units: int, service: str = "voice", **fields: Any
+) -> dict[str, Any]:
+    """A rated row at home in Canada, flat: `units` charged at 0.10 a minute (0.05 month-to-month), 0.05 a message or
+    0.01 per MB.
 
     Pass piece_units and piece_factor_num (over factor_den 10) for bands, and what else differs.
     """
     plan_id = fields.get("plan_id", "term")
     unit, block = UNITS[service]
     price = fields.get("unit_price_micros", {"voice": PRICES[plan_id], "sms": 50_000, "data": 10_000}[service])
-    pieces, factors = fields.get("piece_units", [units]), fields.get("piece_factor_num", [10])
+    pieces, factors = fields.get("piece_units") or [units], fields.get("piece_factor_num") or [10]
     den = block * 10 * fields.get("discount_den", 1)
     connect = fields.get("connect_fee_micros", 0)
     exact = sum(u * f for u, f in zip(pieces, factors, strict=True)) * price + connect * block * 10
     exact = max(exact, (fields.get("minimum_micros") or 0) * block * 10) * fields.get("discount_num", 1)
     charge = Decimal((2 * exact + den * 100) // (2 * den * 100)) / 10_000
     usual = {
-        "rating_no": 1, "batch_no": 1, "source": "switch", "event_id": event_id, "event_hash": 0, "revision": 1, "kind": "original",
+        "rating_no": 1, "batch_no": 1, "source": "switch", "event_id": event_id, "event_hash": 0, "revision": 1,
+        "kind": "original",
         "retail_status": "rated", "wholesale_status": "not_applicable", "started_at": started_at, "service": service,
-        "account_id": account_id, "customer_id": f"C{account_id}", "subscription_id": f"S{account_id}", "contract_id": f"K{account_id}",
-        "plan_id": plan_id, "zone_id": "home" if service == "data" else "national", "roaming_zone": "home", "rate_id": "r",
-        "price_source": "rate", "currency": "CAD", "charged_units": units, "unit": unit, "block_units": block, "increment_units": block,
-        "unit_price_micros": price, "connect_fee_micros": connect, "piece_units": pieces, "piece_band": ["flat"] * len(pieces),
+        "account_id": account_id, "customer_id": f"C{account_id}", "subscription_id": f"S{account_id}",
+        "contract_id": f"K{account_id}",
+        "plan_id": plan_id, "zone_id": "home" if service == "data" else "national", "roaming_zone": "home",
+        "rate_id": "r",
+        "price_source": "rate", "currency": "CAD", "charged_units": units, "unit": unit, "block_units": block,
+        "increment_units": block,
+        "unit_price_micros": price, "connect_fee_micros": connect, "piece_units": pieces,
+        "piece_band": ["flat"] * len(pieces),
         "piece_factor_num": factors, "factor_den": 10, "discount_ids": [], "discount_num": 1, "discount_den": 1,
-        "numerator": Decimal(exact), "denominator": Decimal(den), "digits": 4, "rounding": "half_up", "list_price": charge,
-        "charge": charge, "tax_category": "standard", "pricebook_version": 1, "snapshot_id": 1, "event_month": f"{started_at:%Y-%m}",
+        "numerator": Decimal(exact), "denominator": Decimal(den), "digits": 4, "rounding": "half_up",
+        "list_price": charge,
+        "charge": charge, "tax_category": "standard", "pricebook_version": 1, "snapshot_id": 1,
+        "event_month": f"{started_at:%Y-%m}",
     }  # fmt: skip
     return {**usual, **fields}
 
 
 def fee(fee_id: str, kind: str, plan_id: str, amount: int, proration: str = "none", **fields: Any) -> dict[str, Any]:
     """A row of price_fee; amount in the currency."""
-    row = {**ALWAYS, "fee_id": fee_id, "kind": kind, "plan_id": plan_id, "name": fee_id, "amount_micros": amount * 1_000_000}
+    row = {
+        **ALWAYS,
+        "fee_id": fee_id,
+        "kind": kind,
+        "plan_id": plan_id,
+        "name": fee_id,
+        "amount_micros": amount * 1_000_000,
+    }
     return {**row, "proration": proration, "tax_category": "none" if kind == "deposit" else "standard", **fields}
 
 
-def allowance(allowance_id: str, plan_id: str, service: str, quantity: int, proration: str = "none", **fields: Any) -> dict[str, Any]:
+def allowance(
+    allowance_id: str, plan_id: str, service: str, quantity: int, proration: str = "none", **fields: Any
+) -> dict[str, Any]:
     """A row of price_allowance at home in Canada."""
     row = {**ALWAYS, "allowance_id": allowance_id, "plan_id": plan_id, "name": allowance_id, "service": service}
     zone = "home" if service == "data" else "national"
@@ -91,17 +113,31 @@ TERM_BOOK = {
     "allowance": [allowance("term_voice", "term", "voice", 6000)],
     "tax": [],
 }  # fmt: skip
-HST = {**ALWAYS, "tax_id": "hst_on", "jurisdiction": "CA-ON", "tax_category": "standard", "name": "HST", "rate_ppm": 130_000}
+HST = {
+    **ALWAYS,
+    "tax_id": "hst_on",
+    "jurisdiction": "CA-ON",
+    "tax_category": "standard",
+    "name": "HST",
+    "rate_ppm": 130_000,
+}
 
 
 def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> PriceBook:
     """A price book with the given fee, allowance and tax rows."""
-    zones = [{"pricebook_version": 1, "zone_id": zone, "name": zone.title(), "kind": "home"} for zone in ("home", "national", "europe")]
-    currencies = [{"pricebook_version": 1, "currency": name, "minor_digits": digits} for name, digits in (("CAD", 2), ("JPY", 0), ("KWD", 3))]
+    zones = [
+        {"pricebook_version": 1, "zone_id": zone, "name": zone.title(), "kind": "home"}
+        for zone in ("home", "national", "europe")
+    ]
+    currencies = [
+        {"pricebook_version": 1, "currency": name, "minor_digits": digits}
+        for name, digits in (("CAD", 2), ("JPY", 0), ("KWD", 3))
+    ]
     tables = {f"price_{name}": rows.get(name, []) for name in ("fee", "allowance", "tax")}
     tables |= {"price_zone": zones, "price_currency": currencies}
     version = {
-        "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto", "factor_den": 10,
+        "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto",
+        "factor_den": 10,
         "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
     }  # fmt: skip
     return price_book({name: frame(spark, name, of) for name, of in tables.items()}, version)
@@ -109,7 +145,10 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
 
 def reference_of(spark: SparkSession, accounts: list[dict[str, Any]], contracts: list[dict[str, Any]]) -> Reference:
     """A snapshot of accounts and contracts."""
-    return reference({"ref_account": frame(spark, "ref_account", accounts), "ref_contract": frame(spark, "ref_contract", contracts)}, 1)
+    return reference(
+        {"ref_account": frame(spark, "ref_account", accounts), "ref_contract": frame(spark, "ref_contract", contracts)},
+        1,
+    )
 
 
 def posted_before(spark: SparkSession, usage_rows: DataFrame | None = None, runs: list[tuple[Any, ...]] | None = None,
@@ -129,6 +168,7 @@ def bill_may(
     """The bill of May 2025, or of the cycle that `options` name."""
     options = {"cycle": "2025-05", "as_of": at("2025-07-15T00:00"), "rating_no": 9, **options}
     return bill_cycle(
-        rated=frame(spark, "rated_usage", rated), reference=reference_of(spark, accounts, contracts), book=book_of(spark, book or TERM_BOOK),
+        rated=frame(spark, "rated_usage", rated), reference=reference_of(spark, accounts, contracts),
+        book=book_of(spark, book or TERM_BOOK),
         posted=posted or posted_before(spark), **options,
     )  # fmt: skip

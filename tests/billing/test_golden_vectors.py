@@ -1,4 +1,4 @@
-"""Golden vectors G-01 to G-08: Term and Month-to-month on a small price book: flat, no invoice fee, no tax, no proration."""
+"""Golden vectors G-01 to G-08: Term and Month-to-month on a flat price book without invoice fee, tax and proration."""
 
 from __future__ import annotations
 
@@ -18,7 +18,20 @@ def minutes(seconds: int) -> int:
     return -(-seconds // 60) * 60
 
 
-@pytest.mark.covers("CON-03", "CON-04", "CON-05", "CON-06", "CON-07", "CON-08", "CON-09", "CON-10", "CON-11", "CON-19", "CON-21", "BIL-01")
+@pytest.mark.covers(
+    "CON-03",
+    "CON-04",
+    "CON-05",
+    "CON-06",
+    "CON-07",
+    "CON-08",
+    "CON-09",
+    "CON-10",
+    "CON-11",
+    "CON-19",
+    "CON-21",
+    "BIL-01",
+)
 def test_golden_vectors_of_term_and_month_to_month(spark: SparkSession) -> None:
     vectors = [
         ("G-01", agreement("G-01", starts_on=date(2025, 5, 1)), (), "320.000", 0, 0),
@@ -41,8 +54,14 @@ def test_golden_vectors_of_term_and_month_to_month(spark: SparkSession) -> None:
 
     bill = bill_may(spark, accounts, [contract for _, contract, *_ in vectors], rated)
 
-    used = bill.invoice_line.where("kind = 'usage'").groupBy("account_id").agg(F.sum("units").alias("units"), F.sum("free_units").alias("free"))
-    found = bill.invoice.join(used, "account_id", "left").select("account_id", "total", F.coalesce("units", F.lit(0)), F.coalesce("free", F.lit(0)))
+    used = (
+        bill.invoice_line.where("kind = 'usage'")
+        .groupBy("account_id")
+        .agg(F.sum("units").alias("units"), F.sum("free_units").alias("free"))
+    )
+    found = bill.invoice.join(used, "account_id", "left").select(
+        "account_id", "total", F.coalesce("units", F.lit(0)), F.coalesce("free", F.lit(0))
+    )
     assert_rows(found, *[(name, Decimal(total), units, free) for name, _, _, total, units, free in vectors])
 
 

@@ -11,8 +11,8 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,9 +86,16 @@ class Route:
         """Run a job as its own process and see it die by SIGKILL at `crash_point`."""
         environment = {**os.environ, **self.environment(), "TOLLGATE_CRASH_AT": crash_point}
         done = subprocess.run(
-            [sys.executable, str(ROOT / "jobs" / f"{job}.py"), *argv], env=environment, cwd=ROOT, capture_output=True, text=True, timeout=180
+            [sys.executable, str(ROOT / "jobs" / f"{job}.py"), *argv],
+            env=environment,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=180,
         )
-        assert done.returncode == -signal.SIGKILL, f"{job} did not die at {crash_point}: {done.returncode}\n{done.stderr[-3000:]}"
+        assert done.returncode == -signal.SIGKILL, (
+            f"{job} did not die at {crash_point}: {done.returncode}\n{done.stderr[-3000:]}"
+        )
 
     def environment(self) -> dict[str, str]:
         s = self.settings
@@ -108,7 +115,9 @@ class Route:
 
 
 def _with_batch(settings: Settings, batch: int) -> Settings:
-    return settings.model_copy(update={"mediation": settings.mediation.model_copy(update={"max_offsets_per_trigger": batch})})
+    return settings.model_copy(
+        update={"mediation": settings.mediation.model_copy(update={"max_offsets_per_trigger": batch})}
+    )
 
 
 def canonical_digest(frame: DataFrame, table: str) -> str:

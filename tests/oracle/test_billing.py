@@ -148,5 +148,13 @@ def test_late_usage_comes_on_the_next_bill_and_takes_what_posted_runs_left(book)
     assert billed(replace(preview, is_preview=False)) == expected
 
 
+def test_an_account_set_aside_is_billed_by_the_next_run_of_its_cycle_and_then_no_more(book):
+    snapshot = facts(contracts=[TERM])
+    biller = Biller({}, lambda _: snapshot, lambda _: book, [RatingRun(1, 1, 1, 1, 1)])
+    parked, second, third = (RunPins(name, OCTOBER, 1, 1) for name in ("first", "second", "third"))
+    runs = [replace(parked, parked=("A1",)), second, third]
+    assert [len(biller.bill(pins)) for pins in runs] == [0, 1, 0]
+
+
 def replace_contract(**fields: date | None) -> Contract:
     return TERM._replace(**fields)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -109,6 +111,14 @@ def test_a_row_on_one_side_only_is_a_difference(lake):
     assert dict(comparison.fields) == {"missing": 1, "unexpected": 1}
 
 
+@pytest.fixture
+def collector() -> Iterator[None]:
+    """The command stops the garbage collector of its process, which here is the tests' own."""
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("collector")
 def test_the_command_ends_with_1_for_a_difference_and_2_for_what_cannot_be_read(lake, tmp_path, capsys):
     runs = tmp_path / "runs.json"
     pins = {"run_id": "october", "cycle_start": "2026-10-01", "rating_no": 1, "snapshot_id": 1}

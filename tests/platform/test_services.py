@@ -113,6 +113,22 @@ def test_a_taken_port_stops_the_start_with_one_message_and_leaves_nothing(tmp_pa
     assert status.returncode == 1 and status.stdout.count("stopped") == 2
 
 
+def test_a_broker_does_not_outlive_a_database_that_fails_to_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def fail(port: int) -> int:
+        started.append(running_process(local_kafka.PART))
+        raise TollgateError("PostgreSQL did not start")
+
+    monkeypatch.setenv("TOLLGATE_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr(local_postgres, "start", fail)
+    with pytest.raises(TollgateError, match="PostgreSQL did not start"):
+        local_services.up(load_settings())
+    assert started[0] is not None and not started[0].is_running()
+
+
 def test_a_missing_or_old_java_stops_the_start_with_one_message(tmp_path: Path) -> None:
     java = tmp_path / "old" / "bin" / "java"
     java.parent.mkdir(parents=True)

@@ -80,6 +80,8 @@ def _mediated_call_type(event: Usage) -> str | None:
     """As mediation derives it, from the numbers and the country alone."""
     if _class_of(event.destination) != "e164" or event.destination is None or event.msisdn is None:
         return None
+    if event.destination_country is None:
+        return None
     if event.destination_country != "CA":
         return "international"
     return "local" if event.destination[:5] == event.msisdn[:5] else "national"

@@ -40,7 +40,7 @@ INSERT INTO crm.source VALUES ('msc-1', 'native_json', 'CA', 'America/Toronto');
 
 
 @pytest.fixture
-def settings(services, tmp_path):
+def places(services, tmp_path):
     """Own lake and own database, with the rows above in schema crm."""
     own = own_places(services, tmp_path)
     migrate(own)
@@ -48,8 +48,8 @@ def settings(services, tmp_path):
     return own
 
 
-def execute(settings, statement: str) -> None:
-    session = connect(settings)
+def execute(places, statement: str) -> None:
+    session = connect(places)
     with session, session.cursor() as cursor:
         cursor.execute(statement)
     session.close()
@@ -60,11 +60,11 @@ def at(month: int, year: int = 2026) -> datetime:
 
 
 @pytest.mark.covers("CON-03", "CON-08", "CON-21", "RAT-51")
-def test_a_line_is_cut_where_number_state_or_contract_changes(spark, settings):
-    lake = Lake(spark, settings.lake.root)
+def test_a_line_is_cut_where_number_state_or_contract_changes(spark, places):
+    lake = Lake(spark, places.lake.root)
 
     def take() -> dict:
-        return snapshot_reference.run(spark, settings, snapshot_reference.parser().parse_args([]))
+        return snapshot_reference.run(spark, places, snapshot_reference.parser().parse_args([]))
 
     assert take()["message"] == "took snapshot 1"
     held = load_reference(lake).table("ref_subscription").orderBy("valid_from")
@@ -96,7 +96,7 @@ def test_a_line_is_cut_where_number_state_or_contract_changes(spark, settings):
     assert [tuple(row) for row in contracts.collect()] == [("k1", "term"), ("k2", "month_to_month"), ("k3", "prepaid")]
 
     assert take()["message"] == "snapshot 1 is still what the master data say"
-    execute(settings, "UPDATE crm.account SET tax_exempt = true")
+    execute(places, "UPDATE crm.account SET tax_exempt = true")
     assert take()["snapshot_id"] == 2
     exempt = lake.read("ref_account").orderBy("snapshot_id").select("snapshot_id", "tax_exempt")
     assert [tuple(row) for row in exempt.collect()] == [(1, False), (2, True)]
@@ -119,8 +119,8 @@ def test_overlaps_and_holes_are_said_with_their_numbers(spark):
     )
     assert_rows(
         mistakes(held, facts),
-        ("number +1: s2 has it from 2026-02-01 00:00:00, before the one before ends at 2026-03-01 00:00:00",),
-        ("line s3 has no state from 2026-04-01 00:00:00",),
+        ("number +1: s2 has it from 2026-02-01T00:00:00Z, before the one before ends at 2026-03-01T00:00:00Z",),
+        ("line s3 has no state from 2026-04-01T00:00:00Z",),
     )
 
 

@@ -17,10 +17,12 @@ BUCKET = ["subscription_id", "origin_cycle", "allowance_id"]
 def with_free_units(
     carried: DataFrame, contracts: DataFrame, accounts: DataFrame, allowances: DataFrame, posted_usage: DataFrame
 ) -> DataFrame:
-    """Add `allowance_id` (NULL where nothing is freed) and `free_units` BIGINT, 0 to charged_units: an event may be half free.
+    """Add `allowance_id` (NULL where nothing is freed) and `free_units` BIGINT, 0 to charged_units: an event may be
+    half free.
 
     carried: see carried_usage; contracts: ref_contract; accounts: accounts to bill; allowances: price_allowance;
-    posted_usage: billed_usage of posted runs. Events of a bucket take it in the order (started_at, source, event_id, revision).
+    posted_usage: billed_usage of posted runs. Events of a bucket take it in the order (started_at, source, event_id,
+    revision).
     """
     days = contract_days(contracts, accounts)
     used = posted_usage.where("free_units > 0").groupBy(*BUCKET).agg(F.sum("free_units").alias("used_units"))
@@ -39,10 +41,12 @@ def with_allowance(carried: DataFrame, allowances: DataFrame) -> DataFrame:
     """Add `allowance_id`, `quantity`, `proration` of the allowance that covers the row; NULL where none does.
 
     Only rows priced by a rate row at home are covered. Rows of price_allowance that hold at the event's start count.
-    Two allowances for one (plan, service, zone) at a time are refused when the book is published; here they would stop the run.
+    Two allowances for one (plan, service, zone) at a time are refused when the book is published; here they would
+    stop the run.
     """
     cover = allowances.select(
-        F.col("plan_id").alias("allowed_plan"), F.col("service").alias("allowed_service"), F.col("zone_id").alias("allowed_zone"),
+        F.col("plan_id").alias("allowed_plan"), F.col("service").alias("allowed_service"),
+        F.col("zone_id").alias("allowed_zone"),
         F.col("unit").alias("allowed_unit"), "valid_from", "valid_to", "allowance_id", "quantity", "proration",
     )  # fmt: skip
     covers = (
@@ -67,7 +71,9 @@ def contract_days(contracts: DataFrame, accounts: DataFrame) -> DataFrame:
     Columns subscription_id, plan_id, origin_cycle, active_days, cycle_days; unique by the first three.
     """
     account = accounts.select("account_id", "anchor_day", "cycle_start")
-    first = F.add_months(F.trunc("starts_on", "MM"), -1)  # an anchor after the start's day: its cycle began in the month before
+    first = F.add_months(
+        F.trunc("starts_on", "MM"), -1
+    )  # an anchor after the start's day: its cycle began in the month before
     last = F.trunc(F.least(F.coalesce("cancelled_on", "cycle_start"), "cycle_start"), "MM")
     cycles = (
         contracts.join(account, "account_id", how="inner")
@@ -75,7 +81,9 @@ def contract_days(contracts: DataFrame, accounts: DataFrame) -> DataFrame:
         .withColumn("month", F.explode(F.sequence(first, last, F.expr("INTERVAL 1 MONTH"))))
         .withColumn("origin_cycle", anchored(F.col("month"), F.col("anchor_day")))
         .withColumn("origin_end", cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")))
-        .withColumn("days", overlap_days(*[F.col(n) for n in ("starts_on", "cancelled_on", "origin_cycle", "origin_end")]))
+        .withColumn(
+            "days", overlap_days(*[F.col(n) for n in ("starts_on", "cancelled_on", "origin_cycle", "origin_end")])
+        )
     )
     return (
         cycles.where("days > 0").groupBy("subscription_id", "plan_id", "origin_cycle")

@@ -1,4 +1,4 @@
-"""One bill run as a function of tables and pins. The month's run and the preview of an open cycle are this same function."""
+"""One bill run as a function of tables and pins. Month and preview are this same function."""
 
 from __future__ import annotations
 
@@ -20,12 +20,15 @@ from tollgate.billing.tax import with_tax
 from tollgate.reference.frames import PriceBook, Reference
 
 BILLED_USAGE = [
-    "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id", "origin_cycle", "line_key",
+    "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id",
+    "origin_cycle", "line_key",
     "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge",
 ]  # fmt: skip
 INVOICE_LINE = [
-    "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle",
-    "description", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id", "tax_share",
+    "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
+    "origin_cycle",
+    "description", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id",
+    "tax_share",
 ]  # fmt: skip
 
 
@@ -72,13 +75,17 @@ def bill_cycle(
 ) -> Bill:
     """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
 
-    rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book; posted: what earlier runs did.
-    is_open: bill cycles that have not ended yet, for a preview. keep: frames that are read more than once pass through it; a job persists them.
-    Source: docs/billing.md.
+    rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book;
+    posted: what earlier runs did. is_open: bill cycles that have not ended yet, for a preview. keep: frames that are
+    read more than once pass through it; a job persists them. Source: docs/billing.md.
     """
     contracts = reference.table("ref_contract")
-    candidates = accounts_to_bill(reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, is_open=is_open)
-    accounts = keep(candidates.join(F.broadcast(book.table("price_currency").drop("pricebook_version")), "currency", how="left"))
+    candidates = accounts_to_bill(
+        reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, is_open=is_open
+    )
+    accounts = keep(
+        candidates.join(F.broadcast(book.table("price_currency").drop("pricebook_version")), "currency", how="left")
+    )
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
     usage = keep(
@@ -105,5 +112,15 @@ def bill_cycle(
 
 def _usage_columns() -> list[str]:
     """What lines, equations and billed_usage need of a carried row; nothing else is kept."""
-    of_lines = ["service", "zone_id", "roaming_zone", "tax_category", "charged_units", "unit", "currency", "account_currency", "line_kind"]
+    of_lines = [
+        "service",
+        "zone_id",
+        "roaming_zone",
+        "tax_category",
+        "charged_units",
+        "unit",
+        "currency",
+        "account_currency",
+        "line_kind",
+    ]
     return [*BILLED_USAGE[1:], *of_lines]

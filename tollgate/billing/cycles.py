@@ -1,7 +1,8 @@
 """Bill cycles: which local dates they span, which accounts a run bills, which accounts have been settled.
 
-A cycle is [local start date 00:00, next) in the account's zone, computed from the anchor day and never from the cycle before, so that an
-anchor on the 31st comes back after February. Its key is the month in which it starts. Source: docs/billing.md, "Cycles".
+A cycle is [local start date 00:00, next) in the account's zone, computed from the anchor day and never from the cycle
+before, so that an anchor on the 31st comes back after February. Its key is the month in which it starts. Source:
+docs/billing.md, "Cycles".
 """
 
 from __future__ import annotations
@@ -75,12 +76,15 @@ def cycle_accounts(accounts: DataFrame, cycle: str) -> DataFrame:
 
 
 def settled_accounts(accounts: DataFrame, cycle: str, posted_runs: DataFrame, parked: DataFrame) -> DataFrame:
-    """`account_id` of the accounts whose cycle `cycle` a posted run has dealt with: due by its as_of and not parked in it.
+    """`account_id` of the accounts whose cycle `cycle` a posted run has dealt with: due by its as_of and not parked
+    in it.
 
     posted_runs: (run_id, cycle, as_of) of posted runs; parked: (run_id, account_id) of theirs.
     """
     runs = posted_runs.where(F.col("cycle") == cycle).select("run_id", "as_of")
-    dealt_with = cycle_accounts(accounts, cycle).join(F.broadcast(runs), F.col("ends_at") <= F.col("as_of"), how="inner")
+    dealt_with = cycle_accounts(accounts, cycle).join(
+        F.broadcast(runs), F.col("ends_at") <= F.col("as_of"), how="inner"
+    )
     return (
         dealt_with.select("run_id", "account_id").join(parked, ["run_id", "account_id"], how="left_anti")
         .select("account_id").distinct()
@@ -88,13 +92,22 @@ def settled_accounts(accounts: DataFrame, cycle: str, posted_runs: DataFrame, pa
 
 
 def accounts_to_bill(
-    accounts: DataFrame, cycle: str, as_of: datetime, posted_runs: DataFrame, parked: DataFrame, *, is_open: bool = False
+    accounts: DataFrame,
+    cycle: str,
+    as_of: datetime,
+    posted_runs: DataFrame,
+    parked: DataFrame,
+    *,
+    is_open: bool = False,
 ) -> DataFrame:
-    """Accounts of the cycle that no posted run has settled, with `is_due` and `is_waiting` (an earlier cycle is not posted).
+    """Accounts of the cycle that no posted run has settled, with `is_due` and `is_waiting` (an earlier cycle is not
+    posted).
 
     as_of: cycles that ended by this instant are due. is_open: a preview, which bills a cycle before its end.
     """
-    earlier = settled_accounts(accounts, month_before(cycle), posted_runs, parked).withColumn("earlier_is_settled", F.lit(True))
+    earlier = settled_accounts(accounts, month_before(cycle), posted_runs, parked).withColumn(
+        "earlier_is_settled", F.lit(True)
+    )
     settled = settled_accounts(accounts, cycle, posted_runs, parked)
     is_due = F.lit(True) if is_open else F.col("ends_at") <= F.lit(as_of)
     has_earlier = F.col("first_cycle_start") < F.col("cycle_start")

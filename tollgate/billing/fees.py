@@ -22,7 +22,8 @@ def contract_fees(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, ki
     """
     account = accounts.select("account_id", "cycle_start", "cycle_end", "ends_at", "minor_digits")
     fee = fees.where(F.col("kind") == kind).select(
-        F.col("plan_id").alias("fee_plan"), "fee_id", F.col("name").alias("fee_name"), "amount_micros", "proration", "tax_category",
+        F.col("plan_id").alias("fee_plan"), "fee_id", F.col("name").alias("fee_name"), "amount_micros", "proration",
+        "tax_category",
         "valid_from", "valid_to",
     )  # fmt: skip
     days = overlap_days(F.col("starts_on"), F.col("cancelled_on"), F.col("cycle_start"), F.col("cycle_end"))
@@ -40,12 +41,13 @@ def in_force() -> Column:
 
 
 def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
-    """A `recurring` line for each contract in force on at least one local day of the cycle and each monthly fee of its plan."""
+    """A `recurring` line for each contract in force on a local day of the cycle and each monthly fee of its plan."""
     is_prorated = "proration = 'days'"
     share = f"CASE WHEN {is_prorated} THEN CAST(active_days AS BIGINT) ELSE 1L END"
     whole = f"CASE WHEN {is_prorated} THEN CAST(cycle_days AS BIGINT) ELSE 1L END"
     counted = F.expr(
-        f"CASE WHEN {is_prorated} AND active_days < cycle_days THEN concat(fee_name, ', ', active_days, ' of ', cycle_days, ' days') "
+        f"CASE WHEN {is_prorated} AND active_days < cycle_days "
+        "THEN concat(fee_name, ', ', active_days, ' of ', cycle_days, ' days') "
         "ELSE fee_name END"
     )
     return (
@@ -55,7 +57,8 @@ def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) 
         .withColumn("whole", F.expr(whole))
         .withColumn("numerator", F.expr(f"CAST(amount_micros AS {money.EXACT}) * share"))
         .select(
-            "account_id", F.lit("recurring").alias("kind"), "subscription_id", F.col("contract_id").alias("ref"), "tax_category",
+            "account_id", F.lit("recurring").alias("kind"), "subscription_id", F.col("contract_id").alias("ref"),
+            "tax_category",
             counted.alias("description"), F.lit(1).cast("bigint").alias("units"), F.lit("month").alias("unit"),
             F.expr(f"CAST({money.rounded_amount('numerator', 'whole')} AS DECIMAL(38,6))").alias("exact_total"),
             F.expr(money.rounded_minor("numerator", "whole", "minor_digits")).alias("amount"),
@@ -64,14 +67,22 @@ def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) 
 
 
 def deposit_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
-    """Deposits of contracts that start in the cycle, and what becomes of them in the cycle that contains `cancelled_on`.
+    """Deposits of contracts that start in the cycle, and what becomes of them in the cycle that contains
+    `cancelled_on`.
 
-    Cancelled before the commitment's end: `deposit_forfeit`, amount 0, the ledger makes it revenue. Else `deposit_credit`, negative.
+    Cancelled before the commitment's end: `deposit_forfeit`, amount 0, the ledger makes it revenue. Else
+    `deposit_credit`, negative.
     """
     deposits = contract_fees(contracts, accounts, fees, "deposit")
-    charged = deposits.where("starts_on >= cycle_start AND starts_on < cycle_end").transform(_deposit_line, "deposit", "1L", "")
-    credited = settled_deposits(deposits, is_forfeited=False).transform(_deposit_line, "deposit_credit", "-1L", " returned")
-    forfeited = settled_deposits(deposits, is_forfeited=True).transform(_deposit_line, "deposit_forfeit", "0L", " forfeited")
+    charged = deposits.where("starts_on >= cycle_start AND starts_on < cycle_end").transform(
+        _deposit_line, "deposit", "1L", ""
+    )
+    credited = settled_deposits(deposits, is_forfeited=False).transform(
+        _deposit_line, "deposit_credit", "-1L", " returned"
+    )
+    forfeited = settled_deposits(deposits, is_forfeited=True).transform(
+        _deposit_line, "deposit_forfeit", "0L", " forfeited"
+    )
     return charged.unionByName(credited).unionByName(forfeited)
 
 
@@ -94,7 +105,8 @@ def invoice_fee_lines(accounts: DataFrame, fees: DataFrame) -> DataFrame:
     """The fees of an invoice for every account given; accounts: those with another line, one row each."""
     fee = fees.where("kind = 'invoice' AND plan_id = '*'")
     return accounts.join(F.broadcast(fee), in_force(), how="inner").select(
-        "account_id", F.lit("invoice_fee").alias("kind"), F.col("fee_id").alias("ref"), "tax_category", F.col("name").alias("description"),
+        "account_id", F.lit("invoice_fee").alias("kind"), F.col("fee_id").alias("ref"), "tax_category",
+        F.col("name").alias("description"),
         F.expr(f"CAST({money.to_decimal('amount_micros')} AS DECIMAL(38,6))").alias("exact_total"),
         F.expr(money.rounded_minor("amount_micros", "1L", "minor_digits")).alias("amount"),
     )  # fmt: skip
@@ -104,7 +116,8 @@ def _deposit_line(deposits: DataFrame, kind: str, sign: str, fate: str) -> DataF
     signed = deposits.withColumn("signed", F.expr(f"amount_micros * {sign}"))
     return signed.select(
         "account_id", F.lit(kind).alias("kind"), "subscription_id", F.col("contract_id").alias("ref"), "tax_category",
-        F.concat("fee_name", F.lit(fate)).alias("description"), F.lit(0).cast("bigint").alias("units"), F.lit(None).cast("string").alias("unit"),
+        F.concat("fee_name", F.lit(fate)).alias("description"), F.lit(0).cast("bigint").alias("units"),
+        F.lit(None).cast("string").alias("unit"),
         F.expr(f"CAST({money.to_decimal('signed')} AS DECIMAL(38,6))").alias("exact_total"),
         F.expr(money.rounded_minor("signed", "1L", "minor_digits")).alias("amount"),
     )  # fmt: skip

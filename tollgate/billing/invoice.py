@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 KIND, SEQUENCE = "regular", 1
 HASHED = [
-    "line_no", "line_key", "kind", "description", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id",
+    "line_no", "line_key", "kind", "description", "events", "units", "free_units", "unit", "exact_total", "amount",
+    "tax_category", "tax_id",
     "tax_share",
 ]  # fmt: skip
 
@@ -33,7 +34,8 @@ def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
         .withColumn("total", (F.col("net") + F.col("tax")).cast("decimal(18,3)"))
         .withColumn("content_hash", F.sha2(F.concat_ws("\n", _as_json(head), "said"), 256))
         .select(
-            "account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency", "minor_digits",
+            "account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency",
+            "minor_digits",
             "lines", "net", "tax", "total", "content_hash",
         )
     )  # fmt: skip
@@ -42,7 +44,8 @@ def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
 def run_totals(invoice: DataFrame) -> DataFrame:
     """One row: invoices, lines, net, tax, total and content_hash over the whole canonical set of invoices.
 
-    The set is hashed in two levels, by the first three digits of the account's own hash, so that no row holds all accounts.
+    The set is hashed in two levels, by the first three digits of the account's own hash, so that no row holds all
+    accounts.
     """
     canonical = F.concat_ws(":", "account_id", F.col("cycle_start").cast("string"), "content_hash")
     in_buckets = invoice.groupBy(F.substring(F.sha2("account_id", 256), 1, 3).alias("bucket")).agg(
@@ -61,4 +64,6 @@ def run_totals(invoice: DataFrame) -> DataFrame:
 
 def _as_json(names: list[str]) -> Column:
     """STRING: the columns as one JSON object of strings; NULL is kept, so that no two contents read the same."""
-    return F.to_json(F.struct(*[F.col(name).cast("string").alias(name) for name in names]), {"ignoreNullFields": "false"})
+    return F.to_json(
+        F.struct(*[F.col(name).cast("string").alias(name) for name in names]), {"ignoreNullFields": "false"}
+    )

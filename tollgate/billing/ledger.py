@@ -1,7 +1,7 @@
 """Ledger postings of invoices: double entry, debit positive and credit negative, one journal an invoice.
 
-The receivable is debited with the total; revenue by service, monthly fees, invoice fees, tax payable and the deposits held are credited.
-A forfeited deposit moves from the liability to revenue. Source: docs/billing.md, "Ledger".
+The receivable is debited with the total; revenue by service, monthly fees, invoice fees, tax payable and the deposits
+held are credited. A forfeited deposit moves from the liability to revenue. Source: docs/billing.md, "Ledger".
 """
 
 from __future__ import annotations
@@ -15,23 +15,26 @@ CASE WHEN kind IN ('usage', 'prior_period') THEN concat('revenue_', service)
      WHEN kind = 'invoice_fee' THEN 'revenue_fee'
      WHEN kind LIKE 'deposit%' THEN 'deposit_liability' END
 """
-AMOUNT = "decimal(18,3)"
+AMOUNT, WIDE = "decimal(18,3)", "DECIMAL(19,3)"
 
 
 def postings(lines: DataFrame, forfeited: DataFrame) -> DataFrame:
     """(account_id, posting_no, ledger_account, tax_id, amount) of a run's invoices; amounts of an account sum to 0.
 
-    lines: columns of invoice_line; forfeited: forfeited_deposits of the same accounts. Accounts with nothing to post have no row.
+    lines: columns of invoice_line; forfeited: forfeited_deposits of the same accounts. Accounts with nothing to post
+    have no row.
     """
     of_lines = lines.selectExpr(
         "account_id",
-        f"stack(3, 'receivable', CAST(NULL AS STRING), amount + tax_share, {LEDGER_ACCOUNT}, CAST(NULL AS STRING), CAST(-amount AS DECIMAL(19,3)), "
-        "'tax_payable', tax_id, CAST(-tax_share AS DECIMAL(19,3))) AS (ledger_account, tax_id, amount)",
+        f"stack(3, 'receivable', CAST(NULL AS STRING), CAST(amount + tax_share AS {WIDE}), "
+        f"{LEDGER_ACCOUNT}, CAST(NULL AS STRING), CAST(-amount AS {WIDE}), "
+        f"'tax_payable', tax_id, CAST(-tax_share AS {WIDE})) AS (ledger_account, tax_id, amount)",
     )
     of_forfeits = forfeited.selectExpr(
         "account_id",
-        "stack(2, 'deposit_liability', CAST(NULL AS STRING), CAST(amount AS DECIMAL(19,3)), "
-        "'revenue_deposit_forfeited', CAST(NULL AS STRING), CAST(-amount AS DECIMAL(19,3))) AS (ledger_account, tax_id, amount)",
+        f"stack(2, 'deposit_liability', CAST(NULL AS STRING), CAST(amount AS {WIDE}), "
+        f"'revenue_deposit_forfeited', CAST(NULL AS STRING), CAST(-amount AS {WIDE})) "
+        "AS (ledger_account, tax_id, amount)",
     )
     order = Window.partitionBy("account_id").orderBy("ledger_account", "tax_id")
     return (

@@ -1,4 +1,4 @@
-"""Invoice lines before tax: usage by line, service, zone and origin cycle; fees and deposits; numbers in the order of their keys."""
+"""Invoice lines before tax: usage by line, service, zone and origin cycle, fees, deposits; numbered by their keys."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from tollgate.billing import fees
 KEY_PARTS = ["kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category", "ref"]
 USAGE_KINDS = ["usage", "prior_period"]
 LINE_COLUMNS = {
-    "account_id": "string", "line_key": "string", "kind": "string", "subscription_id": "string", "service": "string", "zone_id": "string",
-    "roaming_zone": "string", "origin_cycle": "date", "tax_category": "string", "ref": "string", "description": "string", "events": "bigint",
-    "units": "bigint", "free_units": "bigint", "unit": "string", "exact_total": "decimal(38,6)", "amount": "decimal(18,3)",
+    "account_id": "string", "line_key": "string", "kind": "string", "subscription_id": "string", "service": "string",
+    "zone_id": "string",
+    "roaming_zone": "string", "origin_cycle": "date", "tax_category": "string", "ref": "string",
+    "description": "string", "events": "bigint",
+    "units": "bigint", "free_units": "bigint", "unit": "string", "exact_total": "decimal(38,6)",
+    "amount": "decimal(18,3)",
     "unknown_charges": "bigint", "strange_currency": "bigint",
 }  # fmt: skip
 USAGE_NAME = "CASE service WHEN 'voice' THEN 'Voice' WHEN 'sms' THEN 'SMS' WHEN 'mms' THEN 'MMS' ELSE 'Data' END"
 
 
 def line_key() -> Column:
-    """STRING: kind|subscription|service|zone|roaming zone|origin cycle|tax category|ref; parts that do not apply are empty."""
+    """STRING: kind|subscription|service|zone|roaming zone|origin cycle|tax category|ref; absent parts are empty."""
     return F.concat_ws("|", *[F.coalesce(F.col(part).cast("string"), F.lit("")) for part in KEY_PARTS])
 
 
@@ -35,12 +38,14 @@ def with_usage_key(usage: DataFrame) -> DataFrame:
 def usage_lines(usage: DataFrame, zones: DataFrame, accounts: DataFrame) -> DataFrame:
     """One line an account and line_key; the amount is the sum of the net charges rounded once to the minor unit.
 
-    usage: with_usage_key after with_net_charge; zones: price_zone; accounts: with minor_digits. Events charged 0 are on a line too.
-    `unknown_charges` counts rows without a net charge, `strange_currency` rows in another currency than the account's; both park it.
+    usage: with_usage_key after with_net_charge; zones: price_zone; accounts: with minor_digits. Events charged 0 are
+    on a line too. `unknown_charges` counts rows without a net charge, `strange_currency` rows in another currency
+    than the account's; both park it.
     """
     is_strange = F.coalesce(F.col("currency") != F.col("account_currency"), F.lit(False))
     zone = zones.select("zone_id", F.col("name").alias("zone_name"))
-    grouped = usage.withColumn("tax_category", F.coalesce("tax_category", F.lit("none"))).groupBy("account_id", "line_key").agg(
+    taxed = usage.withColumn("tax_category", F.coalesce("tax_category", F.lit("none")))
+    grouped = taxed.groupBy("account_id", "line_key").agg(
         *[F.first(name).alias(name) for name in
           ("subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category")],
         F.first("line_kind").alias("kind"),
@@ -68,7 +73,9 @@ def all_lines(own: DataFrame, accounts: DataFrame, price_fees: DataFrame) -> Dat
     """
     with_a_line = accounts.join(own.select("account_id"), "account_id", how="left_semi")
     order = Window.partitionBy("account_id").orderBy("line_key")
-    return own.unionByName(_complete(fees.invoice_fee_lines(with_a_line, price_fees))).withColumn("line_no", F.row_number().over(order))
+    return own.unionByName(_complete(fees.invoice_fee_lines(with_a_line, price_fees))).withColumn(
+        "line_no", F.row_number().over(order)
+    )
 
 
 def lines_of_contracts_and_usage(
@@ -94,6 +101,7 @@ def _complete(lines: DataFrame) -> DataFrame:
 
 def _usage_text() -> Column:
     """What the customer reads: the service, where to or where, and for late usage its own cycle."""
-    place = "CASE WHEN roaming_zone <> 'home' THEN concat(' roaming, zone ', roaming_zone) ELSE concat(', ', coalesce(zone_name, zone_id, 'no zone')) END"
+    at_home = "concat(', ', coalesce(zone_name, zone_id, 'no zone'))"
+    place = f"CASE WHEN roaming_zone <> 'home' THEN concat(' roaming, zone ', roaming_zone) ELSE {at_home} END"
     late = "CASE WHEN kind = 'prior_period' THEN concat(', late usage of the cycle from ', origin_cycle) ELSE '' END"
     return F.expr(f"concat({USAGE_NAME}, {place}, {late})")

@@ -24,8 +24,9 @@ REASONS = {
 def failing_accounts(carried: DataFrame, billed: DataFrame, lines: DataFrame) -> DataFrame:
     """(account_id, reason) of the accounts whose equations do not hold; one row each, the first reason of REASONS.
 
-    Events carried = events on usage lines, and the sum of billed net charges = the sum of those lines' exact totals; every amount, charge
-    and tax rule known. carried: carried_usage, read from the tables again so that a join that multiplies rows is seen; lines: with_tax.
+    Events carried = events on usage lines, and the sum of billed net charges = the sum of those lines' exact totals;
+    every amount, charge and tax rule known. carried: carried_usage, read from the tables again so that a join that
+    multiplies rows is seen; lines: with_tax.
     """
     went_in = carried.groupBy("account_id").agg(F.count("*").alias("events_in"))
     charged = billed.groupBy("account_id").agg(F.sum("net_charge").alias("net_in"))
@@ -46,7 +47,9 @@ def _sums_of_lines() -> list[Column]:
         F.sum(F.when(is_usage, F.col("exact_total"))).alias("net_out"),
         F.sum("unknown_charges").alias("unknown_charges"),
         F.sum("strange_currency").alias("strange_currency"),
-        F.count_if(F.col("amount").isNull() | F.col("exact_total").isNull() | F.col("tax_share").isNull()).alias("unknown_amounts"),
+        F.count_if(F.col("amount").isNull() | F.col("exact_total").isNull() | F.col("tax_share").isNull()).alias(
+            "unknown_amounts"
+        ),
         F.count_if("lacks_tax_rule").alias("without_rule"),
         (F.count("*") - F.count_distinct("line_key")).alias("repeated_keys"),
     ]

@@ -1,4 +1,4 @@
-"""Tax: once per rule and invoice, on the sum of its lines; each line's share by largest remainder. Source: docs/billing.md, "Tax"."""
+"""Tax: once per rule and invoice, on the sum of its lines; each line's share by largest remainder."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ RULE_OF_INVOICE = ["account_id", "tax_id"]
 def with_tax(lines: DataFrame, accounts: DataFrame, taxes: DataFrame) -> DataFrame:
     """Add `tax_id` (NULL untaxed), `tax_share` DECIMAL(18,3) and `lacks_tax_rule` to numbered lines.
 
-    accounts: accounts to bill, with minor_digits; taxes: price_tax. The rule that holds just before the cycle's end counts, for late usage
-    too. A taxable category without a rule in the account's jurisdiction is `lacks_tax_rule`, which parks the account: it is never taxed 0 for
-    lack of a rule. Two rules for one category stop the run, for a line names one.
+    accounts: accounts to bill, with minor_digits; taxes: price_tax. The rule that holds just before the cycle's end
+    counts, for late usage too. A taxable category without a rule in the account's jurisdiction is `lacks_tax_rule`,
+    which parks the account: it is never taxed 0 for lack of a rule. Two rules for one category stop the run, for a
+    line names one.
     """
     account = accounts.select("account_id", "ends_at", "tax_jurisdiction", "tax_exempt", "minor_digits")
     base = F.sum("amount").over(Window.partitionBy(*RULE_OF_INVOICE))
@@ -45,7 +46,9 @@ def rules_of_accounts(accounts: DataFrame, taxes: DataFrame) -> DataFrame:
         F.lit("; a line has one: mend tax.csv and publish"),
     ))  # fmt: skip
     return (
-        found.groupBy("rule_jurisdiction", F.col("ends_at").alias("rule_ends_at"), F.col("tax_category").alias("rule_category"))
+        found.groupBy(
+            "rule_jurisdiction", F.col("ends_at").alias("rule_ends_at"), F.col("tax_category").alias("rule_category")
+        )
         .agg(F.min("tax_id").alias("one"), F.max("rate_ppm").alias("rate_ppm"), F.count("*").alias("rules"))
         .withColumn("tax_id", F.when(F.col("rules") == 1, F.col("one")).otherwise(two))
         .drop("one", "rules")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -13,6 +15,7 @@ from pyspark.sql import functions as F
 from tollgate.assurance.leakage import leakage_by_service
 from tollgate.assurance.truth import by_class_and_claim, compared, misses
 from tollgate.platform.lake import Lake
+from tollgate.platform.settings import Settings
 
 Row = dict[str, Any]
 
@@ -24,7 +27,7 @@ SELECT count(*) AS invoices, coalesce(sum(lines), 0) AS lines, coalesce(sum(net)
 FROM billing.invoice
 """
 LINES_BY_KIND = """
-SELECT kind, count(*) AS lines, sum(events) AS events, sum(amount) AS amount, sum(tax_share) AS tax
+SELECT kind, count(*) AS lines, sum(events)::bigint AS events, sum(amount) AS amount, sum(tax_share) AS tax
 FROM billing.invoice_line GROUP BY kind ORDER BY kind
 """
 # The first account, by id, whose invoice has a recurring line, free units of an allowance and usage abroad.
@@ -78,10 +81,10 @@ def preview(lines: DataFrame, cycle: str) -> Row:
     row = lines.agg(
         F.count_distinct("account_id").alias("invoices"),
         F.count("*").alias("lines"),
-        F.sum("amount").alias("net"),
+        F.coalesce(F.sum("amount"), F.lit(0)).alias("net"),
         F.count_if(is_late).alias("prior_lines"),
-        F.sum(F.when(is_late, F.col("events"))).alias("prior_events"),
-        F.sum(F.when(is_late, F.col("amount"))).alias("prior_amount"),
+        F.coalesce(F.sum(F.when(is_late, F.col("events"))), F.lit(0)).alias("prior_events"),
+        F.coalesce(F.sum(F.when(is_late, F.col("amount"))), F.lit(0)).alias("prior_amount"),
     ).collect()[0]
     return {"cycle": cycle, **as_plain(row.asDict())}
 
@@ -103,13 +106,27 @@ def invoice_in_full(connection: Any) -> Row:
     return dict(document if isinstance(document, dict) else json.loads(document))
 
 
+def charge_explained(spark: SparkSession, settings: Settings) -> Row:
+    """The first call over the edge of a time band, and its charge as `tollgate explain` tells it."""
+    from jobs import explain_charge
+
+    found = report(spark, "call_over_a_band_edge")
+    if not found:
+        return {"text": "no call was priced in two time bands"}
+    args = explain_charge.parser().parse_args([found[0]["event_id"], "--source", found[0]["source"]])
+    told = io.StringIO()
+    with contextlib.redirect_stdout(told):
+        explain_charge.run(spark, settings, args)
+    return {**found[0], "text": told.getvalue().rstrip()}
+
+
 def posted_usage(lake: Lake, run_ids: Sequence[str]) -> DataFrame:
     """billed_usage of these runs."""
     return lake.read("billed_usage").where(F.col("run_id").isin(list(run_ids)))
 
 
 def as_plain(row: Mapping[str, Any]) -> Row:
-    """Decimals as text and nothing as 0 or an empty text, so that a page and a JSON file show the same digits."""
+    """Decimals as text and nothing as an empty text, so that a page and a JSON file show the same digits."""
     return {
         name: value if isinstance(value, (int, bool)) else "" if value is None else str(value)
         for name, value in row.items()

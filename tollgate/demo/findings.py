@@ -27,9 +27,6 @@ def gather(
     """All sections of the page but parameters, equations, second opinion, places and times."""
     lake = Lake(spark, settings.lake.root)
     lake.register_views(VIEWS)
-    # Read by four reports and by the charge to explain; each would sort it again.
-    rating = spark.table("current_rating").persist()
-    rating.createOrReplaceTempView("current_rating")
     session = connect(settings)
     try:
         posted = [
@@ -48,7 +45,6 @@ def gather(
         }
     finally:
         session.close()
-        rating.unpersist()
 
 
 def oracle_runs(spark: SparkSession, settings: Settings, preview_cycle: str) -> list[dict[str, Any]]:
@@ -59,13 +55,9 @@ def oracle_runs(spark: SparkSession, settings: Settings, preview_cycle: str) -> 
         posted = figures.asked(session, POSTED)
     finally:
         session.close()
-    newest = lake.read("control_rating").agg(F.max("rating_no"), F.max_by("snapshot_id", "rating_no")).collect()[0]
+    rating_no = lake.read("control_rating").agg(F.max("rating_no")).collect()[0][0]
+    snapshot_id = lake.read("control_snapshot").agg(F.max("snapshot_id")).collect()[0][0]
     names = ("run_id", "cycle_start", "rating_no", "snapshot_id")
     runs = [dict(zip(names, row.values(), strict=True)) for row in posted]
-    preview = {
-        "run_id": PREVIEW_RUN,
-        "cycle_start": f"{preview_cycle}-01",
-        "rating_no": newest[0],
-        "snapshot_id": newest[1],
-    }
+    preview = dict(zip(names, (PREVIEW_RUN, f"{preview_cycle}-01", rating_no, snapshot_id), strict=True))
     return [*runs, {**preview, "is_preview": True}]

@@ -62,8 +62,8 @@ def _truth(truth: Mapping[str, Any]) -> list[str]:
             f"{row['injected']:,}",
             f"{row['found']:,}",
             percent(row["found"], row["injected"]),
-            f"{row['claimed']:,}" if row["claimed"] is not None else "-",
-            f"{row['rightly']:,}" if row["claimed"] is not None else "-",
+            f"{row['claimed']:,}",
+            f"{row['rightly']:,}",
             percent(row["rightly"], row["claimed"]),
         ]
         for row in truth["classes"]
@@ -135,6 +135,8 @@ def _equations(equations: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _invoice(invoice: Mapping[str, Any]) -> list[str]:
+    if not invoice:
+        return ["no invoice was posted"]
     heads = ["#", "what", "line", "events", "units", "free", "unit", "net", "tax"]
     names = [
         "line_no",

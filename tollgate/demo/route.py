@@ -8,9 +8,7 @@ import contextlib
 import heapq
 import io
 import json
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
@@ -19,10 +17,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from tollgate.demo.emptying import check_emptying, empty
-from tollgate.demo.findings import gather, oracle_runs
+from tollgate.demo.findings import gather
+from tollgate.demo.opinion import second_opinion
 from tollgate.demo.page import page
 from tollgate.demo.progress import Progress
 from tollgate.platform.errors import TollgateError
@@ -40,7 +40,7 @@ PREVIEW_UNTIL = date(2026, 11, 4)
 PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
 # November is played for three of its thirty days.
 PREVIEW_SHARE = 10
-BATCHES_A_MONTH = 10
+BATCHES_A_MONTH = 7
 STEPS = 34
 
 
@@ -105,10 +105,16 @@ def _started(
                 stack.enter_context(running(settings))
         finally:
             spark = spark_starts.result()
-            stack.callback(spark.stop)
+            stack.callback(_stop, spark)
     with progress.step("empty topic, database and lake"):
         empty(settings, folder)
     return Stage(spark, settings, args, progress, folder)
+
+
+def _stop(spark: SparkSession) -> None:
+    # A signal to the whole group ends the JVM first; then there is nothing left to stop.
+    with contextlib.suppress(OSError, Py4JError):
+        spark.stop()
 
 
 def _prepared(stage: Stage) -> list[Iterable[Any]]:
@@ -177,9 +183,9 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
     with step("preview the next month"):
         bill = bill_accounts.preview(stage.spark, stage.settings, PREVIEW_CYCLE, PREVIEW_AS_OF)
         bill.invoice_line.coalesce(1).write.mode("overwrite").parquet(str(preview_file))
-    oracle = stack.enter_context(_second_opinion(stage, preview_file))
+    oracle = stack.enter_context(second_opinion(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE))
     with step("reconcile"):
-        reconciled = _run_job(stage, reconcile)
+        reconciled = reconcile.check(stage.spark, stage.settings)
     with step("gather the figures"):
         summary = gather(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
     with step("wait for the second opinion"):
@@ -200,38 +206,6 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
     }
 
 
-@contextlib.contextmanager
-def _second_opinion(stage: Stage, preview_lines: Path) -> Iterator[Any]:
-    """The oracle as a process of its own; gives a function that waits for its report. It ends with the block."""
-    runs = stage.folder / "runs.json"
-    runs.write_text(json.dumps(oracle_runs(stage.spark, stage.settings, PREVIEW_CYCLE)), encoding="utf-8")
-    command = [
-        *(sys.executable, "-m", "tollgate.oracle", "--lake", stage.settings.lake.root),
-        *("--pricebook", stage.settings.pricebook.dir, "--runs", str(runs), "--preview-lines", str(preview_lines)),
-    ]
-    report, errors = stage.folder / "oracle.json", stage.folder / "oracle.err"
-    with report.open("w") as out, errors.open("w") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=project_root())
-
-    def wait() -> dict[str, Any]:
-        code = process.wait()
-        if code not in (0, 1):
-            raise TollgateError(
-                "the second opinion could not be made",
-                where=str(errors),
-                found=errors.read_text(encoding="utf-8")[-500:],
-            )
-        found = json.loads(report.read_text(encoding="utf-8"))
-        return {name: found[name] for name in ("equal", "compared", "different", "totals")}
-
-    try:
-        yield wait
-    finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
-
-
 def _run_job(stage: Stage, job: ModuleType, *argv: str) -> dict[str, Any]:
     """A job as its command would run it, in this session; what it prints belongs to the command, not to the demo."""
     with contextlib.redirect_stdout(io.StringIO()):
@@ -247,7 +221,7 @@ def _places(settings: Settings) -> dict[str, str]:
         "page, summary, truth, oracle's report": "build/demo/",
         "start broker and database again": "tollgate up",
         "ask the lake": 'tollgate sql "SELECT * FROM revenue_by_service"',
-        "why one event costs what it costs": "tollgate explain SOURCE EVENT_ID",
+        "why one event costs what it costs": "tollgate explain EVENT_ID",
         "stop, and remove everything": "tollgate down, tollgate clean",
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tollgate.oracle.amounts import decimal_of, round_micros
+from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.billing import Bucket, bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
@@ -41,6 +41,7 @@ class RunPins:
     """A bill run as the oracle must repeat it: its id, the month its cycles start in, and what it pinned.
 
     is_preview: the run counts for nothing after it, and its lines stand outside the lake's tables.
+    parked: accounts that the run set aside, so that they have no invoice of it.
     """
 
     run_id: str
@@ -48,6 +49,7 @@ class RunPins:
     rating_no: int
     snapshot_id: int
     is_preview: bool = False
+    parked: tuple[str, ...] = ()
 
 
 class Biller:
@@ -64,6 +66,7 @@ class Biller:
         self._facts_of, self._book_of = facts_of, book_of
         self._book_version = {run.rating_no: run.pricebook_version for run in rating_runs}
         self._carried: set[tuple[str, str]] = set()
+        self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Bucket]] = defaultdict(Counter)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
 
@@ -80,7 +83,8 @@ class Biller:
             account = facts.accounts[account_id]
             calendar = cycle_calendar(account, self._calendars)
             cycle = calendar.starting_in(pins.cycle_start)
-            if cycle.start < account.first_cycle_start:
+            is_done = (account_id, cycle.start) in self._billed
+            if is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
             events = [
                 event
@@ -99,6 +103,7 @@ class Biller:
 
     def _post(self, bills: list[Bill]) -> None:
         for bill in bills:
+            self._billed.add((bill.account_id, bill.cycle_start))
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
                 holding = billed.event.priced.holding
@@ -152,17 +157,16 @@ def compare_run(
 
 
 def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
-    """What the line must say; its units are compared where it carries usage."""
+    """What the line must say; units and exact total where it carries usage."""
     fields: dict[str, Any] = {
         name: getattr(line, name)
         for name in ("line_no", "kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle")
     }
-    exact = Fraction(line.exact_total)
-    exact_micros = round_micros(exact.numerator, exact.denominator, 6, "half_up")
-    fields |= {"events": line.events, "exact_total": decimal_of(exact_micros), "amount": decimal_of(line.amount)}
-    fields |= {"tax_category": line.tax_category, "tax_id": line.tax_id, "tax_share": decimal_of(line.tax_share)}
+    fields |= {"events": line.events, "amount": decimal_of(line.amount), "tax_category": line.tax_category}
+    fields |= {"tax_id": line.tax_id, "tax_share": decimal_of(line.tax_share)}
     if line.kind in USAGE_KINDS:
         fields |= {"units": line.units, "free_units": line.free_units, "unit": line.unit}
+        fields["exact_total"] = decimal_of(int(line.exact_total))
     return fields
 
 

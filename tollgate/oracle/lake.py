@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import reduce
+from operator import and_
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 from deltalake import DeltaTable
+from pyarrow.dataset import ParquetReadOptions, field
 
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
@@ -46,8 +49,11 @@ def read_table(root: str, table: str, columns: tuple[str, ...], where: dict[str,
         raise LakeError(
             f"{path}: no Delta table here; expected {table} as the jobs write it. Is --lake the lake's root?"
         )
-    filters = [(name, "=", value) for name, value in (where or {}).items()]
-    return DeltaTable(path).to_pyarrow_table(columns=list(columns), filters=filters or None)
+    # Spark writes instants as INT96, which Arrow would read as nanoseconds: the open end, 9999-12-31, would wrap around
+    options = ParquetReadOptions(coerce_int96_timestamp_unit="us")
+    dataset = DeltaTable(path).to_pyarrow_dataset(parquet_read_options=options)
+    wanted = [field(name) == value for name, value in (where or {}).items()]
+    return dataset.to_table(columns=list(columns), filter=reduce(and_, wanted) if wanted else None)
 
 
 def rows_of(table: pa.Table, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:

@@ -29,12 +29,14 @@ NO_CARRIER_RATE = Cost("no_carrier_rate")
 
 
 def call_type_of(usage: Usage, book: PriceBook) -> str | None:
-    """on_net, local, national or international; None for data, roaming events and short codes."""
+    """on_net, local, national or international; None for data, roaming events, short codes and unassigned numbers."""
     number = usage.destination
     if usage.service == "data" or usage.roaming or number is None or not number.startswith("+"):
         return None
     if book.is_own(number):
         return "on_net"
+    if usage.destination_country is None:
+        return None
     if not book.is_home_country(usage.destination_country):
         return "international"
     served = usage.msisdn or ""

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from tollgate.platform import local_kafka, local_postgres
 from tollgate.platform.places import state_dir
 from tollgate.platform.settings import Settings
-from tollgate.platform.state import check_free_space, read_state, running_process
+from tollgate.platform.state import check_free_space, choose_port, read_state, running_process
 
 
 def up(settings: Settings) -> dict[str, Any]:
@@ -26,6 +26,7 @@ def up(settings: Settings) -> dict[str, Any]:
     state_dir().mkdir(parents=True, exist_ok=True)
     with _alone():
         check_free_space(state_dir())
+        _check_fixed_ports(settings)
         had_broker = running_process(local_kafka.PART) is not None
         if not settings.kafka.bootstrap:
             local_kafka.start(settings.local.kafka_port)
@@ -102,6 +103,16 @@ def running(settings: Settings) -> Iterator[dict[str, Any]]:
             local_postgres.stop()
         if is_main:
             signal.signal(signal.SIGTERM, handler)
+
+
+def _check_fixed_ports(settings: Settings) -> None:
+    """Before anything starts, so that a taken port is said at once."""
+    for part, fixed in (
+        (local_kafka.PART, settings.local.kafka_port),
+        (local_postgres.PART, settings.local.postgres_port),
+    ):
+        if fixed and not running_process(part):
+            choose_port(part, f"local.{part}_port", fixed)
 
 
 def _leave(number: int, frame: Any) -> None:

@@ -12,29 +12,27 @@ def with_row_in_force(
     events: DataFrame,
     rows: DataFrame,
     same: Mapping[str, str],
-    take: Mapping[str, str] | Sequence[str],
+    take: str | Sequence[str],
+    into: str,
     within: str | None = None,
     is_timed: bool = True,
 ) -> DataFrame:
-    """Add columns of the one row of `rows` that fits each event; NULL where none does. No event is lost or doubled.
+    """Add the column `into`: what the one fitting row of `rows` says; NULL where none fits. Events stay as many.
 
-    same: key column of `rows` -> the event's column that must equal it. take: column of `rows` -> name to add it as
-    (or the names to add). within: an event's column that must lie in the row's [lo, hi). is_timed: the event's
-    started_at must lie in the row's [valid_from, valid_to).
+    same: key column of `rows` -> the event's column that must equal it. take: one column of `rows`, or several, which
+    make a STRUCT (a plan that carries them one by one grows beyond what the JVM compiles). within: an event's column
+    that must lie in the row's [lo, hi). is_timed: started_at must lie in its [valid_from, valid_to).
     At most one row fits because intervals of one key are disjoint, which publishing and the snapshot check.
     """
-    taken = take if isinstance(take, Mapping) else {name: name for name in take}
     bounds = (["lo", "hi"] if within else []) + (["valid_from", "valid_to"] if is_timed else [])
-    row = rows.select(
-        *(F.col(name).alias(f"row_{name}") for name in dict.fromkeys([*same, *bounds])),
-        *(F.col(name).alias(alias) for name, alias in taken.items()),
-    )
+    taken = F.col(take) if isinstance(take, str) else F.struct(*take)
+    row = rows.select(*(F.col(name).alias(f"row_{name}") for name in [*same, *bounds]), taken.alias(into))
     fits = [f"row_{key} = {column}" for key, column in same.items()]
     if within:
         fits.append(f"row_lo <= {within} AND {within} < row_hi")
     if is_timed:
         fits.append("row_valid_from <= started_at AND started_at < row_valid_to")
-    return events.join(row, F.expr(" AND ".join(fits)), how="left").select(*events.columns, *taken.values())
+    return events.join(row, F.expr(" AND ".join(fits)), how="left").select(*events.columns, into)
 
 
 def book_rows(rows: DataFrame) -> DataFrame:

@@ -8,9 +8,8 @@ from tollgate.rating.as_of import book_rows, with_row_in_force
 from tollgate.reference.frames import PriceBook
 
 # Destinations are looked up in the bucket of their first three digits, as a number padded to the 15 digits of E.164.
-_NUMBER = (
-    "CASE destination_class WHEN 'e164' THEN rpad(substr(destination, 2), 15, '0') WHEN 'short' THEN destination END"
-)
+_NUMBER = """CASE destination_class WHEN 'e164' THEN rpad(substr(destination, 2), 15, '0')
+             WHEN 'short' THEN destination END"""
 _BUCKET = """CASE destination_class WHEN 'e164' THEN concat('E', substr(destination, 2, 3))
              WHEN 'short' THEN concat('S', destination) END"""
 
@@ -23,24 +22,25 @@ def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
     Source: docs/pricebook.md, destination.csv, own_range.csv and roaming_zone.csv.
     """
     events = events.selectExpr(
-        "* EXCEPT (call_type)",
-        "call_type AS call_type_derived",
+        "*",
         f"try_cast({_NUMBER} AS BIGINT) AS called",
         f"{_BUCKET} AS called_bucket",
-        "substr(destination, 2, 3) AS called_range",
+        "CASE WHEN NOT is_roaming AND destination_class = 'e164' THEN substr(destination, 2, 3) END AS called_range",
     )
     events = with_row_in_force(
         events,
         book_rows(book.table("price_destination")),
         same={"bucket": "called_bucket"},
-        take={"zone_id": "called_zone", "prefix": "prefix"},
+        take=["zone_id", "prefix"],
+        into="called_zone",
         within="called",
     )
     events = with_row_in_force(
         events,
         book_rows(book.table("price_own_range")),
         same={"bucket": "called_range"},
-        take={"lo": "own_range"},
+        take="bucket",
+        into="own_range",
         within="called",
         is_timed=False,
     )
@@ -48,20 +48,23 @@ def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
         events,
         book_rows(book.table("price_roaming_zone")),
         same={"country": "roaming_country"},
-        take={"roaming_zone": "visited_zone"},
+        take="roaming_zone",
+        into="visited_zone",
         is_timed=False,
     )
     events = events.selectExpr(
-        "* EXCEPT (called, called_bucket, called_range, called_zone, own_range, visited_zone, call_type_derived)",
-        "CASE WHEN service = 'data' THEN 'home' ELSE called_zone END AS zone_id",
+        "* EXCEPT (called, called_bucket, called_range, called_zone, own_range, visited_zone, call_type)",
+        "CASE WHEN service = 'data' THEN 'home' ELSE called_zone.zone_id END AS zone_id",
+        "called_zone.prefix AS prefix",
         "CASE WHEN is_roaming THEN visited_zone ELSE 'home' END AS roaming_zone",
-        """CASE WHEN is_roaming OR destination_class IS NULL OR destination_class <> 'e164' THEN NULL
-                WHEN own_range IS NOT NULL THEN 'on_net' ELSE call_type_derived END AS call_type""",
+        """CASE WHEN own_range IS NOT NULL THEN 'on_net' WHEN called_range IS NOT NULL THEN call_type END
+           AS call_type""",
     )
     return with_row_in_force(
         events,
         book_rows(book.table("price_zone")),
         same={"zone_id": "zone_id"},
-        take={"kind": "zone_kind"},
+        take="kind",
+        into="zone_kind",
         is_timed=False,
     )

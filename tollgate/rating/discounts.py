@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 from tollgate.reference.frames import PriceBook
 
 FACT_HOLDS = {
-    "student": "coalesce(is_student, false)",
+    "student": "coalesce(fact.is_student, false)",
     # add_months clips to the month's end: since 31 January, one month is 28 or 29 February.
-    "tenure_months": "coalesce(local_date >= add_months(customer_since, {threshold}), false)",
+    "tenure_months": "coalesce(local_date >= add_months(fact.customer_since, {threshold}), false)",
 }
 
 
@@ -55,7 +55,7 @@ def discount_rules(book: PriceBook) -> list[DiscountRule]:
 def with_discounts(events: DataFrame, rules: list[DiscountRule], discount_den: int) -> DataFrame:
     """Add `discount_ids`, `discount_num`, `discount_den`: the product of the kept shares; [], 1 and 1 without.
 
-    Needs `local_date` (of the start, in the tariff's zone), `is_discountable`, `is_student`, `customer_since`.
+    Needs `local_date` (of the start, in the tariff's zone), `is_zero`, and the rows in force `rate` and `fact`.
     """
     columns = events.columns
     numbers = range(len(rules))
@@ -78,7 +78,7 @@ def _applies(number: int, rules: list[DiscountRule]) -> str:
     rule = rules[number]
     blockers = [f"discount_{n}" for n in range(number) if not (rule.stacks and rules[n].stacks)]
     conditions = [
-        "coalesce(is_discountable, false)",
+        "NOT is_zero AND coalesce(rate.is_discountable, false)",
         FACT_HOLDS[rule.fact].format(threshold=rule.threshold),
         f"unix_seconds(started_at) BETWEEN {rule.valid_from_s} AND {rule.valid_to_s} - 1",
         *(f"NOT {blocker}" for blocker in blockers),

@@ -13,25 +13,22 @@ CASE WHEN service = 'voice' THEN duration_s = 0 OR coalesce(call_outcome NOT IN 
 # In order: the first that holds is the event's. What needs no price (zero by outcome) needs no rate and no band.
 SUSPENDED_IF = {
     "id_conflict": "is_id_conflict",
-    "no_subscriber": "subscription_id IS NULL",
-    "suspended_line": "line_state <> 'active'",
+    "no_subscriber": "line IS NULL",
+    "suspended_line": "line.line_state <> 'active'",
     "no_plan": "known_plan IS NULL",
     "no_zone": "zone_id IS NULL OR roaming_zone IS NULL",
-    "no_band": "NOT is_zero AND unit IS NOT NULL AND NOT is_cut",
-    "no_rate": "NOT is_zero_by_outcome AND rate_id IS NULL AND NOT is_marked_up",
-    "currency_mismatch": "NOT account_currency <=> currency",
+    "no_band": "NOT is_zero AND rate IS NOT NULL AND NOT is_cut",
+    "no_rate": "NOT is_zero_by_outcome AND rate IS NULL",
+    "currency_mismatch": "NOT account.currency <=> currency",
     "amount_overflow": "charge IS NULL",
 }
+# An event that was never priced has no rate row to take it from, but its invoice line has a tax category.
+TAX_CATEGORY_WITHOUT_A_RATE = "standard"
 # What a suspended event does not have.
 _OF_A_PRICE = [
+    "rate",
     "charged_units",
     "unit",
-    "block_units",
-    "increment_units",
-    "unit_price_micros",
-    "connect_fee_micros",
-    "minimum_micros",
-    "maximum_micros",
     "piece_units",
     "piece_band",
     "piece_factor_num",
@@ -39,21 +36,17 @@ _OF_A_PRICE = [
     "discount_ids",
     "discount_num",
     "discount_den",
-    "rate_id",
     "numerator",
     "denominator",
-    "digits",
-    "rounding",
     "list_price",
     "charge",
-    "tax_category",
 ]
 
 
 def with_outcome(events: DataFrame) -> DataFrame:
-    """Add `suspense_reason`, `retail_status` and `price_source`; a suspended event loses everything of a price.
+    """Add `suspense_reason`, `retail_status`, `price_source` and `tax_category`.
 
-    The wholesale leg has its own status and stays as it is.
+    A suspended event loses everything of a price. The wholesale leg has its own status and stays as it is.
     """
     reasons = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in SUSPENDED_IF.items())
     judged = events.selectExpr("*", f"CASE {reasons} END AS suspense_reason")
@@ -64,6 +57,7 @@ def with_outcome(events: DataFrame) -> DataFrame:
         "*",
         """CASE WHEN suspense_reason IS NOT NULL THEN 'suspended'
                 WHEN is_zero THEN 'zero_rated' ELSE 'rated' END AS retail_status""",
-        """CASE WHEN suspense_reason IS NOT NULL THEN NULL
-                WHEN is_marked_up THEN 'markup' WHEN rate_id IS NOT NULL THEN 'rate' END AS price_source""",
+        "CASE WHEN rate IS NOT NULL THEN CASE WHEN is_marked_up THEN 'markup' ELSE 'rate' END END AS price_source",
+        f"""CASE WHEN suspense_reason IS NULL THEN coalesce(rate.tax_category, '{TAX_CATEGORY_WITHOUT_A_RATE}') END
+            AS tax_category""",
     )

@@ -7,26 +7,32 @@ from pyspark.sql import DataFrame
 from tollgate.rating.as_of import with_row_in_force
 from tollgate.reference.frames import Reference
 
-LINE = ["subscription_id", "account_id", "contract_id", "plan_id", "line_state"]
-
 
 def with_owner(usage: DataFrame, reference: Reference) -> DataFrame:
-    """Add LINE, `customer_id`, `account_currency`, `is_student`, `customer_since`; NULL where nobody held the number.
+    """Add the rows in force `line`, `account` and `fact`; NULL where nobody held the number.
 
     The subscriber_id of the record plays no part: a number may have changed hands since.
     Lines are not broadcast by hint, there may be millions of them.
     """
-    events = with_row_in_force(usage, reference.table("ref_subscription"), same={"msisdn": "msisdn"}, take=LINE)
+    events = with_row_in_force(
+        usage,
+        reference.table("ref_subscription"),
+        same={"msisdn": "msisdn"},
+        take=["subscription_id", "account_id", "contract_id", "plan_id", "line_state"],
+        into="line",
+    )
     events = with_row_in_force(
         events,
         reference.table("ref_account"),
-        same={"account_id": "account_id"},
-        take={"customer_id": "customer_id", "currency": "account_currency"},
+        same={"account_id": "line.account_id"},
+        take=["customer_id", "currency"],
+        into="account",
         is_timed=False,
     )
     return with_row_in_force(
         events,
         reference.table("ref_customer_fact"),
-        same={"customer_id": "customer_id"},
+        same={"customer_id": "account.customer_id"},
         take=["is_student", "customer_since"],
+        into="fact",
     )

@@ -63,17 +63,18 @@ def _row(book: PriceBook, reference: Reference, rating_no: int) -> list[str]:
     outcome = ["retail_status", "suspense_reason", "wholesale_status"]
     usage = ["started_at", "service", "rating_group", "technology", "call_outcome", "duration_s", "volume_bytes"]
     parties = ["msisdn", "destination", "destination_country", "roaming_country", "carrier_id", "call_type"]
-    owner = ["account_id", "customer_id", "subscription_id", "contract_id", "plan_id"]
-    price = ["zone_id", "roaming_zone", "prefix", "rate_id", "price_source", "currency", "charged_units", "unit"]
-    terms = ["block_units", "increment_units", "unit_price_micros", "connect_fee_micros", "minimum_micros"]
-    pieces = ["maximum_micros", "piece_units", "piece_band", "piece_factor_num", "factor_den"]
-    exact = ["discount_ids", "discount_num", "discount_den", "numerator", "denominator", "digits", "rounding"]
+    owner = ["line.account_id", "account.customer_id", "line.subscription_id", "line.contract_id", "line.plan_id"]
+    place = ["zone_id", "roaming_zone", "prefix", "rate.rate_id", "price_source", "currency", "charged_units", "unit"]
+    price = ["block_units", "increment_units", "unit_price_micros", "connect_fee_micros"]
+    terms = [f"rate.{name}" for name in [*price, "minimum_micros", "maximum_micros"]]
+    pieces = ["piece_units", "piece_band", "piece_factor_num", "factor_den"]
+    exact = ["discount_ids", "discount_num", "discount_den", "numerator", "denominator", "rate.digits", "rate.rounding"]
     cost = ["cost_row.cost_id", "cost_numerator", "cost_denominator", "cost", f"{margin('charge', 'cost')} AS margin"]
     return [
         f"{rating_no}L AS rating_no",
         *identity,
         *["1 AS revision", "'original' AS kind", "CAST(NULL AS INT) AS corrects"],
-        *[*outcome, *usage, *parties, *owner, *price, *terms, *pieces, *exact],
+        *[*outcome, *usage, *parties, *owner, *place, *terms, *pieces, *exact],
         *["list_price", "charge", "tax_category", *cost],
         *[f"{book.version}L AS pricebook_version", f"{reference.snapshot_id}L AS snapshot_id", "event_month"],
     ]

@@ -26,15 +26,16 @@ RATE = [
 
 
 def with_rate(events: DataFrame, book: PriceBook) -> DataFrame:
-    """Add `known_plan` (the plan if the book has it) and the columns RATE of the rate row; NULL where there is none.
+    """Add `known_plan` (the plan, if the book has it) and `rate` (STRUCT of RATE, the rate row); NULL without one.
 
     Fallback is resolved in the book, so the key is an equality of five columns; only data has rating groups.
     """
     events = with_row_in_force(
         events,
         book_rows(book.table("price_plan")),
-        same={"plan_id": "plan_id"},
-        take={"plan_id": "known_plan"},
+        same={"plan_id": "line.plan_id"},
+        take="plan_id",
+        into="known_plan",
         is_timed=False,
     )
     events = events.selectExpr("*", "CASE WHEN service = 'data' THEN rating_group ELSE 'none' END AS rate_group")
@@ -42,12 +43,13 @@ def with_rate(events: DataFrame, book: PriceBook) -> DataFrame:
         events,
         book_rows(book.table("price_rate_key")),
         same={
-            "plan_id": "plan_id",
+            "plan_id": "known_plan",
             "service": "service",
             "zone_id": "zone_id",
             "roaming_zone": "roaming_zone",
             "rating_group": "rate_group",
         },
         take=RATE,
+        into="rate",
     )
     return events.drop("rate_group")

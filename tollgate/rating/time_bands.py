@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from tollgate.rating.as_of import book_rows, with_row_in_force
 from tollgate.reference.frames import PriceBook
@@ -13,65 +14,77 @@ MARKUP = "markup"
 
 
 def with_pieces(events: DataFrame, book: PriceBook) -> DataFrame:
-    """Add the pieces of `charged_units`, twice: `piece_units`, `piece_band`, `piece_factor_num` and `factor_den` for
-    the row, and `units_0`, `factor_0`, … (one pair a slot of the book) for pricing; and `is_cut`, false where a band
-    is missing.
+    """Add the pieces of `charged_units`: `piece_units`, `piece_band`, `piece_factor_num` over `factor_den`; their sum
+    `weighted_units` (units x factor_num, of the book's amount type); and `is_cut`, false where a band is missing.
 
     Seconds from the whole second of the start are cut at the band edges of the local day in the tariff's zone.
     Without bands there is one piece of factor 1/1, and for a mark-up one piece of the mark-up's factor.
-    Unrolled over the slots, because arrays and functions over them cost several times as much an event.
+    Unrolled over the book's slots, because functions over arrays cost several times as much an event.
     """
     slots = range(book.band_slots)
     events = with_row_in_force(
-        events,
+        events.selectExpr("*", "CASE WHEN NOT is_zero THEN rate.band_set END AS band_set"),
         book_rows(book.table("price_band_day")),
         same={"band_set": "band_set", "local_date": "local_date"},
-        take={"edge_s": "edge_s", "band_id": "slot_band", "factor_num": "slot_factor"},
+        take=["edge_s", "band_id", "factor_num"],
+        into="band_day",
         is_timed=False,
     )
     events = events.selectExpr(
-        "*",
-        "band_set IS NOT NULL AND NOT is_zero AS is_banded",
+        "* EXCEPT (band_set)",
+        "band_set IS NOT NULL AS is_banded",
         "unix_seconds(started_at) AS start_s",
         "unix_seconds(started_at) + charged_units AS end_s",
     )
-    events = events.withColumns(
-        {
-            f"units_{k}": F.expr(
-                f"CASE WHEN is_banded THEN {_inside(k)} ELSE {'charged_units' if k == 0 else '0L'} END"
-            )
-            for k in slots
-        }
-        | {
-            f"factor_{k}": F.expr(f"CASE WHEN is_banded THEN get(slot_factor, {k}) ELSE {_flat_factor(k)} END")
-            for k in slots
-        }
-    )
+    events = events.selectExpr("*", *(f"{_inside(k)} AS units_{k}" for k in slots))
     total = " + ".join(f"units_{k}" for k in slots)
-    before = " + ".join(f"CASE WHEN get(edge_s, {k + 1}) <= start_s THEN 1 ELSE 0 END" for k in slots)
+    before = " + ".join(f"CASE WHEN get(band_day.edge_s, {k + 1}) <= start_s THEN 1 ELSE 0 END" for k in slots)
     events = events.selectExpr(
-        "*",
-        f"NOT is_banded OR coalesce({total} = charged_units, false) AS is_cut",
-        f"CASE WHEN is_banded THEN {before} ELSE 0 END + 1 AS first_piece",
+        "* EXCEPT (start_s, end_s)",
+        f"NOT is_banded OR (band_day IS NOT NULL AND {total} = charged_units) AS is_cut",
+        f"1 + {before} AS first_piece",
         " + ".join(f"CASE WHEN units_{k} > 0 THEN 1 ELSE 0 END" for k in slots) + " AS pieces",
+        f"{_factor(book)} AS factor_den",
+        "CASE WHEN is_marked_up THEN cost_row.markup_num ELSE 1L END AS one_factor",
     )
-    units, factors = (", ".join(f"{name}_{k}" for k in slots) for name in ("units", "factor"))
-    bands = f"CASE WHEN is_banded THEN slot_band WHEN is_marked_up THEN array('{MARKUP}') ELSE array('{FLAT}') END"
+    banded = weighted(
+        [f"units_{k}" for k in slots], [f"get(band_day.factor_num, {k})" for k in slots], book.amount_type
+    )
+    flat = f"try_multiply(CAST(charged_units AS {book.amount_type}), one_factor)"
+    units = f"array({', '.join(f'units_{k}' for k in slots)})"
+    one_band = f"CASE WHEN is_marked_up THEN '{MARKUP}' ELSE '{FLAT}' END"
+    names = ", ".join(f"units_{k}" for k in slots)
     return events.selectExpr(
-        "* EXCEPT (edge_s, slot_band, slot_factor, start_s, end_s, first_piece, pieces, is_banded)",
-        f"slice(array({units}), first_piece, pieces) AS piece_units",
-        f"slice({bands}, first_piece, pieces) AS piece_band",
-        f"slice(array({factors}), first_piece, pieces) AS piece_factor_num",
-        f"""CASE WHEN is_banded THEN {book.factor_den}L WHEN is_marked_up THEN cost_row.markup_den ELSE 1L END
-            AS factor_den""",
+        f"* EXCEPT (band_day, is_banded, first_piece, pieces, one_factor, {names})",
+        f"CASE WHEN is_banded THEN {banded} ELSE {flat} END AS weighted_units",
+        f"{_pieces(units, 'charged_units')} AS piece_units",
+        f"{_pieces('band_day.band_id', one_band)} AS piece_band",
+        f"{_pieces('band_day.factor_num', 'one_factor')} AS piece_factor_num",
     )
+
+
+def weighted(units: Sequence[str], factors: Sequence[str], amount_type: str) -> str:
+    """SQL text of amount_type: the sum of units x factor over the pieces; NULL on overflow."""
+    total = ""
+    for unit, factor in zip(units, factors, strict=True):
+        term = f"try_multiply(CAST({unit} AS {amount_type}), {factor})"
+        total = f"try_add({total}, {term})" if total else term
+    return total
 
 
 def _inside(slot: int) -> str:
-    """Seconds of [start_s, end_s) in a slot; NULL when the day has no bands."""
-    until, since = f"least(end_s, get(edge_s, {slot + 1}))", f"greatest(start_s, get(edge_s, {slot}))"
-    return f"CASE WHEN edge_s IS NOT NULL THEN greatest(0L, {until} - {since}) END"
+    """Seconds of [start_s, end_s) in a slot of `band_day`."""
+    opens, closes = f"get(band_day.edge_s, {slot})", f"get(band_day.edge_s, {slot + 1})"
+    return f"greatest(0L, least(end_s, {closes}) - greatest(start_s, {opens}))"
 
 
-def _flat_factor(slot: int) -> str:
-    return "CASE WHEN is_marked_up THEN cost_row.markup_num ELSE 1L END" if slot == 0 else "1L"
+def _factor(book: PriceBook) -> str:
+    return f"CASE WHEN is_banded THEN {book.factor_den}L WHEN is_marked_up THEN cost_row.markup_den ELSE 1L END"
+
+
+def _pieces(banded: str, flat: str) -> str:
+    """The slots that hold units, or the one piece of a flat price, or none of no units."""
+    return f"slice(CASE WHEN is_banded THEN {banded} ELSE array({flat}) END, " + (
+        "CASE WHEN is_banded THEN first_piece ELSE 1 END, "
+        "CASE WHEN is_banded THEN pieces WHEN charged_units > 0 THEN 1 WHEN charged_units = 0 THEN 0 END)"
+    )

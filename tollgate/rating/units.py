@@ -5,8 +5,6 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 UNIT_OF_SERVICE = "CASE service WHEN 'voice' THEN 'second' WHEN 'data' THEN 'byte' ELSE 'message' END"
-# Usage that was never priced has no rate row to take it from, but its invoice line has a tax category.
-TAX_CATEGORY_WITHOUT_A_RATE = "standard"
 
 
 def used_units(unit: str) -> str:
@@ -20,15 +18,14 @@ def started_increments(used: str, increment: str) -> str:
 
 
 def with_charged_units(events: DataFrame) -> DataFrame:
-    """Add `is_zero` and `charged_units` BIGINT: usage in the rate row's unit, rounded up to its increments.
+    """Add `is_zero`, `unit` and `charged_units` BIGINT: usage in the rate row's unit, rounded up to its increments.
 
     0 for what is zero by outcome, with or without a rate row; NULL without a price.
     """
-    charged = started_increments(used_units("unit"), "increment_units")
+    charged = started_increments(used_units("rate.unit"), "rate.increment_units")
     return events.selectExpr(
-        "* EXCEPT (unit, tax_category)",
-        "is_zero_by_outcome OR coalesce(is_zero_rated, false) AS is_zero",
+        "*",
+        "is_zero_by_outcome OR coalesce(rate.is_zero_rated, false) AS is_zero",
         f"CASE WHEN is_zero_by_outcome THEN 0L ELSE {charged} END AS charged_units",
-        f"CASE WHEN is_zero_by_outcome THEN coalesce(unit, {UNIT_OF_SERVICE}) ELSE unit END AS unit",
-        f"coalesce(tax_category, '{TAX_CATEGORY_WITHOUT_A_RATE}') AS tax_category",
+        f"CASE WHEN is_zero_by_outcome THEN coalesce(rate.unit, {UNIT_OF_SERVICE}) ELSE rate.unit END AS unit",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -71,6 +71,25 @@ class Reference:
         return _named(self._tables, name)
 
 
+class _Filtered(Mapping[str, "DataFrame"]):
+    """Tables narrowed by a condition, each read when it is first asked for: a run needs some of them only."""
+
+    def __init__(self, frames: Mapping[str, DataFrame], condition: str) -> None:
+        self._frames, self._condition = frames, condition
+        self._asked: dict[str, DataFrame] = {}
+
+    def __getitem__(self, name: str) -> DataFrame:
+        if name not in self._asked:
+            self._asked[name] = self._frames[name].where(self._condition)
+        return self._asked[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._frames)
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+
 def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, Any]) -> PriceBook:
     """The book of `version_row` (a row of price_version) out of whole price_* tables.
 
@@ -87,14 +106,13 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
         discount_den=int(version_row["discount_den"]),
         band_slots=int(version_row["band_slots"]),
         amount_type=version_row["amount_type"],
-        _tables={name: frame.where(f"pricebook_version = {version}") for name, frame in frames.items()},
+        _tables=_Filtered(frames, f"pricebook_version = {version}"),
     )
 
 
 def reference(frames: Mapping[str, DataFrame], snapshot_id: int) -> Reference:
     """The snapshot out of whole ref_* tables; frames: any of REFERENCE_TABLES, filtered here (a partition filter)."""
-    tables = {name: frame.where(f"snapshot_id = {int(snapshot_id)}") for name, frame in frames.items()}
-    return Reference(snapshot_id=int(snapshot_id), _tables=tables)
+    return Reference(snapshot_id=int(snapshot_id), _tables=_Filtered(frames, f"snapshot_id = {int(snapshot_id)}"))
 
 
 def _named(tables: Mapping[str, DataFrame], name: str) -> DataFrame:

@@ -11,7 +11,7 @@ from pyspark.sql import Window
 from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, Row
+    from pyspark.sql import Column, DataFrame, Row
 
 # 64 characters of SHA-256 as four numbers that fit a DECIMAL(20,0); their sums do not depend on the order of rows.
 _WORDS = tuple(
@@ -30,7 +30,9 @@ def mistakes(ref_subscription: DataFrame, ref_customer_fact: DataFrame) -> DataF
         .unionByName(_overlaps(ref_customer_fact, "customer_id", "facts of customer", "customer_id"))
         .unionByName(
             ref_subscription.where("line_state IS NULL").select(
-                F.format_string("line %s has no state from %s", "subscription_id", "valid_from").alias("message")
+                F.format_string("line %s has no state from %s", "subscription_id", _shown("valid_from")).alias(
+                    "message"
+                )
             )
         )
     )
@@ -66,5 +68,9 @@ def _overlaps(intervals: DataFrame, key: str, noun: str, holder: str) -> DataFra
         intervals.select(key, holder, "valid_from", "valid_to")
         .withColumn("taken_until", F.max("valid_to").over(before))
         .where("valid_from < taken_until OR valid_from >= valid_to")
-        .select(F.format_string(text, key, holder, "valid_from", "taken_until").alias("message"))
+        .select(F.format_string(text, key, holder, _shown("valid_from"), _shown("taken_until")).alias("message"))
     )
+
+
+def _shown(instant: str) -> Column:
+    return F.date_format(instant, "yyyy-MM-dd'T'HH:mm:ssXXX")

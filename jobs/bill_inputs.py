@@ -1,0 +1,108 @@
+"""What a bill run reads: its pins, what earlier posted runs did, and whether usage balances up to rating."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from jobs.bill_runs import BillRun, all_runs
+from jobs.pinned import load_price_book, load_reference
+from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
+from tollgate.billing.cycles import accounts_to_bill, month_before
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake
+from tollgate.platform.postgres import jdbc
+from tollgate.platform.settings import Settings
+from tollgate.reference.frames import PriceBook, Reference
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The pinned tables of a run."""
+
+    rating_no: int
+    reference: Reference
+    book: PriceBook
+    after_runs: list[str]
+
+
+def newest_inputs(settings: Settings, lake: Lake) -> Inputs:
+    """Pins of a run that begins now."""
+    posted = [run.run_id for run in all_runs(settings) if run.status == "posted"]
+    return Inputs(newest_rating(lake), load_reference(lake), load_price_book(lake), posted)
+
+
+def pinned_inputs(lake: Lake, run: BillRun) -> Inputs:
+    """Pins of a run that has begun."""
+    reference, book = load_reference(lake, run.snapshot_id), load_price_book(lake, run.pricebook_version)
+    return Inputs(run.rating_no, reference, book, run.after_runs)
+
+
+def bill_from(
+    spark: SparkSession,
+    settings: Settings,
+    cycle: str,
+    as_of: datetime,
+    inputs: Inputs,
+    *,
+    run_id: str = "preview",
+    is_open: bool = False,
+) -> Bill:
+    """The bill of a cycle as frames; those that are read more than once are cut from their plans and kept."""
+    lake = Lake(spark, settings.lake.root)
+    return bill_cycle(
+        cycle, as_of, lake.read("rated_usage"), inputs.rating_no, inputs.reference, inputs.book,
+        posted_before(spark, settings, lake, cycle, inputs.after_runs), run_id=run_id, is_open=is_open, keep=kept,
+    )  # fmt: skip
+
+
+def kept(frame: DataFrame) -> DataFrame:
+    """The frame, computed once at its first use. A persisted one would carry its whole plan on."""
+    return frame.localCheckpoint(eager=False, storageLevel=StorageLevel.MEMORY_AND_DISK)
+
+
+def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: str, run_ids: list[str]) -> PostedRuns:
+    """What the given posted runs did, as far as the accounts of `cycle` depend on it."""
+    cycles = (cycle, month_before(cycle))
+    near = [run for run in all_runs(settings) if run.run_id in run_ids and run.cycle in cycles]
+    rows = [(run.run_id, run.cycle, run.as_of) for run in near]
+    parked = spark.createDataFrame([], "run_id STRING, account_id STRING")
+    if any(run.parked for run in near):
+        table = spark.read.format("jdbc").options(**jdbc(settings), dbtable="ops.bill_account_park").load()
+        parked = table.where(F.col("run_id").isin([run.run_id for run in near])).select("run_id", "account_id")
+    return PostedRuns(
+        spark.createDataFrame(rows, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
+        parked,
+        lake.read("billed_usage").where(F.col("run_id").isin(run_ids)),
+    )
+
+
+def has_accounts_left(spark: SparkSession, settings: Settings, cycle: str, as_of: datetime, inputs: Inputs) -> bool:
+    """Whether an account of the cycle is due that no posted run has settled."""
+    posted = posted_before(spark, settings, Lake(spark, settings.lake.root), cycle, inputs.after_runs)
+    left = accounts_to_bill(inputs.reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked)
+    return not left.where("is_due").isEmpty()
+
+
+def newest_rating(lake: Lake) -> int:
+    """The last rating run, 0 before the first one."""
+    row = lake.read("control_rating").agg(F.max("rating_no")).first()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def check_balanced(lake: Lake) -> None:
+    """Refuse while a mark up to rating does not balance: a bill must not stand on lost or doubled usage."""
+    for table, number in (("control_mediation", "batch_no"), ("control_rating", "rating_no")):
+        bad = lake.read(table).where("NOT balanced").agg(F.min(number)).first()
+        if bad is not None and bad[0] is not None:
+            raise TollgateError(
+                "usage does not balance, so nothing is billed",
+                where=lake.path(table),
+                expected="every row balanced",
+                found=f"{number} {bad[0]} does not",
+                way_out="run `tollgate reconcile` and repair that hand-over",
+            )

@@ -1,0 +1,66 @@
+"""Hand-made records and a small reference snapshot for the tests of mediation."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from tollgate.platform.lake import contract
+from tollgate.reference.frames import Reference, reference
+
+ARRIVAL = datetime(2026, 10, 5, 18, 10, tzinfo=timezone.utc)
+VOICE = {
+    "event_id": "e1", "source": "msc", "subscriber_id": "s1", "msisdn": "+14165550100", "service_type": "voice",
+    "timestamp": "2026-10-05T14:03:22-04:00", "destination": "+442071234567", "duration_seconds": "317",
+    "cell_id": "c1", "roaming": False, "carrier_id": "carrier_001", "technology": "4G", "call_outcome": "answered",
+    "cause": "16",
+}  # fmt: skip
+DATA = {
+    "event_id": "d1", "source": "msc", "subscriber_id": "s1", "msisdn": "+14165550100", "service_type": "data",
+    "timestamp": "2026-10-05T14:03:22.250-04:00", "duration_seconds": "60", "data_volume_mb": "12.345678",
+    "cell_id": "c1", "roaming": False, "technology": "5G", "rating_group": "video",
+}  # fmt: skip
+
+
+def payload(base: dict[str, Any] = VOICE, **changes: Any) -> bytes:
+    """The record as bytes; a change to None leaves the field out."""
+    fields = {name: value for name, value in {**base, **changes}.items() if value is not None}
+    return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def raw_rows(
+    spark: SparkSession, *payloads: bytes | None, batch_no: int = 0, arrived_at: datetime = ARRIVAL
+) -> DataFrame:
+    """Rows of raw_cdr with these payloads at offsets 0, 1, 2, ..."""
+    rows = [
+        (batch_no, "cdr.raw", 0, offset, arrived_at, None, None if value is None else bytearray(value), None)
+        for offset, value in enumerate(payloads)
+    ]
+    return spark.createDataFrame(rows, contract("raw_cdr"))
+
+
+def small_reference(spark: SparkSession) -> Reference:
+    """One source in Canada, one cell, one carrier, the prefixes of Toronto, Montreal, New York and Great Britain."""
+    prefixes = (("1416", "CA"), ("1514", "CA"), ("1212", "US"), ("44", "GB"))
+    rows = {
+        "ref_source": [(1, "msc", "native_json", "CA", "America/Toronto")],
+        "ref_cell": [(1, "c1", "s", "Toronto", "Downtown", "CA", Decimal("-79.4"), Decimal("43.6"), "4G")],
+        "ref_carrier": [(1, "carrier_001", "One")],
+        "ref_numbering": [
+            (1, bucket, int(low.ljust(15, "0")), int(low.ljust(15, "0")) + 10 ** (15 - len(low)), prefix, country)
+            for prefix, country in prefixes
+            for bucket, low in _buckets(prefix)
+        ],
+    }
+    return reference({name: spark.createDataFrame(values, contract(name)) for name, values in rows.items()}, 1)
+
+
+def _buckets(prefix: str) -> list[tuple[str, str]]:
+    """The three-digit buckets of a prefix, each with the digits of its part."""
+    if len(prefix) >= 3:
+        return [(prefix[:3], prefix)]
+    return [(prefix + str(digit), prefix + str(digit)) for digit in range(10)]

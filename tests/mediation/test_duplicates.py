@@ -1,0 +1,79 @@
+"""Copies of one event: within a batch, across batches, equal and changed."""
+
+from __future__ import annotations
+
+import pytest
+from mediation.records import payload, raw_rows, small_reference
+
+from tollgate.mediation.identity import HISTORY, known_keys, resolve_duplicates
+from tollgate.mediation.usage import mediate
+from tollgate.platform.lake import contract
+
+
+def settled(spark, usage, batch_no, *payloads):
+    """The batch's rows after all earlier ones in `usage`, as the job settles them."""
+    candidates = mediate(raw_rows(spark, *payloads, batch_no=batch_no), small_reference(spark))
+    known = known_keys(usage, candidates, ["2026-09", "2026-10"], batch_no)
+    assert known.columns == HISTORY
+    return resolve_duplicates(candidates, known)
+
+
+def outcome(frame):
+    return [
+        (row.disposition, row.reasons, row.first_batch_no, row.first_offset, row.event_month)
+        for row in frame.orderBy("kafka_offset").collect()
+    ]
+
+
+@pytest.mark.covers("MED-11")
+def test_the_first_accepted_copy_owns_the_event_within_a_batch_and_across_batches(spark):
+    none = spark.createDataFrame([], contract("usage_event"))
+    accepted = ("accepted", [], None, None, "2026-10")
+    first = settled(
+        spark, none, 3,
+        payload(event_id="a", duration_seconds="-1"),  # quarantined: owns nothing
+        payload(event_id="a"),
+        payload(event_id="a"),
+        payload(event_id="a", duration_seconds="318"),
+        payload(event_id="b"),
+        payload(event_id=None),
+        payload(event_id=None),
+        payload(event_id="a", timestamp="2026-09-05T14:03:22-04:00"),  # another month: the night's id check finds it
+        bytes(reversed(payload())),
+    ).persist()  # fmt: skip
+    assert outcome(first) == [
+        ("quarantined", ["DURATION_NEGATIVE"], None, None, "none"),
+        accepted,
+        ("duplicate", [], 3, 1, "2026-10"),
+        ("quarantined", ["ID_CONFLICT"], 3, 1, "none"),
+        accepted,
+        ("quarantined", ["EVENT_ID_MISSING"], None, None, "none"),
+        ("quarantined", ["EVENT_ID_MISSING"], None, None, "none"),
+        ("accepted", [], None, None, "2026-09"),
+        ("quarantined", ["PAYLOAD_UNPARSEABLE"], None, None, "none"),
+    ]
+    second = settled(
+        spark, first, 4,
+        payload(event_id="b"),
+        payload(event_id="b", cause="17"),
+        payload(event_id="b", duration_seconds="x"),
+        payload(event_id="c"),
+    )  # fmt: skip
+    assert outcome(second) == [
+        ("duplicate", [], 3, 4, "2026-10"),
+        ("quarantined", ["ID_CONFLICT"], 3, 4, "none"),
+        ("quarantined", ["DURATION_MALFORMED"], None, None, "none"),
+        accepted,
+    ]
+    # Rows of the batch itself and of later ones are no history: settled again, it comes out the same.
+    assert outcome(settled(spark, first, 3, payload(event_id="b"))) == [accepted]
+    first.unpersist()
+
+
+@pytest.mark.covers("MED-11")
+def test_the_digest_follows_the_fields_and_not_their_order_or_spacing(spark):
+    none = spark.createDataFrame([], contract("usage_event"))
+    spaced = payload().replace(b'":"', b'" : "')
+    rows = settled(spark, none, 0, payload(), spaced, payload(call_outcome="answered1", cause="6")).collect()
+    digests = {row.kafka_offset: row.content_digest for row in rows}
+    assert digests[0] == digests[1] != digests[2]

@@ -1,0 +1,190 @@
+"""Each rule hit and not hit at its boundary, poison, and the plan that judges them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from mediation.records import DATA, VOICE, payload, raw_rows, small_reference
+from pyspark.sql import functions as F
+
+from tollgate.mediation.dialects import native_json
+from tollgate.mediation.identity import HISTORY, resolve_duplicates
+from tollgate.mediation.rules import FLAG, ID_CONFLICT, QUARANTINE, REPAIRS, RULES, documented
+from tollgate.mediation.usage import mediate, mediate_received
+from tollgate.platform.lake import contract
+
+TIB_MB = "1099511.627776"
+NINES = "9" * 30
+# What the record looks like, its quarantine reasons, its flags, its repairs.
+CASES = (
+    (payload(), [], [], []),
+    (payload(DATA), [], [], []),
+    # payloads
+    (None, ["PAYLOAD_MISSING"], [], []),
+    (b"", ["PAYLOAD_MISSING"], [], []),
+    (b" ", ["PAYLOAD_UNPARSEABLE"], [], []),
+    (payload(cause="x" * 65_536), ["PAYLOAD_TOO_LARGE"], [], []),
+    (payload(cause="x" * (65_536 - len(payload(cause="")))), [], [], []),
+    (payload(cause="x" * (65_537 - len(payload(cause="")))), ["PAYLOAD_TOO_LARGE"], [], []),
+    (b"[" * 100_000, ["PAYLOAD_TOO_LARGE"], [], []),
+    (b'{"event_id":' + b"[" * 60_000, ["PAYLOAD_UNPARSEABLE"], [], []),
+    (b'{"event_id":"\xff"}', ["PAYLOAD_NOT_UTF8"], [], []),
+    (payload() + payload(), ["PAYLOAD_UNPARSEABLE"], [], []),
+    (b"[" + payload() + b"]", ["PAYLOAD_UNPARSEABLE"], [], []),
+    (payload() + b"x", ["PAYLOAD_UNPARSEABLE"], [], []),
+    (payload() + b" \n", [], [], []),
+    (payload()[:-1], ["PAYLOAD_UNPARSEABLE"], [], []),
+    (payload(cause={"a": 1}), ["PAYLOAD_UNPARSEABLE"], [], []),
+    (payload(cause='} {"a\\'), [], [], []),
+    (b"null", ["PAYLOAD_UNPARSEABLE"], [], []),
+    (b'{"event_id":' + b"9" * 5_000 + b"}", ["PAYLOAD_UNPARSEABLE"], [], []),
+    # missing and unknown
+    (payload(event_id=None), ["EVENT_ID_MISSING"], [], []),
+    (payload(event_id=" "), ["EVENT_ID_MISSING"], [], []),
+    (payload(source=None), ["SOURCE_MISSING"], [], []),
+    (payload(source="msc9"), ["SOURCE_UNKNOWN"], [], []),
+    (payload(service_type=None), ["SERVICE_MISSING"], [], []),
+    (payload(service_type="fax"), ["SERVICE_UNKNOWN"], [], []),
+    (payload(service_type=["voice"]), ["SERVICE_UNKNOWN"], [], []),
+    (payload(timestamp=None), ["START_MISSING"], [], []),
+    (payload(timestamp="2026-02-30T00:00:00Z"), ["START_MALFORMED"], [], []),
+    (payload(timestamp="05.10.2026"), ["START_MALFORMED"], [], []),
+    (payload(timestamp=1791223402), ["START_MALFORMED"], [], []),
+    (payload(timestamp="2026-10-05T14:03:22+25:00"), ["START_MALFORMED"], [], []),
+    (payload(timestamp="2026-10-05T14:03:22"), [], [], []),
+    (payload(end_time="soon"), ["END_MALFORMED"], [], []),
+    (payload(msisdn=None), ["MSISDN_MISSING"], [], []),
+    (payload(msisdn="+1416ABC0100"), ["MSISDN_MALFORMED"], [], []),
+    (payload(msisdn="911"), ["MSISDN_MALFORMED"], [], []),
+    (payload(destination=None), ["DESTINATION_MISSING"], [], []),
+    (payload(destination="+12"), ["DESTINATION_MALFORMED"], [], []),
+    (payload(destination="911"), [], [], []),
+    (payload(DATA, destination="internet"), [], [], []),
+    # quantities
+    (payload(duration_seconds=None), ["DURATION_MISSING"], [], []),
+    (payload(DATA, duration_seconds=None), [], [], []),
+    (payload(duration_seconds="31.5"), ["DURATION_MALFORMED"], [], []),
+    (payload(duration_seconds=317), [], [], []),
+    (payload(duration_seconds="-1"), ["DURATION_NEGATIVE"], [], []),
+    (payload(duration_seconds="0"), [], [], []),
+    (payload(duration_seconds="-" + NINES), ["DURATION_NEGATIVE"], [], []),
+    (payload(duration_seconds="14400"), [], [], []),
+    (payload(duration_seconds="14401"), [], ["LONG_CALL"], []),
+    (payload(duration_seconds="86400"), [], ["LONG_CALL"], []),
+    (payload(duration_seconds="86401"), ["DURATION_TOO_LONG"], ["LONG_CALL"], []),
+    (payload(duration_seconds=NINES), ["DURATION_TOO_LONG"], [], []),
+    (payload(DATA, data_volume_mb=None), ["VOLUME_MISSING"], [], []),
+    (payload(DATA, data_volume_mb="1,5"), ["VOLUME_MALFORMED"], [], []),
+    (payload(DATA, data_volume_mb="1.1234567"), ["VOLUME_MALFORMED"], [], []),
+    (payload(DATA, data_volume_mb=1.5), ["VOLUME_MALFORMED"], [], []),
+    (payload(DATA, data_volume_mb=2), [], [], []),
+    (payload(DATA, data_volume_mb="-0.000001"), ["VOLUME_NEGATIVE"], [], []),
+    (payload(DATA, data_volume_mb="-" + NINES), ["VOLUME_NEGATIVE"], [], []),
+    (payload(DATA, data_volume_mb=TIB_MB), [], [], []),
+    (payload(DATA, data_volume_mb="1099511.627777"), ["VOLUME_TOO_LARGE"], [], []),
+    (payload(DATA, data_volume_mb=NINES), ["VOLUME_TOO_LARGE"], [], []),
+    (payload(roaming="yes"), ["ROAMING_MALFORMED"], [], []),
+    (payload(roaming=None), [], [], []),
+    # times against each other; the arrival is 18:10:00 UTC on 5 October
+    (payload(end_time="2026-10-05T14:03:21-04:00"), ["END_BEFORE_START"], ["DURATION_MISMATCH"], []),
+    (payload(end_time="2026-10-05T14:08:44-04:00"), [], [], []),
+    (payload(end_time="2026-10-05T14:08:45-04:00"), [], ["DURATION_MISMATCH"], []),
+    (payload(timestamp="2026-10-06T18:10:00Z"), [], [], []),
+    (payload(timestamp="2026-10-06T18:10:01Z"), ["IN_FUTURE"], [], []),
+    (payload(timestamp="2000-01-01T00:00:00Z"), [], ["LATE"], []),
+    (payload(timestamp="1999-12-31T23:59:59Z"), ["START_TOO_OLD"], ["LATE"], []),
+    (payload(timestamp="9999-12-31T23:59:59-04:00"), ["START_MALFORMED"], [], []),
+    (payload(timestamp="2026-10-04T18:10:00Z", duration_seconds="0"), [], [], []),
+    (payload(timestamp="2026-10-04T18:09:59Z", duration_seconds="0"), [], ["LATE"], []),
+    # flags and repairs
+    (payload(cell_id=None), [], ["CELL_MISSING"], []),
+    (payload(cell_id="c9"), [], ["CELL_UNKNOWN"], []),
+    (payload(cell_id="c9", roaming=True, roaming_country="FR"), [], [], []),
+    (payload(technology=None), [], ["TECHNOLOGY_MISSING"], []),
+    (payload(technology="6G"), [], ["TECHNOLOGY_UNKNOWN"], []),
+    (payload(technology="LTE"), [], [], ["TECHNOLOGY_ALIAS"]),
+    (payload(carrier_id=None), [], ["CARRIER_MISSING"], []),
+    (payload(carrier_id="carrier_009"), [], ["CARRIER_UNKNOWN"], []),
+    (payload(carrier_id=None, roaming=True, roaming_country="FR"), [], [], []),
+    (payload(call_outcome=None), [], ["OUTCOME_MISSING"], []),
+    (payload(call_outcome="maybe"), [], ["OUTCOME_UNKNOWN"], []),
+    (payload(roaming=True), [], ["ROAMING_COUNTRY_MISSING"], []),
+    (payload(destination="+14165550100"), [], ["CALLER_EQUALS_CALLED"], []),
+    (payload(destination="+2101234567"), [], ["COUNTRY_UNKNOWN"], []),
+    (payload(DATA, rating_group=None), [], ["RATING_GROUP_DEFAULTED"], []),
+    (payload(msisdn="4165550100"), [], [], ["MSISDN_NORMALISED"]),
+    (payload(destination="00442071234567"), [], [], ["DESTINATION_NORMALISED"]),
+    # all reasons, in the order of the table
+    (payload(source="msc9", timestamp="x", msisdn="x", duration_seconds="-1", destination=None),
+     ["SOURCE_UNKNOWN", "START_MALFORMED", "MSISDN_MALFORMED", "DESTINATION_MISSING", "DURATION_NEGATIVE"], [], []),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def judged(spark):
+    rows = mediate(raw_rows(spark, *(case[0] for case in CASES)), small_reference(spark)).collect()
+    return {row.kafka_offset: row for row in rows}
+
+
+@pytest.mark.covers("MED-02", "MED-10", "MED-12", "MED-13", "MED-15", "MED-18", "MED-19", "MED-20", "MED-28")
+def test_each_rule_is_hit_and_not_hit_at_its_boundary(judged):
+    assert len(judged) == len(CASES)
+    for offset, (value, reasons, flags, repairs) in enumerate(CASES):
+        row = judged[offset]
+        disposition = "quarantined" if reasons else "accepted"
+        found = (row.disposition, row.reasons, row.flags, row.repairs)
+        assert found == (disposition, reasons, flags, repairs), (offset, (value or b"")[:200])
+        assert (row.event_month == "none") == bool(reasons)
+
+
+def test_every_code_of_the_tables_has_a_case():
+    shown = {code for _, *codes in CASES for kind in codes for code in kind}
+    declared = {rule.code for rule in RULES} | {code for code, *_ in REPAIRS}
+    assert declared - shown == {ID_CONFLICT, "CALL_TYPE_MISMATCH"}, "each has a test of its own"
+    assert shown <= declared
+    assert {rule.severity for rule in RULES} == {QUARANTINE, FLAG}
+
+
+@pytest.mark.covers("MED-27")
+def test_a_call_type_that_disagrees_with_the_numbers_is_flagged_and_the_derived_one_counts(spark):
+    numbers = {"+14165550111": "local", "+15145550111": "national", "+12125550111": "international", "911": None}
+    raw = raw_rows(spark, *(payload(destination=number) for number in numbers))
+    received = native_json.received(raw).withColumn("call_type_given", F.lit("national"))
+    rows = mediate_received(received, small_reference(spark)).orderBy("kafka_offset").collect()
+    assert [row.call_type for row in rows] == list(numbers.values())
+    assert [row.flags for row in rows] == [["CALL_TYPE_MISMATCH"], [], ["CALL_TYPE_MISMATCH"], []]
+    assert {row.call_type_given for row in rows} == {"national"}
+
+
+@pytest.mark.covers("MED-16")
+def test_times_are_utc_with_the_offset_kept_also_without_one(judged):
+    by_case = {value: judged[offset] for offset, (value, *_) in enumerate(CASES)}
+    for value in (payload(), payload(timestamp="2026-10-05T14:03:22")):
+        row = by_case[value]
+        start = datetime(2026, 10, 5, 18, 3, 22, tzinfo=timezone.utc)
+        assert (row.started_at.astimezone(timezone.utc), row.source_offset_s) == (start, -14_400)
+    assert by_case[payload()].lateness_s == 6 * 60 + 38 - 317
+
+
+@pytest.mark.covers("MED-02", "MED-09")
+def test_the_plan_parses_once_and_has_no_python_node_and_no_lambda(spark):
+    candidates = mediate(raw_rows(spark, payload(VOICE)), small_reference(spark))
+    plans = candidates._jdf.queryExecution()
+    history = spark.createDataFrame([], contract("usage_event")).select(*HISTORY)
+    resolved = resolve_duplicates(candidates, history)._jdf.queryExecution()
+    for plan in (
+        plans.optimizedPlan().toString(),
+        plans.executedPlan().toString(),
+        resolved.optimizedPlan().toString(),
+    ):
+        assert plan.lower().count("from_json(") + plan.lower().count("jsontostructs(") == 1
+        assert not [node for node in ("Python", "MapInPandas", "MapInArrow", "ArrowEval", "lambda") if node in plan]
+    names = [(field.name, field.dataType.simpleString()) for field in candidates.schema]
+    assert names == [(field.name, field.dataType.simpleString()) for field in contract("usage_event")]
+
+
+def test_the_documented_table_is_the_rule_table():
+    page = Path(__file__).resolve().parents[2] / "docs" / "mediation.md"
+    assert documented() in page.read_text(encoding="utf-8"), "put the text of rules.documented() into docs/mediation.md"

@@ -1,0 +1,127 @@
+"""A night on a small lake: gate, one commit, its mark; nothing new, a retry, and a death between commit and mark."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from jobs import rate_usage
+from rating import sheet
+from tollgate.platform.errors import TollgateError
+
+BOOK = ("price_plan", "price_zone", "price_destination", "price_own_range", "price_roaming_zone", "price_rate_key")
+BOOK += ("price_carrier_key", "price_band_day", "price_discount")
+LISTS = {
+    "arrived_at": sheet.local(6),
+    "reasons": [],
+    "flags": [],
+    "repairs": [],
+    "defaulted_fields": [],
+    "rule_version": 1,
+}
+
+
+class Lakeside:
+    """A lake with the small book, its customers, and batches as mediation would leave them."""
+
+    def __init__(self, lake: Any, settings: Any) -> None:
+        self.lake = lake
+        self.settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": lake.root})})
+        book = sheet.small_book(lake.spark)
+        for name in BOOK:
+            lake.append(book.table(name), name, "seed", 1)
+        version = {"digest": "-", "author": "a", "reason": "r", "name": "small", "currency": "CAD", "factor_den": 10}
+        version |= {
+            "time_zone": "America/Toronto",
+            "discount_den": 20,
+            "band_slots": sheet.SLOTS,
+            "amount_type": "BIGINT",
+        }
+        self.put("price_version", 1, version)
+        self.customers(snapshot_id=3, lines=sheet.LINES)
+
+    def put(self, table: str, no: int, *rows: dict[str, Any]) -> None:
+        self.lake.append(sheet.rows(self.lake.spark, table, *rows), table, "seed", no)
+
+    def customers(self, snapshot_id: int, lines: list[dict[str, Any]]) -> None:
+        pin = {"snapshot_id": snapshot_id}
+        accounts = [sheet.account(name) for name in ("plain", "held")]
+        self.put("ref_subscription", snapshot_id, *({**row, **pin} for row in lines))
+        self.put("ref_account", snapshot_id, *({**row, **pin} for row in accounts))
+        self.put("ref_customer_fact", snapshot_id, *({**row, **pin} for row in sheet.FACTS))
+        self.put("control_snapshot", snapshot_id, {**pin, "digest": str(snapshot_id), "rows": 0})
+
+    def batch(self, no: int, *events: dict[str, Any], checked: bool = True) -> None:
+        places = [{**row, **LISTS, "batch_no": no, "kafka_offset": 10 * no + at} for at, row in enumerate(events)]
+        self.put("usage_event", no, *places)
+        counts = dict.fromkeys(("received", "raw_rows", "accepted"), len(events))
+        counts |= dict.fromkeys(("quarantined", "duplicate", "late", "raw_bytes", "accepted_duration_s"), 0)
+        mark = {
+            "batch_no": no,
+            "generation": 1,
+            "topic": "cdr.raw",
+            "offsets": "{}",
+            "rule_version": 1,
+            "balanced": True,
+        }
+        mark |= {"accepted_volume_bytes": 0, "recorded_at": datetime(2026, 10, 6, tzinfo=timezone.utc)}
+        self.put("control_mediation", no, {**mark, **counts})
+        if checked:
+            self.check(no)
+
+    def check(self, no: int) -> None:
+        passed = {"suite": "usage_event", "table_name": "usage_event", "rows_checked": 0, "passed": True}
+        self.put("quality_result", no, {**passed, "from_no": no, "to_no": no, "failed_expectations": []})
+
+    def night(self, *argv: str) -> dict[str, Any]:
+        return rate_usage.run(self.lake.spark, self.settings, rate_usage.parser().parse_args(list(argv)))
+
+    def marks(self) -> list[tuple[Any, ...]]:
+        names = ["rating_no", "from_batch_no", "to_batch_no", "accepted_in", "retried_in", "rated", "suspended"]
+        marks = self.lake.read("control_rating").orderBy("rating_no")
+        return [tuple(row) for row in marks.select(*names, "still_suspended", "balanced").collect()]
+
+
+@pytest.mark.covers("RAT-01", "RAT-09", "QUA-06")
+def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, settings, monkeypatch):
+    side = Lakeside(lake, settings)
+    first = [sheet.event("a"), sheet.event("b", msisdn=sheet.HELD), sheet.event("c", destination="+9990000000")]
+    side.batch(0, *first, checked=False)
+    with pytest.raises(TollgateError, match="quality gate"):
+        side.night()
+    side.check(0)
+    assert side.night("--dry-run")["suspended"] == {"no_zone": 1, "suspended_line": 1}
+    assert not lake.exists("rated_usage")
+
+    night = side.night()
+    assert (night["rated"], night["suspended"]) == (1, {"no_zone": 1, "suspended_line": 1})
+    assert (night["charge"]["voice"], night["cost"]["voice"]) == (Decimal("0.1"), Decimal("0.08"))
+    assert side.night()["rated"] == 0
+
+    # The line is active again in a newer snapshot; an id comes back in another month.
+    lines = [{**row, "line_state": "active"} for row in sheet.LINES]
+    side.customers(snapshot_id=4, lines=lines)
+    side.batch(1, sheet.event("a", at=sheet.local(1, month=11)), sheet.event("d"))
+    with monkeypatch.context() as dies:
+        dies.setattr(rate_usage, "_mark", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            side.night()
+    mended = side.night()
+    assert (mended["repaired"], mended["rated"], mended["suspended"]) == (True, 2, {"id_conflict": 1})
+    assert side.marks() == [
+        (1, 0, 0, 3, 0, 1, 2, 0, True),
+        (2, 1, 0, 0, 2, 0, 0, 2, True),
+        (3, 1, 1, 2, 2, 2, 1, 1, True),
+    ]
+    rows = lake.read("rated_usage").select("event_id", "rating_no", "retail_status").collect()
+    assert sorted(tuple(row) for row in rows) == [
+        ("a", 1, "rated"),
+        ("a", 3, "suspended"),
+        ("b", 1, "suspended"),
+        ("b", 3, "rated"),
+        ("c", 1, "suspended"),
+        ("d", 3, "rated"),
+    ]
