@@ -9,8 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +30,6 @@ from tollgate.platform.locks import writer_lock
 from tollgate.platform.settings import Settings
 
 EARLIEST = -2  # Kafka's own number for it
-# Generated code above this size is not compiled by the JVM; Spark then uses its own split form, twice as fast here.
-SESSION = {"spark.sql.codegen.hugeMethodLimit": "8000"}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -55,7 +52,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     """
     lake = Lake(spark, settings.lake.root)
     batches = MicroBatches(lake)
-    with _alone(spark, settings), _session(spark):
+    with _alone(spark, settings):
         batches.newest_snapshot()
         begin, end = kafka.begin_offsets(settings), kafka.end_offsets(settings)
         stands, unmarked = standing(lake, settings.kafka.topic)
@@ -175,21 +172,6 @@ def _summary(lake: Lake, marks: list[dict[str, Any]]) -> dict[str, Any]:
         reasons = of_run.where("event_month = 'none'").select(F.explode("reasons").alias("reason"))
         by_reason = {row["reason"]: row["count"] for row in reasons.groupBy("reason").count().collect()}
     return {"batches": len(numbers), **figures, "by_reason": dict(sorted(by_reason.items()))}
-
-
-@contextmanager
-def _session(spark: SparkSession) -> Iterator[None]:
-    before = {name: spark.conf.get(name, None) for name in SESSION}
-    for name, value in SESSION.items():
-        spark.conf.set(name, value)
-    try:
-        yield
-    finally:
-        for name, former in before.items():
-            if former is None:
-                spark.conf.unset(name)
-            else:
-                spark.conf.set(name, former)
 
 
 def _alone(spark: SparkSession, settings: Settings) -> Any:

@@ -1,7 +1,7 @@
 """The whole route as a test plays it: one small operator, one lake, one topic, one database a route.
 
-Several routes start from the same published book, seeded customers and snapshot (`prepared` copies them), so that a test pays
-for those once. Healthy steps run inside the test's Spark session; a step that is to be killed runs as its own process.
+Several routes start from the same published book, seeded customers and snapshot, so that a test pays for those once.
+Healthy steps run inside the test's Spark session; a step that is to be killed runs as its own process.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def canonical_digest(frame: DataFrame, table: str) -> str:
 
 def shuffled_keeping_copies(records: list[tuple], order: Iterable[float]) -> list[tuple]:
     """The records in another order; copies under one key stay in theirs. A record's key is its first element."""
-    permuted = [record for _, record in sorted(zip(order, records), key=lambda pair: pair[0])]
+    permuted = [record for _, record in sorted(zip(order, records, strict=True), key=lambda pair: pair[0])]
     waiting: dict[bytes, list[tuple]] = {}
     for record in records:
         if record[0] is not None:

@@ -1,4 +1,4 @@
-"""Each writing job is killed between its writes, started again, and leaves the tables that an undisturbed route leaves."""
+"""Each writing job is killed between its writes, started again, and leaves the tables of an undisturbed route."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ TABLES = ("raw_cdr", "usage_event", "rated_usage", "billed_usage", "invoice_line
 
 @pytest.fixture(scope="module")
 def disturbed(start_route, month_of_records) -> Route:
-    """The same records; the stream, the night and the month (twice) die by SIGKILL between two writes and are started again."""
+    """The same records; stream, night and month (twice) die by SIGKILL between two writes and start again."""
     route = start_route("disturbed", month_of_records)
     route.killed("mediate.after_raw:2", "mediate_usage", "--once")
     route.mediate()
@@ -33,7 +33,8 @@ def issued(route: Route) -> list[tuple]:
     try:
         with connection.cursor() as cursor:
             cursor.execute(
-                "SELECT invoice_no, account_id, cycle_start, net, tax, total, content_hash FROM billing.invoice ORDER BY 1"
+                "SELECT invoice_no, account_id, cycle_start, net, tax, total, content_hash "
+                "FROM billing.invoice ORDER BY 1"
             )
             return cursor.fetchall()
     finally:

@@ -93,9 +93,7 @@ class Lake:
 
         schema = contract(table)
         names = schema.names
-        told = pyarrow.Table.from_pylist(
-            [dict(zip(names, row, strict=True)) for row in rows], to_arrow_schema(schema)
-        )
+        told = pyarrow.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], to_arrow_schema(schema))
         return self.spark.createDataFrame(told, schema)
 
     def append(

@@ -48,6 +48,8 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
     if settings.spark.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.config("spark.sql.warehouse.dir", f"{settings.lake.root}/_warehouse")
+        # With a handful of partitions there is nothing to adapt, and planning each stage again costs more than it runs.
+        builder = builder.config("spark.sql.adaptive.enabled", "false")
     return builder.getOrCreate()
 
 
