@@ -40,6 +40,9 @@ def settings(state_folder: Path) -> Settings:
 def spark(settings: Settings) -> Iterator[SparkSession]:
     """The session of the whole run: Delta and Kafka, UTC, two shuffle partitions."""
     session = spark_session(settings, "tests")
+    # Tables of a few rows are done before a compiler has started on them.
+    session.conf.set("spark.sql.codegen.wholeStage", "false")
+    session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     yield session
     session.stop()
 

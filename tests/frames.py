@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import pyarrow
 from pyspark.sql import DataFrame, Row, SparkSession
+from pyspark.sql.pandas.types import to_arrow_schema
+from pyspark.sql.types import StructType
 from pyspark.testing import assertDataFrameEqual
+
+
+def small_frame(spark: SparkSession, rows: Iterable[Sequence[Any]], columns: StructType | str) -> DataFrame:
+    """A DataFrame of these rows; they are part of its plan, so no Python worker starts for them.
+
+    columns: a contract or DDL text; an instant without an offset is UTC.
+    """
+    schema = StructType.fromDDL(columns) if isinstance(columns, str) else columns
+    told = [dict(zip(schema.names, row, strict=True)) for row in rows]
+    return spark.createDataFrame(pyarrow.Table.from_pylist(told, to_arrow_schema(schema)), schema)
 
 
 def table(spark: SparkSession, ddl: str, *rows: tuple[Any, ...]) -> DataFrame:
     """A DataFrame of these rows with these columns."""
-    return spark.createDataFrame(list(rows), ddl)
+    return small_frame(spark, rows, ddl)
 
 
 def assert_rows(df: DataFrame, *rows: tuple[Any, ...]) -> None:

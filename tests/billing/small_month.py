@@ -6,6 +6,7 @@ from datetime import date, datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+from frames import small_frame
 from pyspark.sql import DataFrame, SparkSession
 
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
@@ -26,7 +27,7 @@ def at(text: str) -> datetime:
 def frame(spark: SparkSession, table: str, rows: list[dict[str, Any]]) -> DataFrame:
     """Rows of a contract; columns that a row leaves out are NULL."""
     schema = contract(table)
-    return spark.createDataFrame([tuple(row.get(name) for name in schema.names) for row in rows], schema)
+    return small_frame(spark, [tuple(row.get(name) for name in schema.names) for row in rows], schema)
 
 
 def account(account_id: str, **fields: Any) -> dict[str, Any]:
@@ -155,8 +156,8 @@ def posted_before(spark: SparkSession, usage_rows: DataFrame | None = None, runs
                   parked: list[tuple[str, str]] | None = None) -> PostedRuns:  # fmt: skip
     """Earlier posted runs: (run_id, cycle, as_of), parked accounts, and billed_usage."""
     return PostedRuns(
-        spark.createDataFrame(runs or [], "run_id STRING, cycle STRING, as_of TIMESTAMP"),
-        spark.createDataFrame(parked or [], "run_id STRING, account_id STRING"),
+        small_frame(spark, runs or [], "run_id STRING, cycle STRING, as_of TIMESTAMP"),
+        small_frame(spark, parked or [], "run_id STRING, account_id STRING"),
         usage_rows if usage_rows is not None else frame(spark, "billed_usage", []),
     )
 

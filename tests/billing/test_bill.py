@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from billing.small_month import HST, account, agreement, allowance, at, bill_may, fee, frame, posted_before, usage
-from frames import assert_rows
+from frames import assert_rows, small_frame
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -95,7 +95,7 @@ def test_lines_of_a_month(spark: SparkSession) -> None:
         ("unpriced", "net charge unknown"),
     )
     entries = postings(
-        lines, spark.createDataFrame([("leaves early", money("300"))], "account_id STRING, amount DECIMAL(18,3)")
+        lines, small_frame(spark, [("leaves early", money("300"))], "account_id STRING, amount DECIMAL(18,3)")
     )
     early = entries.where("account_id = 'leaves early'").select("ledger_account", "amount")
     assert_rows(

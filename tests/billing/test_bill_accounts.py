@@ -111,11 +111,8 @@ def operator(spark: SparkSession, services: Settings, tmp_path_factory: pytest.T
 @pytest.fixture(scope="module")
 def may(operator: Operator) -> dict[str, Any]:
     """May, posted; on the way the first attempt to post dies before its commit."""
-    voided = operator("run", "2025-05", "--started-by", "ann")
-    assert operator("run", "2025-05")["run_id"] == voided["run_id"], "a complete draft is not computed again"
-    operator("void", "2025-05")
     draft = operator("run", "2025-05", "--started-by", "ann")
-    assert (draft["run_id"], draft["content_hash"]) == ("2025-05/regular/2", voided["content_hash"])
+    assert operator("run", "2025-05")["run_id"] == draft["run_id"], "a complete draft is not computed again"
     with pytest.raises(TollgateError, match="cannot post"):
         operator("post", "2025-05", "--run-id", draft["run_id"])
     operator("approve", "2025-05", "--approver", "auto")

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
+from frames import small_frame
 from pyspark.sql import DataFrame, SparkSession
 
 from tollgate.platform.lake import contract
@@ -40,7 +41,7 @@ def raw_rows(
         (batch_no, "cdr.raw", 0, offset, arrived_at, None, None if value is None else bytearray(value), None)
         for offset, value in enumerate(payloads)
     ]
-    return spark.createDataFrame(rows, contract("raw_cdr"))
+    return small_frame(spark, rows, contract("raw_cdr"))
 
 
 def small_reference(spark: SparkSession) -> Reference:
@@ -56,7 +57,7 @@ def small_reference(spark: SparkSession) -> Reference:
             for bucket, low in _buckets(prefix)
         ],
     }
-    return reference({name: spark.createDataFrame(values, contract(name)) for name, values in rows.items()}, 1)
+    return reference({name: small_frame(spark, values, contract(name)) for name, values in rows.items()}, 1)
 
 
 def _buckets(prefix: str) -> list[tuple[str, str]]:

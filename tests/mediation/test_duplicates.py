@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from frames import small_frame
 from mediation.records import payload, raw_rows, small_reference
 
 from tollgate.mediation.identity import HISTORY, known_keys, resolve_duplicates
@@ -27,7 +28,7 @@ def outcome(frame):
 
 @pytest.mark.covers("MED-11")
 def test_the_first_accepted_copy_owns_the_event_within_a_batch_and_across_batches(spark):
-    none = spark.createDataFrame([], contract("usage_event"))
+    none = small_frame(spark, [], contract("usage_event"))
     accepted = ("accepted", [], None, None, "2026-10")
     first = settled(
         spark, none, 3,
@@ -72,7 +73,7 @@ def test_the_first_accepted_copy_owns_the_event_within_a_batch_and_across_batche
 
 @pytest.mark.covers("MED-11")
 def test_the_digest_follows_the_fields_and_not_their_order_or_spacing(spark):
-    none = spark.createDataFrame([], contract("usage_event"))
+    none = small_frame(spark, [], contract("usage_event"))
     spaced = payload().replace(b'":"', b'" : "')
     rows = settled(spark, none, 0, payload(), spaced, payload(call_outcome="answered1", cause="6")).collect()
     digests = {row.kafka_offset: row.content_digest for row in rows}

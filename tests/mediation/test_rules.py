@@ -6,6 +6,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from frames import small_frame
 from mediation.records import DATA, VOICE, payload, raw_rows, small_reference
 from pyspark.sql import functions as F
 
@@ -172,7 +173,7 @@ def test_times_are_utc_with_the_offset_kept_also_without_one(judged):
 def test_the_plan_parses_once_and_has_no_python_node_and_no_lambda(spark):
     candidates = mediate(raw_rows(spark, payload(VOICE)), small_reference(spark))
     plans = candidates._jdf.queryExecution()
-    history = spark.createDataFrame([], contract("usage_event")).select(*HISTORY)
+    history = small_frame(spark, [], contract("usage_event")).select(*HISTORY)
     resolved = resolve_duplicates(candidates, history)._jdf.queryExecution()
     for plan in (
         plans.optimizedPlan().toString(),

@@ -19,7 +19,7 @@ from tollgate.platform.lake import Lake
 def run(spark, settings, args):
     lake = Lake(spark, settings.lake.root)
     rows = spark.sql("SELECT 1L AS snapshot_id, 'ab' AS digest").select(*args.columns.split(","))
-    lake.append(spark.createDataFrame([], lake.contract("ref_carrier")), "ref_carrier", "job/1", 1)
+    lake.append(lake.frame([], "ref_carrier"), "ref_carrier", "job/1", 1)
     return {"last": lake.last_version("ref_carrier", "job/1"), "rows": rows.count(),
             "time_zone": spark.conf.get("spark.sql.session.timeZone"), "app": spark.sparkContext.appName,
             "partitions": spark.conf.get("spark.sql.shuffle.partitions")}

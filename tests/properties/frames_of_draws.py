@@ -6,6 +6,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+from frames import small_frame
 from pyspark.sql import DataFrame, SparkSession
 
 from tollgate.oracle.facts import Facts
@@ -31,7 +32,7 @@ def book_frames(spark: SparkSession) -> frames.PriceBook:
     source, findings = check_price_book(DEMO_BOOK)
     assert source is not None and not findings, findings
     book = compile_price_book(source)
-    tables = {name: spark.createDataFrame(book.numbered(name, VERSION), contract(name)) for name in frames.PRICE_TABLES}
+    tables = {name: small_frame(spark, book.numbered(name, VERSION), contract(name)) for name in frames.PRICE_TABLES}
     version = {field: getattr(book, field) for field in ("digest", "name", "currency", "time_zone", "amount_type")}
     version |= {field: getattr(book, field) for field in ("factor_den", "discount_den", "band_slots")}
     return frames.price_book(tables, {"pricebook_version": VERSION, **version})
@@ -45,7 +46,7 @@ def reference_frames(spark: SparkSession, facts: Facts) -> frames.Reference:
         "ref_customer_fact": [(SNAPSHOT, *_with_moments(row)) for row in facts.customer_facts()],
         "ref_contract": [(SNAPSHOT, *row) for of_account in facts.contracts.values() for row in of_account],
     }
-    tables = {name: spark.createDataFrame(rows.get(name, []), contract(name)) for name in frames.REFERENCE_TABLES}
+    tables = {name: small_frame(spark, rows.get(name, []), contract(name)) for name in frames.REFERENCE_TABLES}
     return frames.reference(tables, SNAPSHOT)
 
 
@@ -69,7 +70,7 @@ def usage_frame(spark: SparkSession, usage: list[Usage]) -> DataFrame:
             "event_month": started.strftime("%Y-%m"),
         }
         rows.append(tuple(fields.get(name) for name in schema.fieldNames()))
-    return spark.createDataFrame(rows, schema)
+    return small_frame(spark, rows, schema)
 
 
 def _class_of(destination: str | None) -> str | None:

@@ -8,6 +8,7 @@ from datetime import date, datetime, timezone
 from random import Random
 
 import pytest
+from frames import small_frame
 from properties.draw import draw_population, draw_usage, instant_us
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
 from pyspark.sql import DataFrame
@@ -66,8 +67,8 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark):
 
     def bill(cycle: str, rating_no: int, posted: list[tuple[str, str, datetime]], billed: DataFrame, **options) -> Bill:
         before = PostedRuns(
-            spark.createDataFrame(posted, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
-            spark.createDataFrame([], "run_id STRING, account_id STRING"),
+            small_frame(spark, posted, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
+            small_frame(spark, [], "run_id STRING, account_id STRING"),
             billed,
         )
         return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=DataFrame.cache, **options)
@@ -78,7 +79,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark):
         assert found.parked.isEmpty()
 
     schema = contract("billed_usage")
-    nothing = spark.createDataFrame([], schema)
+    nothing = small_frame(spark, [], schema)
     october = bill("2026-10", 1, [], nothing, run_id="october")
     check(RunPins("october", OCTOBER, 1, SNAPSHOT), october)
     posted = spark.createDataFrame(october.billed_usage.toArrow(), schema)

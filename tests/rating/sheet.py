@@ -6,6 +6,7 @@ from datetime import date, datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from frames import small_frame
 from pyspark.sql import DataFrame, SparkSession
 
 from tollgate.platform.lake import contract
@@ -26,7 +27,7 @@ def rows(spark: SparkSession, table: str, *given: dict[str, Any]) -> DataFrame:
     nullable = type(schema).fromJson(
         {**schema.jsonValue(), "fields": [{**f, "nullable": True} for f in schema.jsonValue()["fields"]]}
     )
-    return spark.createDataFrame([tuple({**PINS, **row}.get(name) for name in names) for row in given], nullable)
+    return small_frame(spark, [tuple({**PINS, **row}.get(name) for name in names) for row in given], nullable)
 
 
 def rate(rate_id: str, service: str, zone: str, price: int, **other: Any) -> dict[str, Any]:
