@@ -20,7 +20,7 @@ from tollgate.platform import kafka, postgres
 from tollgate.platform.postgres import _address, connect
 from tollgate.platform.settings import Settings
 
-SEED, SUBSCRIBERS, EVENTS, BATCH = 20261, 120, 3_000, 700
+SEED, SUBSCRIBERS, EVENTS, BATCH = 20261, 120, 3_000, 1_500
 TEMPLATE = "route_prepared"
 
 

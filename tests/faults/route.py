@@ -104,6 +104,7 @@ class Route:
             "TOLLGATE_KAFKA__BOOTSTRAP": s.kafka.bootstrap,
             "TOLLGATE_KAFKA__TOPIC": s.kafka.topic,
             "TOLLGATE_POSTGRES__URL": s.postgres.url,
+            "TOLLGATE_MEDIATION__CHECKPOINT": s.mediation.checkpoint,
             "TOLLGATE_MEDIATION__MAX_OFFSETS_PER_TRIGGER": str(s.mediation.max_offsets_per_trigger),
             "TOLLGATE_POSTGRES_PASSWORD": s.postgres.password.get_secret_value(),
             "PYTHONPATH": str(ROOT),

@@ -17,7 +17,7 @@ def test_other_order_other_batches_and_repeats_give_the_same_invoices(undisturbe
     keyed = [record for record in permuted if record[0] is not None]
     repeated = draw.sample(keyed, len(keyed) // 20)
     route = start_route("permuted", permuted + repeated)
-    route.mediate(batch=1_900)
+    route.mediate(batch=1_100)
     route.night()
     route.bill()
 
