@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-import pyarrow
 from pyspark.sql import DataFrame, Row, SparkSession
-from pyspark.sql.pandas.types import to_arrow_schema
 from pyspark.sql.types import StructType
 from pyspark.testing import assertDataFrameEqual
+
+from tollgate.platform.lake import few_rows
 
 
 def small_frame(spark: SparkSession, rows: Iterable[Sequence[Any]], columns: StructType | str) -> DataFrame:
@@ -17,9 +17,7 @@ def small_frame(spark: SparkSession, rows: Iterable[Sequence[Any]], columns: Str
 
     columns: a contract or DDL text; an instant without an offset is UTC.
     """
-    schema = StructType.fromDDL(columns) if isinstance(columns, str) else columns
-    told = [dict(zip(schema.names, row, strict=True)) for row in rows]
-    return spark.createDataFrame(pyarrow.Table.from_pylist(told, to_arrow_schema(schema)), schema)
+    return few_rows(spark, rows, StructType.fromDDL(columns) if isinstance(columns, str) else columns)
 
 
 def table(spark: SparkSession, ddl: str, *rows: tuple[Any, ...]) -> DataFrame:

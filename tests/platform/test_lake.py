@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
 from frames import assert_rows
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.types import StructType
 
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake, contract, contract_names, partition_columns
+from tollgate.platform.lake import Lake, contract, contract_names, few_rows, partition_columns
 from tollgate.platform.locks import writer_lock
 
 
@@ -39,6 +41,15 @@ def test_a_version_is_appended_once_and_remembered_with_its_metadata(spark: Spar
     assert lake.commit_metadata("raw_cdr") == [{"pin": 1}, {"pin": 3}]
     stored = [(field.name, field.dataType, field.nullable) for field in lake.read("raw_cdr").schema.fields]
     assert stored == [(field.name, field.dataType, field.nullable) for field in contract("raw_cdr").fields]
+
+
+def test_an_instant_keeps_its_offset_whatever_arrow_is_told(
+    spark: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYARROW_IGNORE_TIMEZONE", "1")  # as `import pyspark.pandas` leaves it
+    noon = datetime(2026, 10, 5, 12, tzinfo=timezone(timedelta(hours=-4)))
+    found = few_rows(spark, [(noon,)], StructType.fromDDL("at TIMESTAMP")).selectExpr("CAST(at AS STRING) AS at")
+    assert_rows(found, ("2026-10-05 16:00:00",))
 
 
 def test_other_columns_than_the_contract_are_refused_before_anything_is_written(

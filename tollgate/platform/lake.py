@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -54,6 +55,25 @@ def partition_columns(table: str) -> list[str]:
     return []
 
 
+def few_rows(spark: SparkSession, rows: Iterable[Sequence[Any]], schema: StructType) -> DataFrame:
+    """A few rows made here as a part of the plan; instants without an offset are UTC.
+
+    Without Arrow they would need a Python worker and a job of their own.
+    """
+    import pyarrow
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    told = [{name: _utc(value) for name, value in zip(schema.names, row, strict=True)} for row in rows]
+    return spark.createDataFrame(pyarrow.Table.from_pylist(told, to_arrow_schema(schema)), schema)
+
+
+def _utc(value: Any) -> Any:
+    # Arrow drops the offset of an instant when PYARROW_IGNORE_TIMEZONE is set, as pyspark.pandas does on import.
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(timezone.utc).replace(tzinfo=None)
+    return value
+
+
 class Lake:
     """The Delta tables under one root; each `append` is one commit that happens once."""
 
@@ -86,15 +106,9 @@ class Lake:
     def frame(self, rows: Sequence[Sequence[Any]], table: str) -> DataFrame:
         """A few rows made here, in the order of the contract's columns; instants without an offset are UTC.
 
-        They become part of the plan. Without Arrow they would need a Python worker and a job of their own.
+        They become part of the plan, see `few_rows`.
         """
-        import pyarrow
-        from pyspark.sql.pandas.types import to_arrow_schema
-
-        schema = contract(table)
-        names = schema.names
-        told = pyarrow.Table.from_pylist([dict(zip(names, row, strict=True)) for row in rows], to_arrow_schema(schema))
-        return self.spark.createDataFrame(told, schema)
+        return few_rows(self.spark, rows, contract(table))
 
     def append(
         self, df: DataFrame, table: str, app_id: str, version: int, metadata: dict[str, Any] | None = None
