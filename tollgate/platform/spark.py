@@ -50,6 +50,10 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
         builder = builder.config("spark.sql.warehouse.dir", f"{settings.lake.root}/_warehouse")
         # With a handful of partitions there is nothing to adapt, and planning each stage again costs more than it runs.
         builder = builder.config("spark.sql.adaptive.enabled", "false")
+        # Compiling some forty plans takes longer than interpreting them over the rows that a laptop has.
+        builder = builder.config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+        # Asking the statistics which of a few files to skip takes longer than reading them.
+        builder = builder.config("spark.databricks.delta.stats.skipping", "false")
     return builder.getOrCreate()
 
 

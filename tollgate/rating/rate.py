@@ -17,6 +17,13 @@ from tollgate.rating.wholesale import with_cost, with_markup
 from tollgate.reference.frames import PriceBook, Reference
 
 IS_ID_CONFLICT = "is_id_conflict"
+# What the row takes over from the event. It travels through the joins as one column, so that none of them copies these
+# one by one; what a rule reads stands beside it until that rule is done.
+_TAKEN_OVER = [
+    *["batch_no", "source", "event_id", "event_hash", "started_at", "service", "rating_group", "technology"],
+    *["call_outcome", "duration_s", "volume_bytes", "msisdn", "destination", "destination_country", "roaming_country"],
+    *["carrier_id", "event_month"],
+]
 
 
 def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_no: int) -> DataFrame:
@@ -47,9 +54,10 @@ def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
     """What rating reads of a usage event, and what follows from it alone."""
     is_id_conflict = IS_ID_CONFLICT if IS_ID_CONFLICT in usage.columns else f"false AS {IS_ID_CONFLICT}"
     return usage.selectExpr(
-        *["batch_no", "source", "event_id", "event_hash", "started_at", "event_month", "service", "rating_group"],
-        *["technology", "call_outcome", "duration_s", "volume_bytes", "msisdn", "carrier_id", "call_type"],
-        *["destination", "destination_class", "destination_country", "roaming_country", is_id_conflict],
+        f"struct({', '.join(_TAKEN_OVER)}) AS event",
+        *["started_at", "service", "rating_group", "call_outcome", "duration_s", "volume_bytes", "msisdn"],
+        *["carrier_id", "call_type", "destination", "destination_class", "destination_country", "roaming_country"],
+        is_id_conflict,
         "coalesce(roaming, false) AS is_roaming",
         f"{ZERO_BY_OUTCOME} AS is_zero_by_outcome",
         f"to_date(from_utc_timestamp(started_at, '{book.time_zone}')) AS local_date",
@@ -59,10 +67,12 @@ def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
 
 def _row(book: PriceBook, reference: Reference, rating_no: int) -> list[str]:
     """The columns of schemas/rated_usage.ddl, in its order."""
-    identity = ["batch_no", "source", "event_id", "event_hash"]
+    identity = _of_event("batch_no", "source", "event_id", "event_hash")
     outcome = ["retail_status", "suspense_reason", "wholesale_status"]
-    usage = ["started_at", "service", "rating_group", "technology", "call_outcome", "duration_s", "volume_bytes"]
-    parties = ["msisdn", "destination", "destination_country", "roaming_country", "carrier_id", "call_type"]
+    usage = _of_event(
+        "started_at", "service", "rating_group", "technology", "call_outcome", "duration_s", "volume_bytes"
+    )
+    parties = _of_event("msisdn", "destination", "destination_country", "roaming_country", "carrier_id")
     owner = ["line.account_id", "account.customer_id", "line.subscription_id", "line.contract_id", "line.plan_id"]
     place = ["zone_id", "roaming_zone", "prefix", "rate.rate_id", "price_source", "currency", "charged_units", "unit"]
     price = ["block_units", "increment_units", "unit_price_micros", "connect_fee_micros"]
@@ -74,7 +84,12 @@ def _row(book: PriceBook, reference: Reference, rating_no: int) -> list[str]:
         f"{rating_no}L AS rating_no",
         *identity,
         *["1 AS revision", "'original' AS kind", "CAST(NULL AS INT) AS corrects"],
-        *[*outcome, *usage, *parties, *owner, *place, *terms, *pieces, *exact],
+        *[*outcome, *usage, *parties, "call_type", *owner, *place, *terms, *pieces, *exact],
         *["list_price", "charge", "tax_category", *cost],
-        *[f"{book.version}L AS pricebook_version", f"{reference.snapshot_id}L AS snapshot_id", "event_month"],
+        *[f"{book.version}L AS pricebook_version", f"{reference.snapshot_id}L AS snapshot_id"],
+        *_of_event("event_month"),
     ]
+
+
+def _of_event(*names: str) -> list[str]:
+    return [f"event.{name} AS {name}" for name in names]
