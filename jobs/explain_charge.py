@@ -44,23 +44,34 @@ def parser() -> argparse.ArgumentParser:
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Print the explanation of each event of this id; return the ids, charges and whether each was reckoned equal."""
+    texts, events = explained(spark, settings, args.event_id, args.source)
+    for text in texts:
+        print(text, flush=True)
+    return {"events": events}
+
+
+def explained(
+    spark: SparkSession, settings: Settings, event_id: str, source: str | None = None
+) -> tuple[list[str], list[dict[str, Any]]]:
+    """The explanation of each event of this id, and its source, id, charge and whether it was reckoned equal."""
     lake = Lake(spark, settings.lake.root)
-    is_wanted = F.col("event_id") == args.event_id
-    if args.source:
-        is_wanted &= F.col("source") == args.source
+    is_wanted = F.col("event_id") == event_id
+    if source:
+        is_wanted &= F.col("source") == source
     rows = readable(current_rating(lake.read("rated_usage").where(is_wanted))).collect()
     if not rows:
         raise TollgateError(
-            f"event {args.event_id} is not in rated_usage",
+            f"event {event_id} is not in rated_usage",
             where=lake.path("rated_usage"),
             way_out="it may be quarantined, a duplicate, or not rated yet: look for it in usage_event",
         )
     billed = _billed(lake, settings, is_wanted)
+    texts = []
     for row in rows:
         slices = [slice_ for slice_ in billed if slice_["source"] == row["source"]]
-        print(explain_text({**row.asDict(), "billed": slices}), flush=True)
+        texts.append(explain_text({**row.asDict(), "billed": slices}))
     names = ("source", "event_id", "charge")
-    return {"events": [{**{name: row[name] for name in names}, "equal": is_equal(row.asDict())} for row in rows]}
+    return texts, [{**{name: row[name] for name in names}, "equal": is_equal(row.asDict())} for row in rows]
 
 
 def readable(rated: DataFrame) -> DataFrame:

@@ -49,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog="rate_usage", description=__doc__.splitlines()[0])
     found.add_argument("--price-book", type=int, metavar="VERSION", help="price book to pin (default: the newest)")
     found.add_argument("--snapshot", type=int, metavar="ID", help="reference snapshot to pin (default: the newest)")
+    found.add_argument(
+        "--to-batch", type=int, metavar="NO", help="last batch of the night (default: the last published)"
+    )
     found.add_argument("--dry-run", action="store_true", help="say what the night would do, write nothing")
     return add_common(found)
 
@@ -60,7 +63,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if unmarked is not None and not args.dry_run:
         _mark(lake, unmarked)
     book, reference = load_price_book(lake, args.price_book), load_reference(lake, args.snapshot)
-    night = _next_night(lake, reference.snapshot_id, book.version)
+    night = _next_night(lake, reference.snapshot_id, book.version, args.to_batch)
     if unmarked is not None and night.to_batch_no < night.from_batch_no:
         return {**_figures(lake.read("rated_usage"), unmarked), "repaired": True}
     _refuse_unchecked(lake, night)
@@ -83,8 +86,11 @@ def _unmarked_night(lake: Lake) -> Night | None:
     return Night(**commits[-1])
 
 
-def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int) -> Night:
-    """The night after the last mark, up to the last published batch; TollgateError after a night out of balance."""
+def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int, to_batch: int | None) -> Night:
+    """The night after the last mark, up to `to_batch` or the last published one.
+
+    Raises TollgateError after a night out of balance, or for a batch that is not published.
+    """
     marks = lake.read("control_rating").selectExpr(
         "max(to_batch_no) AS to_no", "min(CASE WHEN NOT balanced THEN rating_no END) AS bad"
     )
@@ -94,7 +100,15 @@ def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int) -> Night:
         raise _out_of_balance(lake, both["bad"])
     done = -1 if both["to_no"] is None else both["to_no"]
     last = lake.last_version("rated_usage", APP_ID) or 0
-    return Night(last + 1, done + 1, max(both["published"], done), snapshot_id, pricebook_version)
+    if to_batch is not None and to_batch > both["published"]:
+        raise TollgateError(
+            f"batch {to_batch} is not published",
+            where=lake.path("control_mediation"),
+            expected=f"--to-batch of at most {both['published']}",
+            way_out="run `tollgate mediate_usage --once`, or leave --to-batch out",
+        )
+    to_no = both["published"] if to_batch is None else to_batch
+    return Night(last + 1, done + 1, max(to_no, done), snapshot_id, pricebook_version)
 
 
 def _refuse_unchecked(lake: Lake, night: Night) -> None:

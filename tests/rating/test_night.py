@@ -93,7 +93,9 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
     with pytest.raises(TollgateError, match="quality gate"):
         side.night()
     side.check(0)
-    assert side.night("--dry-run")["suspended"] == {"no_zone": 1, "suspended_line": 1}
+    with pytest.raises(TollgateError, match="batch 1 is not published"):
+        side.night("--to-batch", "1")
+    assert side.night("--to-batch", "0", "--dry-run")["suspended"] == {"no_zone": 1, "suspended_line": 1}
     assert not lake.exists("rated_usage")
 
     night = side.night()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -113,11 +111,8 @@ def charge_explained(spark: SparkSession, settings: Settings) -> Row:
     found = report(spark, "call_over_a_band_edge")
     if not found:
         return {"text": "no call was priced in two time bands"}
-    args = explain_charge.parser().parse_args([found[0]["event_id"], "--source", found[0]["source"]])
-    told = io.StringIO()
-    with contextlib.redirect_stdout(told):
-        explain_charge.run(spark, settings, args)
-    return {**found[0], "text": told.getvalue().rstrip()}
+    texts, _ = explain_charge.explained(spark, settings, found[0]["event_id"], found[0]["source"])
+    return {**found[0], "text": "\n".join(texts)}
 
 
 def posted_usage(lake: Lake, run_ids: Sequence[str]) -> DataFrame:

@@ -16,6 +16,7 @@ class Progress:
     def __init__(self, steps: int) -> None:
         self.steps = steps
         self.times: list[dict[str, Any]] = []
+        self._begun = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
 
@@ -45,6 +46,10 @@ class Progress:
         begun = time.monotonic()
         yield
         self._done(name, time.monotonic() - begun)
+
+    def wall(self) -> float:
+        """Seconds since the first step; less than the sum of all where steps ran side by side."""
+        return round(time.monotonic() - self._begun, 1)
 
     def _done(self, name: str, seconds: float) -> None:
         self.times.append({"step": name, "seconds": round(seconds, 1)})

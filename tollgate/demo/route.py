@@ -6,10 +6,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import heapq
-import io
 import json
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date, datetime, timezone
 from operator import itemgetter
@@ -28,6 +27,7 @@ from tollgate.demo.progress import Progress
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.local_services import running
 from tollgate.platform.places import project_root
+from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
 
 CYCLE, PREVIEW_CYCLE = "2026-10", "2026-11"
@@ -41,7 +41,7 @@ PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
 # November is played for three of its thirty days.
 PREVIEW_SHARE = 10
 BATCHES_A_MONTH = 7
-STEPS = 32
+STEPS = 33
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,13 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress(STEPS))
         stage = _started(stack, settings, args, progress, folder)
+        with progress.step("migrate the database"):
+            migrate(stage.settings)
+        beside = stack.enter_context(ThreadPoolExecutor(2))
+        # The book and the customers know nothing of each other, and mediation knows nothing of the book.
+        published = beside.submit(_publish, stage)
         slices = _prepared(stage)
-        for night, records in enumerate(slices, start=1):
-            _play_night(stage, night, records)
-            if night == len(CUT_OFFS):
-                _play_month(stage)
+        _play(stage, slices, beside, published)
         summary = _looked_at(stack, stage)
     text = page(summary)
     print(text)
@@ -118,27 +120,19 @@ def _stop(spark: SparkSession) -> None:
 
 
 def _prepared(stage: Stage) -> list[Iterable[Any]]:
-    """Price book, customers and the plan of all usage; the records of each cut-off, not yet made."""
+    """Customers and the plan of all usage; the records of each cut-off, not yet made."""
     from generators.customers import build_population
     from generators.dirt import DirtRates
     from generators.seed_crm import seed
     from generators.usage import plan_usage
-    from jobs import publish_pricebook, snapshot_reference
+    from jobs import snapshot_reference
     from tollgate.platform.kafka import ensure_topic
-    from tollgate.platform.postgres import migrate
 
     args, step = stage.args, stage.progress.step
-    with step("migrate the database"):
-        migrate(stage.settings)
-    # The book and the customers know nothing of each other.
-    with step("publish the price book; seed customers and take their snapshot"), ThreadPoolExecutor(1) as beside:
-        told = ("--author", "demo", "--reason", "the demo operator's first book")
-        with contextlib.redirect_stdout(io.StringIO()):
-            published = beside.submit(_result_of, stage, publish_pricebook, *told)
-            population = build_population(args.seed, args.subscribers)
-            seed(stage.settings, population)
-            _result_of(stage, snapshot_reference)
-            published.result()
+    with step("seed customers and take their snapshot"):
+        population = build_population(args.seed, args.subscribers)
+        seed(stage.settings, population)
+        _run_job(stage, snapshot_reference)
     with step("plan the usage"):
         ensure_topic(stage.settings)
         rates = DirtRates.from_settings(stage.settings.generator)
@@ -152,19 +146,47 @@ def _prepared(stage: Stage) -> list[Iterable[Any]]:
     return slices
 
 
-def _play_night(stage: Stage, night: int, records: Iterable[Any]) -> None:
-    from generators.producer import produce
-    from jobs import check_quality, mediate_usage, rate_usage
+def _publish(stage: Stage) -> None:
+    from jobs import publish_pricebook
 
-    step = stage.progress.step
-    with step(f"night {night}: usage arrives in Kafka"):
+    with stage.progress.step("publish the price book"):
+        _run_job(stage, publish_pricebook, "--author", "demo", "--reason", "the demo operator's first book")
+
+
+def _play(stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor, published: Future[None]) -> None:
+    """Every night and the month. While one is rated or billed, the usage of the next arrives and is mediated: rating
+    is told its last batch, so the tables come out as they would one after the other."""
+    from jobs import rate_usage
+
+    _arrive(stage, 1, slices[0])
+    for night in range(1, len(slices) + 1):
+        taken_to = _check(stage, night)
+        published.result()
+        next_one = beside.submit(_arrive, stage, night + 1, slices[night]) if night < len(slices) else None
+        with stage.progress.step(f"night {night}: rate"):
+            _run_job(stage, rate_usage, "--to-batch", str(taken_to))
+        if night == len(CUT_OFFS):
+            _play_month(stage)
+        if next_one is not None:
+            next_one.result()
+
+
+def _arrive(stage: Stage, night: int, records: Iterable[Any]) -> None:
+    from generators.producer import produce
+    from jobs import mediate_usage
+
+    with stage.progress.step(f"night {night}: usage arrives in Kafka"):
         produce(records, stage.settings, stage.folder / "truth")
-    with step(f"night {night}: mediate"):
+    with stage.progress.step(f"night {night}: mediate"):
         _run_job(stage, mediate_usage, "--once")
-    with step(f"night {night}: quality gate"):
-        _run_job(stage, check_quality)
-    with step(f"night {night}: rate"):
-        _run_job(stage, rate_usage)
+
+
+def _check(stage: Stage, night: int) -> int:
+    """The gate; returns the last batch that it let through."""
+    from jobs import check_quality
+
+    with stage.progress.step(f"night {night}: quality gate"):
+        return int(_run_job(stage, check_quality)["to_no"])
 
 
 def _play_month(stage: Stage) -> None:
@@ -182,16 +204,24 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
 
     step = stage.progress.step
     preview_file = stage.folder / "preview_lines"
-    with step("preview the next month"):
-        bill = bill_accounts.preview(stage.spark, stage.settings, PREVIEW_CYCLE, PREVIEW_AS_OF)
-        bill.invoice_line.coalesce(1).write.mode("overwrite").parquet(str(preview_file))
-    oracle = stack.enter_context(second_opinion(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE))
-    with step("reconcile"):
-        reconciled = reconcile.check(stage.spark, stage.settings)
-    with step("gather the figures"):
-        summary = gather(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
-    with step("wait for the second opinion"):
-        opinion = oracle()
+
+    def reconciled() -> dict[str, Any]:
+        with step("reconcile"):
+            return reconcile.check(stage.spark, stage.settings)
+
+    with ThreadPoolExecutor(1) as beside:
+        equations = beside.submit(reconciled)
+        with step("preview the next month"):
+            bill = bill_accounts.preview(stage.spark, stage.settings, PREVIEW_CYCLE, PREVIEW_AS_OF)
+            bill.invoice_line.coalesce(1).write.mode("overwrite").parquet(str(preview_file))
+        oracle = stack.enter_context(
+            second_opinion(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
+        )
+        with step("gather the figures"):
+            summary = gather(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
+        with step("wait for the second opinion"):
+            opinion = oracle()
+        balances = equations.result()["equations"]
     return {
         "parameters": {
             "subscribers": stage.args.subscribers,
@@ -201,20 +231,15 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
             "preview_cycle": PREVIEW_CYCLE,
         },
         **summary,
-        "equations": reconciled["equations"],
+        "equations": balances,
         "second_opinion": opinion,
         "places": _places(stage.settings),
-        "times": stage.progress.times,
+        "times": [*stage.progress.times, {"step": "all, some of them side by side", "seconds": stage.progress.wall()}],
     }
 
 
 def _run_job(stage: Stage, job: ModuleType, *argv: str) -> dict[str, Any]:
-    """A job as its command would run it, in this session; what it prints belongs to the command, not to the demo."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        return _result_of(stage, job, *argv)
-
-
-def _result_of(stage: Stage, job: ModuleType, *argv: str) -> dict[str, Any]:
+    """A job as its command would run it, in this session."""
     result: dict[str, Any] = job.run(stage.spark, stage.settings, job.parser().parse_args(list(argv)))
     return result
 
