@@ -55,7 +55,7 @@ def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
     is_id_conflict = IS_ID_CONFLICT if IS_ID_CONFLICT in usage.columns else f"false AS {IS_ID_CONFLICT}"
     return usage.selectExpr(
         f"struct({', '.join(_TAKEN_OVER)}) AS event",
-        *["started_at", "service", "rating_group", "call_outcome", "duration_s", "volume_bytes", "msisdn"],
+        *["started_at", "service", "rating_group", "duration_s", "volume_bytes", "msisdn"],
         *["carrier_id", "call_type", "destination", "destination_class", "destination_country", "roaming_country"],
         is_id_conflict,
         "coalesce(roaming, false) AS is_roaming",
