@@ -107,6 +107,8 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
     lines = [{**row, "line_state": "active"} for row in sheet.LINES]
     side.customers(snapshot_id=4, lines=lines)
     side.batch(1, sheet.event("a", at=sheet.local(1, month=11)), sheet.event("d"))
+    assert rate_usage._next_night(lake, 4, 1, to_batch=None).to_batch_no == 1
+    assert rate_usage._next_night(lake, 4, 1, to_batch=0).to_batch_no == 0
     with monkeypatch.context() as dies:
         dies.setattr(rate_usage, "_mark", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):

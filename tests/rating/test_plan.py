@@ -71,7 +71,8 @@ def test_the_first_record_owns_its_id_whatever_month_the_second_names(spark):
 def test_the_generated_code_of_pricing_compiles(spark):
     usage = sheet.rows(spark, "usage_event", sheet.event("a"), sheet.event("b", "data", 1))
     rated = rate_events(usage, sheet.small_book(spark), sheet.small_reference(spark), rating_no=1)
-    # As in production: the fixture turns code off. Without the fallback, too much code is an error and no slow plan.
+    # As by spark-submit: local sessions turn code off. Without the fallback, too much code is an error and no slow
+    # plan.
     before = {name: spark.conf.get(name) for name in ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")}
     spark.conf.set("spark.sql.codegen.wholeStage", "true")
     spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")

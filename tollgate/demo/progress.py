@@ -48,7 +48,7 @@ class Progress:
         self._done(name, time.monotonic() - begun)
 
     def wall(self) -> float:
-        """Seconds since the first step; less than the sum of all where steps ran side by side."""
+        """Seconds since this was made; less than the sum of all where steps ran side by side."""
         return round(time.monotonic() - self._begun, 1)
 
     def _done(self, name: str, seconds: float) -> None:
