@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from jobs.bill_runs import BillRun, all_runs
@@ -14,7 +13,7 @@ from jobs.pinned import load_price_book, load_reference
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
 from tollgate.billing.cycles import accounts_to_bill, month_before
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
+from tollgate.platform.lake import Lake, kept
 from tollgate.platform.postgres import jdbc
 from tollgate.platform.settings import Settings
 from tollgate.reference.frames import PriceBook, Reference
@@ -58,11 +57,6 @@ def bill_from(
         cycle, as_of, lake.read("rated_usage"), inputs.rating_no, inputs.reference, inputs.book,
         posted_before(spark, settings, lake, cycle, inputs.after_runs), run_id=run_id, is_open=is_open, keep=kept,
     )  # fmt: skip
-
-
-def kept(frame: DataFrame) -> DataFrame:
-    """The frame, computed once at its first use. A persisted one would carry its whole plan on."""
-    return frame.localCheckpoint(eager=False, storageLevel=StorageLevel.MEMORY_AND_DISK)
 
 
 def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: str, run_ids: list[str]) -> PostedRuns:

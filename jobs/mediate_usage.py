@@ -58,12 +58,9 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         stands, unmarked = standing(lake, settings.kafka.topic)
         stands, folder = _open_checkpoint(spark, settings, stands, args.new_generation)
         _refuse(continuity.with_broker(stands, begin, end), lake.path("raw_cdr"))
-        try:
-            for pins, is_mediated in unmarked:
-                batches.finish(pins, is_mediated)
-            _stream(spark, settings, args, batches, stands, folder, begin)
-        finally:
-            batches.forget_reference()
+        for pins, is_mediated in unmarked:
+            batches.finish(pins, is_mediated)
+        _stream(spark, settings, args, batches, stands, folder, begin)
     return _summary(lake, batches.marks)
 
 

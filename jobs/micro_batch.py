@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any
@@ -12,16 +11,16 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from jobs.pinned import load_reference
+from jobs.pinned import SNAPSHOT_APP_ID, load_reference
 from tollgate.assurance.publication import published_to
 from tollgate.mediation.balance import mark, read_back
 from tollgate.mediation.continuity import Offsets, Standing
 from tollgate.mediation.identity import NO_MONTH, known_keys, resolve_duplicates
 from tollgate.mediation.rules import RULE_VERSION
-from tollgate.mediation.usage import REFERENCE_TABLES, mediate
+from tollgate.mediation.usage import mediate
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
+from tollgate.platform.lake import Lake, kept
 from tollgate.reference.frames import Reference
 
 JOB = "mediate_usage"
@@ -87,21 +86,15 @@ class MicroBatches:
 
     def newest_snapshot(self) -> int:
         """The newest visible reference snapshot; TollgateError when there is none."""
-        newest = self._lake.read("control_snapshot").agg(F.max("snapshot_id")).first()
-        if newest is None or newest[0] is None:
+        # The number under which its row was committed: known without reading a row, which each batch would do.
+        newest = self._lake.last_version("control_snapshot", SNAPSHOT_APP_ID)
+        if newest is None:
             raise TollgateError(
                 "no reference snapshot is taken",
                 where=self._lake.path("control_snapshot"),
                 way_out="run `tollgate snapshot_reference`",
             )
-        return int(newest[0])
-
-    def forget_reference(self) -> None:
-        """Free the reference rows that `finish` keeps in memory from one batch to the next."""
-        if self._reference is not None:
-            for name in REFERENCE_TABLES:
-                self._reference.table(name).unpersist()
-        self._reference = None
+        return newest
 
     def _mediate(self, pins: Pins) -> None:
         if pins.rule_version != RULE_VERSION:
@@ -112,12 +105,13 @@ class MicroBatches:
                 way_out="let the release with that version finish the batch, then start this one",
             )
         raw = self._batch_of("raw_cdr", pins)
-        with _kept(mediate(raw, self._pinned(pins.snapshot_id))) as candidates:
-            months = candidates.agg(F.collect_set("event_month")).first()
-            touched = sorted(set(months[0] if months else ()) - {NO_MONTH})
-            history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
-            usage = resolve_duplicates(candidates, history)
-            self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
+        # The months decide what of the history is read, so the batch is needed twice and parsed once.
+        candidates = kept(mediate(raw, self._pinned(pins.snapshot_id)))
+        months = candidates.agg(F.collect_set("event_month")).first()
+        touched = sorted(set(months[0] if months else ()) - {NO_MONTH})
+        history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
+        usage = resolve_duplicates(candidates, history)
+        self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
 
     def _mark(self, pins: Pins) -> None:
         tables = self._batch_of("raw_cdr", pins), self._batch_of("usage_event", pins)
@@ -141,10 +135,7 @@ class MicroBatches:
 
     def _pinned(self, snapshot_id: int) -> Reference:
         if self._reference is None or self._reference.snapshot_id != snapshot_id:
-            self.forget_reference()
             self._reference = load_reference(self._lake, snapshot_id)
-            for name in REFERENCE_TABLES:
-                self._reference.table(name).persist()
         return self._reference
 
 
@@ -193,13 +184,3 @@ def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
 
 def _end(offsets: str) -> Offsets:
     return {int(partition): end for partition, (_, end) in json.loads(offsets).items()}
-
-
-@contextmanager
-def _kept(frame: DataFrame) -> Iterator[DataFrame]:
-    # The months decide what of the history is read, so the batch is needed twice and parsed once.
-    frame.persist()
-    try:
-        yield frame
-    finally:
-        frame.unpersist()

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from pyspark.sql import DataFrame
 
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
+from tollgate.platform.lake import Lake, kept
 from tollgate.reference.frames import PRICE_TABLES, REFERENCE_TABLES, PriceBook, Reference, price_book, reference
+
+# Under which Delta remembers the last snapshot_id that became visible.
+SNAPSHOT_APP_ID = "snapshot_reference"
+
+
+# Tables of the version last asked for, by session, lake and kind. A version never changes, so that a process that does
+# several runs reads it once. Kept is what stays small, however many customers there are.
+_KEPT: dict[tuple[str, str, str], tuple[int, Mapping[str, DataFrame]]] = {}
+_NETWORK = ("ref_cell", "ref_carrier", "ref_source", "ref_numbering")
 
 
 class _Tables(Mapping[str, DataFrame]):
-    """Tables of the lake by name, read when they are asked for."""
+    """Tables by name, each made when it is first asked for: a run needs some of them only."""
 
-    def __init__(self, lake: Lake, names: tuple[str, ...]) -> None:
-        self._lake, self._names = lake, names
+    def __init__(self, names: tuple[str, ...], make: Callable[[str], DataFrame]) -> None:
+        self._names, self._make = names, make
+        self._made: dict[str, DataFrame] = {}
 
     def __getitem__(self, name: str) -> DataFrame:
         if name not in self._names:
             raise KeyError(name)
-        return self._lake.read(name)
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -41,7 +53,10 @@ def load_price_book(lake: Lake, version: int | None = None) -> PriceBook:
             where=lake.path("price_version"),
             way_out="run `tollgate publish_pricebook --author NAME --reason TEXT`",
         )
-    return price_book(_Tables(lake, PRICE_TABLES), rows[0])
+    found = int(rows[0]["pricebook_version"])
+    in_force = f"pricebook_version = {found}"
+    make = _Tables(PRICE_TABLES, lambda name: kept(lake.read(name).where(in_force)))
+    return price_book(_kept_tables(lake, "price_book", found, make), rows[0])
 
 
 def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:
@@ -56,4 +71,19 @@ def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:
             where=lake.path("control_snapshot"),
             way_out="run `tollgate snapshot_reference`",
         )
-    return reference(_Tables(lake, REFERENCE_TABLES), rows[0]["snapshot_id"])
+    found = int(rows[0]["snapshot_id"])
+    in_force = f"snapshot_id = {found}"
+
+    def table(name: str) -> DataFrame:
+        rows_in_force = lake.read(name).where(in_force)
+        return kept(rows_in_force) if name in _NETWORK else rows_in_force
+
+    return reference(_kept_tables(lake, "reference", found, _Tables(REFERENCE_TABLES, table)), found)
+
+
+def _kept_tables(lake: Lake, kind: str, version: int, tables: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
+    """Those of the last time if they are of this version, else `tables`."""
+    key = (lake.spark.sparkContext.applicationId, lake.root, kind)
+    if key not in _KEPT or _KEPT[key][0] != version:
+        _KEPT[key] = version, tables
+    return _KEPT[key][1]

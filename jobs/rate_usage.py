@@ -21,7 +21,7 @@ from tollgate.assurance.publication import published_to
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
-from tollgate.platform.lake import Lake
+from tollgate.platform.lake import Lake, kept
 from tollgate.platform.settings import Settings
 from tollgate.rating.id_check import with_id_conflicts
 from tollgate.rating.rate import rate_events
@@ -61,18 +61,19 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     lake = Lake(spark, settings.lake.root)
     unmarked = _unmarked_night(lake)
     if unmarked is not None and not args.dry_run:
-        _mark(lake, unmarked)
+        _mark(lake, unmarked, _held_before(lake, unmarked))
     book, reference = load_price_book(lake, args.price_book), load_reference(lake, args.snapshot)
     night = _next_night(lake, reference.snapshot_id, book.version, args.to_batch)
     if unmarked is not None and night.to_batch_no < night.from_batch_no:
         return {**_figures(lake.read("rated_usage"), unmarked), "repaired": True}
     _refuse_unchecked(lake, night)
-    rated = _rated(lake, night, book, reference)
+    held = kept(_held_before(lake, night))
+    rated = _rated(lake, night, held, book, reference)
     if args.dry_run:
         return {**_figures(rated, night), "dry_run": True}
     lake.append(rated, "rated_usage", APP_ID, night.rating_no, asdict(night))
     crash_point("rate.after_rated")
-    figures = _mark(lake, night)
+    figures = _mark(lake, night, held)
     crash_point("rate.after_mark")
     return figures
 
@@ -143,23 +144,30 @@ def _held_before(lake: Lake, night: Night) -> DataFrame:
     return held.selectExpr(*EVENT, "suspense_reason AS last_reason")
 
 
-def _rated(lake: Lake, night: Night, book: PriceBook, reference: Reference) -> DataFrame:
-    """The night's rows of rated_usage: new events, and events held before that are rated now or for another reason."""
+def _rated(lake: Lake, night: Night, held: DataFrame, book: PriceBook, reference: Reference) -> DataFrame:
+    """The night's rows of rated_usage: new events, and events held before that are rated now or for another reason.
+
+    held: of `_held_before`.
+    """
     accepted = _accepted(lake, night)
-    held = F.broadcast(_held_before(lake, night))
     new = accepted.where(f"batch_no >= {night.from_batch_no}")
-    again = accepted.where(f"batch_no < {night.from_batch_no}").join(held, EVENT, how="left_semi")
-    events = with_id_conflicts(new.unionByName(again), accepted)
+    # Of the history only the months in which something is held are read; there are a few.
+    months = sorted(row["event_month"] for row in held.select("event_month").distinct().collect())
+    earlier = accepted.where(F.col("event_month").isin(months)).where(f"batch_no < {night.from_batch_no}")
+    again = earlier.join(F.broadcast(held), EVENT, how="left_semi")
+    events = with_id_conflicts(new.unionByName(again) if months else new, accepted)
     rated = rate_events(events, book, reference, night.rating_no)
     is_news = "NOT (retail_status = 'suspended' AND suspense_reason <=> last_reason)"
-    return rated.join(held, EVENT, how="left").where(is_news).select(*rated.columns)
+    return rated.join(F.broadcast(held), EVENT, how="left").where(is_news).select(*rated.columns)
 
 
-def _mark(lake: Lake, night: Night) -> dict[str, Any]:
-    """Write the night's row of control_rating, everything in it read back from the tables; return its figures."""
+def _mark(lake: Lake, night: Night, held: DataFrame) -> dict[str, Any]:
+    """Write the night's row of control_rating, everything in it read back from the tables; return its figures.
+
+    held: of `_held_before`.
+    """
     figures = _figures(lake.read("rated_usage"), night)
     accepted = _accepted(lake, night).where(f"batch_no >= {night.from_batch_no}").count()
-    held = _held_before(lake, night)
     written = lake.read("rated_usage").where(f"rating_no = {night.rating_no}").selectExpr(*EVENT, "1 AS is_written")
     retried = (
         held.join(written, EVENT, how="left").selectExpr("count(*) AS all", "count(is_written) AS changed").first()

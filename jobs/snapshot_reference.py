@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from jobs.pinned import SNAPSHOT_APP_ID
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
@@ -115,7 +116,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         _write_tables(lake, frames, snapshot_id, digest)
     crash_point("snapshot_reference.tables")
     mark = lake.frame([(snapshot_id, digest, rows)], "control_snapshot")
-    lake.append(mark, "control_snapshot", "snapshot_reference", snapshot_id)
+    lake.append(mark, "control_snapshot", SNAPSHOT_APP_ID, snapshot_id)
     return {"snapshot_id": snapshot_id, "taken": True, "rows": rows, "message": f"took snapshot {snapshot_id}"}
 
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import gc
 import json
+import sys
 from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 from oracle.people import DEMO_BOOK, call, facts, local_us
 from oracle.small_lake import bill_rows, month, rated_row, write, write_inputs
 
-from tollgate.oracle.__main__ import main
+from tollgate.oracle.__main__ import main, preview_reader
 from tollgate.oracle.billing_check import Biller, RunPins
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.compare import second_opinion
@@ -138,7 +141,23 @@ def test_a_preview_is_compared_with_the_lines_that_are_given(lake):
     rows = bill_rows("preview", biller.bill(PREVIEW))["invoice_line"]
     assert [row["kind"] for row in rows] == ["invoice_fee", "prior_period", "recurring"]
     write(lake.root.parent, "preview_lines", rows)
-    lines = {"preview": DeltaTable(str(lake.root.parent / "preview_lines")).to_pyarrow_table()}
-    report = second_opinion(lake.root, DEMO_BOOK, [OCTOBER, PREVIEW], lines)
+    lines = DeltaTable(str(lake.root.parent / "preview_lines")).to_pyarrow_table()
+    report = second_opinion(lake.root, DEMO_BOOK, [OCTOBER, PREVIEW], {"preview": lines}.get)
     assert report.is_equal
     assert report.comparisons["invoice_line"].compared == 6
+
+
+def test_a_preview_that_follows_is_read_after_the_line_that_announces_it(tmp_path, monkeypatch):
+    rows = pa.table({"run_id": ["preview", "other"], "line_no": [1, 2]})
+    file = tmp_path / "lines.parquet"
+
+    class Announcement:
+        def readline(self) -> str:
+            pq.write_table(rows, file)
+            return "\n"
+
+    monkeypatch.setattr(sys, "stdin", Announcement())
+    lines_of = preview_reader([str(file)], [OCTOBER, PREVIEW], is_to_follow=True)
+    assert lines_of(OCTOBER.run_id) is None
+    assert not file.exists()
+    assert lines_of(PREVIEW.run_id).to_pylist() == [{"run_id": "preview", "line_no": 1}]

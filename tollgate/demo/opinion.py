@@ -6,7 +6,7 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,34 +18,50 @@ from tollgate.platform.places import project_root
 from tollgate.platform.settings import Settings
 
 
+class SecondOpinion:
+    """The oracle at work on a lake, in a process of its own."""
+
+    def __init__(self, process: subprocess.Popen[bytes], report: Path, errors: Path) -> None:
+        self._process, self._report, self._errors = process, report, errors
+
+    def previews_are_there(self) -> None:
+        """Tell it that the lines of the previews can be read."""
+        # One that could not go on has closed its end; `report` then says why.
+        with contextlib.suppress(BrokenPipeError):
+            if self._process.stdin is not None:
+                self._process.stdin.write(b"\n")
+                self._process.stdin.close()
+
+    def report(self) -> dict[str, Any]:
+        """Wait for what it found; TollgateError when it could not be made."""
+        code = self._process.wait()
+        if code not in (0, 1):
+            raise TollgateError(
+                "the second opinion could not be made",
+                where=str(self._errors),
+                found=self._errors.read_text(encoding="utf-8")[-500:],
+            )
+        found = json.loads(self._report.read_text(encoding="utf-8"))
+        return {name: found[name] for name in ("equal", "compared", "different", "totals")}
+
+
 @contextlib.contextmanager
 def second_opinion(
     spark: SparkSession, settings: Settings, folder: Path, preview_lines: Path, preview_cycle: str
-) -> Iterator[Callable[[], dict[str, Any]]]:
-    """The oracle as a process of its own; gives a function that waits for its report. It ends with the block."""
+) -> Iterator[SecondOpinion]:
+    """Start the oracle, which does not need the preview's lines at once; it ends with the block."""
     runs = folder / "runs.json"
     runs.write_text(json.dumps(oracle_runs(spark, settings, preview_cycle)), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "tollgate.oracle", "--lake", settings.lake.root),
         *("--pricebook", settings.pricebook.dir, "--runs", str(runs), "--preview-lines", str(preview_lines)),
+        "--previews-follow",
     ]
     report, errors = folder / "oracle.json", folder / "oracle.err"
     with report.open("w") as out, errors.open("w") as err:
-        process = subprocess.Popen(command, stdout=out, stderr=err, cwd=project_root())
-
-    def wait() -> dict[str, Any]:
-        code = process.wait()
-        if code not in (0, 1):
-            raise TollgateError(
-                "the second opinion could not be made",
-                where=str(errors),
-                found=errors.read_text(encoding="utf-8")[-500:],
-            )
-        found = json.loads(report.read_text(encoding="utf-8"))
-        return {name: found[name] for name in ("equal", "compared", "different", "totals")}
-
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=project_root())
     try:
-        yield wait
+        yield SecondOpinion(process, report, errors)
     finally:
         if process.poll() is None:
             process.kill()

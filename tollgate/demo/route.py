@@ -209,18 +209,17 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
         with step("reconcile"):
             return reconcile.check(stage.spark, stage.settings)
 
+    oracle = stack.enter_context(second_opinion(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE))
     with ThreadPoolExecutor(1) as beside:
         equations = beside.submit(reconciled)
         with step("preview the next month"):
             bill = bill_accounts.preview(stage.spark, stage.settings, PREVIEW_CYCLE, PREVIEW_AS_OF)
             bill.invoice_line.coalesce(1).write.mode("overwrite").parquet(str(preview_file))
-        oracle = stack.enter_context(
-            second_opinion(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
-        )
+        oracle.previews_are_there()
         with step("gather the figures"):
             summary = gather(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
         with step("wait for the second opinion"):
-            opinion = oracle()
+            opinion = oracle.report()
         balances = equations.result()["equations"]
     return {
         "parameters": {

@@ -8,13 +8,14 @@ import json
 import sys
 from collections.abc import Sequence
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tollgate.oracle.billing_check import RunPins
-from tollgate.oracle.compare import Books, second_opinion
+from tollgate.oracle.compare import Books, LinesOf, second_opinion
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,6 +45,11 @@ def parser() -> argparse.ArgumentParser:
         metavar="PARQUET",
         help="file or folder of invoice_line rows of previews, told apart by run_id",
     )
+    arguments.add_argument(
+        "--previews-follow",
+        action="store_true",
+        help="the previews are still being made: rate and bill meanwhile, read them after a line on standard input",
+    )
     return arguments
 
 
@@ -52,9 +58,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     gc.disable()  # millions of rows without a cycle among them: collecting costs a quarter of the time
     try:
-        lines = [pq.read_table(path) for path in args.preview_lines]
         runs = read_runs(args.runs) if args.runs else []
-        report = second_opinion(args.lake, read_books(args.pricebook), runs, lines_by_run(lines, runs))
+        lines_of = preview_reader(args.preview_lines, runs, is_to_follow=args.previews_follow)
+        report = second_opinion(args.lake, read_books(args.pricebook), runs, lines_of)
     except (OSError, ValueError, pa.ArrowException) as error:
         print(f"the second opinion could not be made: {error}", file=sys.stderr)
         return 2
@@ -90,13 +96,25 @@ def read_books(given: Sequence[str]) -> Books:
     return {int(version): folder for version, _, folder in pairs}
 
 
-def lines_by_run(tables: Sequence[pa.Table], runs: Sequence[RunPins]) -> dict[str, pa.Table]:
-    """The rows of each preview, by run id; a preview without rows has an empty table."""
-    if not tables:
-        return {}
-    lines = pa.concat_tables(tables, promote_options="default")
-    of_run = lines.column("run_id")
-    return {run.run_id: lines.filter(pa.compute.equal(of_run, run.run_id)) for run in runs if run.is_preview}
+def preview_reader(paths: Sequence[str], runs: Sequence[RunPins], *, is_to_follow: bool) -> LinesOf:
+    """Gives the rows of a preview by its run id, without rows an empty table; None for a posted run.
+
+    is_to_follow: the files are there once a line has come on standard input; they are read when they are asked for.
+    """
+    previews = {run.run_id for run in runs if run.is_preview}
+
+    @cache
+    def lines() -> pa.Table:
+        if is_to_follow:
+            sys.stdin.readline()
+        return pa.concat_tables([pq.read_table(path) for path in paths], promote_options="default")
+
+    def lines_of(run_id: str) -> pa.Table | None:
+        if run_id not in previews or not paths:
+            return None
+        return lines().filter(pa.compute.equal(lines().column("run_id"), run_id))
+
+    return lines_of
 
 
 if __name__ == "__main__":

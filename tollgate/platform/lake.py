@@ -67,6 +67,13 @@ def few_rows(spark: SparkSession, rows: Iterable[Sequence[Any]], schema: StructT
     return spark.createDataFrame(pyarrow.Table.from_pylist(told, to_arrow_schema(schema)), schema)
 
 
+def kept(frame: DataFrame) -> DataFrame:
+    """The frame, computed once at its first use. A persisted one would carry its whole plan on."""
+    from pyspark import StorageLevel
+
+    return frame.localCheckpoint(eager=False, storageLevel=StorageLevel.MEMORY_AND_DISK)
+
+
 def _utc(value: Any) -> Any:
     # Arrow drops the offset of an instant when PYARROW_IGNORE_TIMEZONE is set, as pyspark.pandas does on import.
     if isinstance(value, datetime) and value.tzinfo is not None:

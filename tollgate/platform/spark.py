@@ -15,6 +15,25 @@ if TYPE_CHECKING:
 
     from tollgate.platform.settings import Settings
 
+# What the rows that one machine has ask for; measured in docs/decisions/0006-sessions-on-a-laptop.md.
+_ON_ONE_MACHINE = {
+    # With a handful of partitions there is nothing to adapt, and planning each stage again costs more than it runs.
+    "spark.sql.adaptive.enabled": "false",
+    # Compiling some forty plans takes longer than interpreting them over the rows that a laptop has.
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    # Each broadcast table takes a whole page: 64 MB by default, for some hundred rows.
+    "spark.buffer.pageSize": "1m",
+    # Small files are shared out by their size. The default counts 4 MB for opening each, and one core gets them all.
+    "spark.sql.files.openCostInBytes": "65536",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # Finding out which partitions of a few files to leave unread costs a query of its own.
+    "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+}
+# Room for compiled methods, so that none is thrown out again. In another time zone Delta checks each commit twice.
+_JAVA_OPTIONS = (
+    "-XX:+UseSerialGC -XX:NewRatio=1 -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC"
+)
+
 
 def spark_session(settings: Settings, app_name: str) -> SparkSession:
     """The session with Delta and the connectors on its class path; an active one is used as it is.
@@ -48,12 +67,10 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
     if settings.spark.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         builder = builder.config("spark.sql.warehouse.dir", f"{settings.lake.root}/_warehouse")
-        # With a handful of partitions there is nothing to adapt, and planning each stage again costs more than it runs.
-        builder = builder.config("spark.sql.adaptive.enabled", "false")
-        # Compiling some forty plans takes longer than interpreting them over the rows that a laptop has.
-        builder = builder.config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
-        # Asking the statistics which of a few files to skip takes longer than reading them.
-        builder = builder.config("spark.databricks.delta.stats.skipping", "false")
+        for key, value in _ON_ONE_MACHINE.items():
+            builder = builder.config(key, value)
+        # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
+        builder = builder.config("spark.driver.extraJavaOptions", f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory}")
     return builder.getOrCreate()
 
 
