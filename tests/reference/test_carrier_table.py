@@ -114,7 +114,8 @@ MISTAKES: list[tuple[str, object, list[str]]] = [
         "$.carriers.c2.markup_digits: expected a value; without markup_digits, leave the key out, found ''",
         "$.carriers.c3.markup_digits: expected a markup beside it, found none"]),
     ("times", gb("1", valid_from="2026-02-30", valid_to="2026-02-03T00:00:00"), [
-        "$.valid_from: expected a date such as 2026-11-01, found '2026-02-30'", f"$.valid_to: {TIME} '2026-02-03T00:00:00'"]),
+        "$.valid_from: expected a date such as 2026-11-01, found '2026-02-30'",
+        f"$.valid_to: {TIME} '2026-02-03T00:00:00'"]),
     ("an end before the start", gb("1", valid_to="2023-01-01"), [
         "$.valid_to: expected a time after valid_from 2024-01-01, found '2023-01-01'"]),
 ]  # fmt: skip
