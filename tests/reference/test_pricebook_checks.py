@@ -128,6 +128,12 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
          "2026-11-01T00:00:00-04:00, found '2026-02-03T00:00:00'"],
     ),
     (
+        "instants outside the calendar", "tax",
+        both(cell("hst_on", "valid_from", "0001-01-01"), cell("vat_gb", "valid_to", "9999-12-31T23:00:00-05:00")),
+        ["tax.csv:2: valid_from: expected a time within the years 1 to 9999 of UTC, found '0001-01-01'",
+         "tax.csv:3: valid_to: expected a time within the years 1 to 9999 of UTC, found '9999-12-31T23:00:00-05:00'"],
+    ),
+    (
         "an end before the start", "discount", cell("student", "valid_to", "2023-01-01"),
         ["discount.csv:2: valid_to must be after valid_from"],
     ),

@@ -154,12 +154,15 @@ def day(text: str, _zone: ZoneInfo) -> date:
 
 def instant(text: str, zone: ZoneInfo) -> datetime:
     """A local date (its midnight) or an instant with offset, as UTC."""
-    if len(text) == 10:
-        return local_midnight(day(text, zone), zone)
+    on = day(text, zone) if len(text) == 10 else None
     try:
+        if on is not None:
+            return local_midnight(on, zone)
         if not _INSTANT.fullmatch(text):
             raise ValueError
         return datetime.fromisoformat(text).astimezone(timezone.utc)
+    except OverflowError:
+        raise ValueError("expected a time within the years 1 to 9999 of UTC") from None
     except ValueError:
         raise ValueError("expected a date such as 2026-11-01 or an instant such as 2026-11-01T00:00:00-04:00") from None
 
