@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from array import array
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -72,14 +73,27 @@ class TruthFile:
         # Offsets only grow, so that each call has a name of its own.
         self.path = self._folder / f"{topic}-{'-'.join(str(starts[number]) for number in sorted(starts))}.parquet"
         self._partial = self.path.with_suffix(".partial")
-        self._rows: list[tuple[int, int, Truth]] = []
-        self._sent: dict[str, tuple[int, int]] = {}
+        # The records of this call, by row: plain columns, as a tuple for each would cost more than its content.
+        self._partitions, self._offsets = array("i"), array("q")
+        self._originals: dict[str, int] = {}
+        # Of the rows that are not in the file yet:
+        self._event_ids: list[str] = []
+        self._kinds: list[Kind] = []
+        self._copies: list[tuple[int, str]] = []
         self._writer = pq.ParquetWriter(self._partial, SCHEMA, compression="zstd")
 
     def add(self, partition: int, offset: int, truth: Truth) -> None:
         """Note a record by the place that it takes in the topic."""
-        self._rows.append((partition, offset, truth))
-        if len(self._rows) >= ROWS_A_FLUSH:
+        event_id, kind, copy_of = truth
+        if copy_of is None:
+            self._originals[event_id] = len(self._partitions)
+        else:
+            self._copies.append((len(self._event_ids), copy_of))
+        self._partitions.append(partition)
+        self._offsets.append(offset)
+        self._event_ids.append(event_id)
+        self._kinds.append(kind)
+        if len(self._event_ids) >= ROWS_A_FLUSH:
             self._flush()
 
     def __enter__(self) -> TruthFile:
@@ -95,34 +109,37 @@ class TruthFile:
             self._partial.unlink()
 
     def _flush(self) -> None:
-        for partition, offset, truth in self._rows:
-            if truth.copy_of is None:
-                self._sent[truth.event_id] = (partition, offset)
-        wanted = {truth.copy_of for *_, truth in self._rows if truth.copy_of}
-        places = {
-            **self._earlier(wanted - self._sent.keys()),
-            **{name: self._sent[name] for name in wanted & self._sent.keys()},
-        }
-        columns: list[list[Any]] = [[] for _ in SCHEMA]
-        for partition, offset, (event_id, kind, copy_of) in self._rows:
-            original = places.get(copy_of, (None, None)) if copy_of else (None, None)
-            row = (
-                self._topic,
-                partition,
-                offset,
-                event_id,
-                kind.dirt_class,
-                kind.name,
-                kind.disposition,
-                kind.code,
-                *original,
-            )
-            for column, value in zip(columns, row, strict=True):
-                column.append(value)
+        size = len(self._event_ids)
+        begin = len(self._partitions) - size
+        copy_partitions, copy_offsets = self._places_of_originals(size)
+        columns = [
+            [self._topic] * size,
+            self._partitions[begin:],
+            self._offsets[begin:],
+            self._event_ids,
+            *([kind[number] for kind in self._kinds] for number in range(4)),  # class, name, disposition, code
+            copy_partitions,
+            copy_offsets,
+        ]
         self._writer.write_table(
             pa.table([pa.array(c, f.type) for c, f in zip(columns, SCHEMA, strict=True)], schema=SCHEMA)
         )
-        self._rows.clear()
+        self._event_ids.clear()
+        self._kinds.clear()
+        self._copies.clear()
+
+    def _places_of_originals(self, size: int) -> tuple[list[int | None], list[int | None]]:
+        """(partitions, offsets) of what the last `size` rows copy; None for an original, or one that is not found."""
+        earlier = self._earlier({event_id for _, event_id in self._copies if event_id not in self._originals})
+        partitions: list[int | None] = [None] * size
+        offsets: list[int | None] = [None] * size
+        for row, event_id in self._copies:
+            original = self._originals.get(event_id)
+            if original is not None:
+                partitions[row], offsets[row] = self._partitions[original], self._offsets[original]
+            elif event_id in earlier:
+                partitions[row], offsets[row] = earlier[event_id]
+        return partitions, offsets
 
     def _earlier(self, event_ids: set[str]) -> dict[str, tuple[int, int]]:
         found: dict[str, tuple[int, int]] = {}

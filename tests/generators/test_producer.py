@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ def test_truth_knows_where_every_record_lies(own_topic: Settings, tmp_path: Path
 def test_a_second_producer_is_noticed(own_topic: Settings, tmp_path: Path) -> None:
     from kafka import KafkaProducer
 
-    plan = plan_usage(build_population(7, 100), 9, 100)
+    plan, thresholds = plan_usage(build_population(7, 100), 9, 100), gc.get_threshold()
 
     def disturbed() -> Any:
         for number, record in enumerate(plan.records()):
@@ -93,6 +94,7 @@ def test_a_second_producer_is_noticed(own_topic: Settings, tmp_path: Path) -> No
     with pytest.raises(TollgateError, match="does not end where it should"):
         produce(disturbed(), own_topic, tmp_path)
     assert not list(tmp_path.glob("*.parquet"))
+    assert gc.get_threshold() == thresholds
 
 
 @pytest.mark.covers("GEN-19")
