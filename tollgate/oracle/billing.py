@@ -101,6 +101,7 @@ def _usage_lines(
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowance."""
     lines: dict[str, Line] = {}
+    granted: dict[Bucket, int] = {}
     for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
         origin = calendar.containing(event.started_at)
         priced = event.priced
@@ -110,8 +111,9 @@ def _usage_lines(
         free = 0
         if allowance is not None:
             bucket = (subscription, origin.start, allowance.allowance_id)
-            granted = _granted(allowance, subscription, contracts, origin)
-            free = min(priced.charged_units or 0, max(0, granted - used[bucket]))
+            if bucket not in granted:
+                granted[bucket] = _granted(allowance, subscription, contracts, origin)
+            free = min(priced.charged_units or 0, max(0, granted[bucket] - used[bucket]))
             used[bucket] += free
         numerator, denominator, net = net_charge(priced, free)
         line = Line(
