@@ -11,6 +11,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.pinned import not_published
 from tollgate.assurance.publication import published_to
 from tollgate.assurance.quality import Suite, read_suite, unmet
 from tollgate.platform.errors import TollgateError
@@ -22,7 +23,9 @@ SUITE_FILE = "usage_event.expectations.json"
 
 
 def parser() -> argparse.ArgumentParser:
-    return add_common(argparse.ArgumentParser(prog="check_quality", description=__doc__))
+    found = argparse.ArgumentParser(prog="check_quality", description=__doc__)
+    found.add_argument("--to-batch", type=int, metavar="NO", help="last batch to check (default: the last published)")
+    return add_common(found)
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
@@ -35,7 +38,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     lake = Lake(spark, settings.lake.root)
     suite = read_suite((resources.files("schemas") / SUITE_FILE).read_text(encoding="utf-8"))
     marks = lake.read("control_mediation")
-    from_no, to_no, attempts = _range(lake, suite, marks)
+    from_no, to_no, attempts = _range(lake, suite, marks, args.to_batch)
     summary: dict[str, Any] = {
         "suite": suite.suite,
         "from_no": from_no,
@@ -64,19 +67,22 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     return {**summary, "rows_checked": rows}
 
 
-def _range(lake: Lake, suite: Suite, marks: DataFrame) -> tuple[int, int, int]:
+def _range(lake: Lake, suite: Suite, marks: DataFrame, to_batch: int | None) -> tuple[int, int, int]:
     """First and last batch to check, and how often this last batch has failed: a repeat needs a transaction of its
-    own."""
+    own. TollgateError for a `to_batch` that is not published."""
     results = lake.read("quality_result").where(F.col("suite") == suite.suite).select("to_no", "passed")
     # Both frames have one row, which is what makes the cross join harmless.
     reached, first = published_to(marks), marks.agg(F.min("batch_no").alias("first_no"))
     passed = results.agg(F.max(F.when(F.col("passed"), F.col("to_no"))).alias("passed_to"))
     row = reached.crossJoin(first).crossJoin(passed).collect()[0]
-    if row.to_no < 0:
+    if to_batch is not None and to_batch > row.to_no:
+        raise not_published(lake, to_batch, row.to_no)
+    to_no = row.to_no if to_batch is None else to_batch
+    if to_no < 0:
         return 0, -1, 0
     from_no = row.first_no if row.passed_to is None else row.passed_to + 1
-    failed = results.where((F.col("to_no") == row.to_no) & ~F.col("passed")) if from_no <= row.to_no else None
-    return from_no, row.to_no, failed.count() if failed is not None else 0
+    failed = results.where((F.col("to_no") == to_no) & ~F.col("passed")) if from_no <= to_no else None
+    return from_no, to_no, failed.count() if failed is not None else 0
 
 
 if __name__ == "__main__":

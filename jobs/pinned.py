@@ -81,6 +81,16 @@ def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:
     return reference(_kept_tables(lake, "reference", found, _Tables(REFERENCE_TABLES, table)), found)
 
 
+def not_published(lake: Lake, to_batch: int, published: int) -> TollgateError:
+    """The refusal of a --to-batch beyond the last published batch."""
+    return TollgateError(
+        f"batch {to_batch} is not published",
+        where=lake.path("control_mediation"),
+        expected=f"--to-batch of at most {published}",
+        way_out="run `tollgate mediate_usage --once`, or leave --to-batch out",
+    )
+
+
 def _kept_tables(lake: Lake, kind: str, version: int, tables: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
     """Those of the last time if they are of this version, else `tables`."""
     key = (lake.spark.sparkContext.applicationId, lake.root, kind)

@@ -15,7 +15,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.pinned import load_price_book, load_reference
+from jobs.pinned import load_price_book, load_reference, not_published
 from tollgate.assurance.current_rating import current_rating
 from tollgate.assurance.publication import published_to
 from tollgate.platform.crash import crash_point
@@ -102,12 +102,7 @@ def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int, to_batch: 
     done = -1 if both["to_no"] is None else both["to_no"]
     last = lake.last_version("rated_usage", APP_ID) or 0
     if to_batch is not None and to_batch > both["published"]:
-        raise TollgateError(
-            f"batch {to_batch} is not published",
-            where=lake.path("control_mediation"),
-            expected=f"--to-batch of at most {both['published']}",
-            way_out="run `tollgate mediate_usage --once`, or leave --to-batch out",
-        )
+        raise not_published(lake, to_batch, both["published"])
     to_no = both["published"] if to_batch is None else to_batch
     return Night(last + 1, done + 1, max(to_no, done), snapshot_id, pricebook_version)
 

@@ -1,10 +1,13 @@
 -- Records by disposition and by what mediation found: the first quarantine reason, each repair and each flag of accepted ones.
-SELECT disposition, kind, code, count(*) AS records
+SELECT disposition, found.kind, found.code, count(*) AS records
 FROM (
-  SELECT disposition, 'reason' AS kind, reasons[0] AS code FROM usage_event WHERE disposition = 'quarantined'
-  UNION ALL
-  SELECT disposition, 'repair', explode(repairs) FROM usage_event WHERE disposition = 'accepted'
-  UNION ALL
-  SELECT disposition, 'flag', explode(flags) FROM usage_event WHERE disposition = 'accepted')
-GROUP BY disposition, kind, code
+  SELECT disposition, explode(
+    CASE disposition
+      WHEN 'quarantined' THEN array(named_struct('kind', 'reason', 'code', reasons[0]))
+      WHEN 'accepted' THEN concat(
+        transform(repairs, code -> named_struct('kind', 'repair', 'code', code)),
+        transform(flags, code -> named_struct('kind', 'flag', 'code', code)))
+    END) AS found
+  FROM usage_event)
+GROUP BY disposition, found.kind, found.code
 ORDER BY disposition, kind, code

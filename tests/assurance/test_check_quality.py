@@ -71,3 +71,17 @@ def test_the_gate_takes_each_batch_once_and_stays_shut_until_a_range_passes(spar
         "from_no", "to_no", "rows_checked", "passed", "size(failed_expectations)"
     )
     assert_rows(results, (0, 0, 3, True, 0), (1, 1, 5, False, 7))
+
+
+def test_the_gate_can_be_told_its_last_batch_and_refuses_one_that_is_not_published(spark, lake, settings):
+    settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": lake.root})})
+    for batch_no, rows in enumerate((2, 3, 4)):
+        put(spark, lake, batch_no, rows)
+    to_one, to_five = (check_quality.parser().parse_args(["--to-batch", no]) for no in ("1", "5"))
+    told = check_quality.run(spark, settings, to_one)
+    assert (told["from_no"], told["to_no"], told["rows_checked"]) == (0, 1, 5)
+    assert check_quality.run(spark, settings, to_one)["from_no"] == 2
+    with pytest.raises(TollgateError, match="batch 5 is not published"):
+        check_quality.run(spark, settings, to_five)
+    rest = check_quality.run(spark, settings, check_quality.parser().parse_args([]))
+    assert (rest["from_no"], rest["to_no"], rest["rows_checked"]) == (2, 2, 4)

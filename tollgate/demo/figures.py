@@ -39,10 +39,20 @@ LIMIT 1
 INVOICE_DOCUMENT = "SELECT document FROM billing.invoice_document WHERE invoice_no = %s"
 
 
+# The reports that the page shows.
+REPORTS = (
+    "records_by_disposition", "records_by_code", "rating_by_reason", "revenue_by_service", "call_over_a_band_edge",
+)  # fmt: skip
+
+
+def report_text(name: str) -> str:
+    """The SQL of sql/reports/<name>.sql."""
+    return (resources.files("sql") / "reports" / f"{name}.sql").read_text(encoding="utf-8")
+
+
 def report(spark: SparkSession, name: str) -> list[Row]:
-    """Rows of sql/reports/<name>.sql over the session's views; decimals become text."""
-    text = (resources.files("sql") / "reports" / f"{name}.sql").read_text(encoding="utf-8")
-    return [as_plain(row.asDict()) for row in spark.sql(text).collect()]
+    """Rows of a report over the session's views; decimals become text."""
+    return [as_plain(row.asDict()) for row in spark.sql(report_text(name)).collect()]
 
 
 def records(spark: SparkSession) -> Row:

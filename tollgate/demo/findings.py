@@ -26,7 +26,7 @@ def gather(
 ) -> dict[str, Any]:
     """All sections of the page but parameters, equations, second opinion, places and times."""
     lake = Lake(spark, settings.lake.root)
-    lake.register_views(VIEWS)
+    lake.register_views(VIEWS, " ".join(figures.report_text(name) for name in figures.REPORTS))
     session = connect(settings)
     try:
         posted = [

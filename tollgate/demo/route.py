@@ -154,48 +154,55 @@ def _publish(stage: Stage) -> None:
 
 
 def _play(stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor, published: Future[None]) -> None:
-    """Every night and the month. While one is rated or billed, the usage of the next arrives and is mediated: rating
-    is told its last batch, so the tables come out as they would one after the other."""
-    from jobs import rate_usage
+    """Every night and the month. While one is checked, rated or billed, the usage of the next arrives and is mediated:
+    gate and rating are told their last batch, so the tables come out as they would one after the other."""
+    from jobs import check_quality, rate_usage
 
-    _arrive(stage, 1, slices[0])
+    step = stage.progress.step
+    batches = _arrive(stage, 1, slices[0])
+    posted: Future[None] | None = None
     for night in range(1, len(slices) + 1):
-        taken_to = _check(stage, night)
-        published.result()
+        last = str(batches - 1)
         next_one = beside.submit(_arrive, stage, night + 1, slices[night]) if night < len(slices) else None
-        with stage.progress.step(f"night {night}: rate"):
-            _run_job(stage, rate_usage, "--to-batch", str(taken_to))
+        with step(f"night {night}: quality gate"):
+            _run_job(stage, check_quality, "--to-batch", last)
+        published.result()
+        with step(f"night {night}: rate"):
+            _run_job(stage, rate_usage, "--to-batch", last)
         if night == len(CUT_OFFS):
-            _play_month(stage)
+            _bill_month(stage)
+            posted = beside.submit(_post_month, stage)
         if next_one is not None:
-            next_one.result()
+            batches += next_one.result()
+    if posted is not None:
+        posted.result()
 
 
-def _arrive(stage: Stage, night: int, records: Iterable[Any]) -> None:
+def _arrive(stage: Stage, night: int, records: Iterable[Any]) -> int:
+    """Produce and mediate; returns the number of batches, which are numbered on from the last one."""
     from generators.producer import produce
     from jobs import mediate_usage
 
     with stage.progress.step(f"night {night}: usage arrives in Kafka"):
         produce(records, stage.settings, stage.folder / "truth")
     with stage.progress.step(f"night {night}: mediate"):
-        _run_job(stage, mediate_usage, "--once")
+        return int(_run_job(stage, mediate_usage, "--once")["batches"])
 
 
-def _check(stage: Stage, night: int) -> int:
-    """The gate; returns the last batch that it let through."""
-    from jobs import check_quality
-
-    with stage.progress.step(f"night {night}: quality gate"):
-        return int(_run_job(stage, check_quality)["to_no"])
-
-
-def _play_month(stage: Stage) -> None:
+def _bill_month(stage: Stage) -> None:
     from jobs import bill_accounts
 
-    for action, name in (("run", "bill the month"), ("approve", "approve the run"), ("post", "post the run")):
-        with stage.progress.step(name):
-            due = ("--as-of", CYCLE_END.isoformat()) if action == "run" else ()
-            _run_job(stage, bill_accounts, "--action", action, "--cycle", CYCLE, *due)
+    with stage.progress.step("bill the month"):
+        _run_job(stage, bill_accounts, "--action", "run", "--cycle", CYCLE, "--as-of", CYCLE_END.isoformat())
+    with stage.progress.step("approve the run"):
+        _run_job(stage, bill_accounts, "--action", "approve", "--cycle", CYCLE)
+
+
+def _post_month(stage: Stage) -> None:
+    from jobs import bill_accounts
+
+    with stage.progress.step("post the run"):
+        _run_job(stage, bill_accounts, "--action", "post", "--cycle", CYCLE)
 
 
 def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:

@@ -138,13 +138,17 @@ class Lake:
 
     def last_version(self, table: str, app_id: str) -> int | None:
         """The highest `version` that `app_id` has committed to `table`; None when there is none."""
+        return self.last_versions(table).get(app_id)
+
+    def last_versions(self, table: str) -> dict[str, int]:
+        """The highest `version` that each app_id has committed to `table`; read from its log, not from its rows."""
         if not self.exists(table):
-            return None
+            return {}
         jvm: Any = self.spark._jvm
         log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))
         none = getattr(getattr(jvm.scala, "None$"), "MODULE$")
-        found = log.update(False, none, none).transactions().get(app_id)
-        return int(found.get()) if found.isDefined() else None
+        found = jvm.scala.jdk.javaapi.CollectionConverters.asJava(log.update(False, none, none).transactions())
+        return {str(app_id): int(version) for app_id, version in found.items()}
 
     def commit_metadata(self, table: str) -> list[dict[str, Any]]:
         """The `metadata` of every commit that has one, oldest first."""
