@@ -219,7 +219,7 @@ def test_the_database_refuses_what_must_not_happen(operator: Operator, may: dict
             operator.rows(statement)
 
 
-@pytest.mark.covers("BIL-21")
+@pytest.mark.covers("BIL-11", "BIL-21")
 def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left(
     operator: Operator, may: dict[str, Any]
 ) -> None:

@@ -39,7 +39,7 @@ def issued(route: Route) -> list[tuple]:
         connection.close()
 
 
-@pytest.mark.covers("MED-14", "MED-29", "RAT-01", "BIL-19", "OPS-17")
+@pytest.mark.covers("MED-14", "MED-29", "RAT-01", "BIL-19", "OPS-01", "OPS-17")
 def test_a_killed_route_leaves_the_same_tables(undisturbed, disturbed):
     assert disturbed.digest(*TABLES) == undisturbed.digest(*TABLES)
 

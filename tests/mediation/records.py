@@ -45,8 +45,9 @@ def raw_rows(
 
 
 def small_reference(spark: SparkSession) -> Reference:
-    """One source in Canada, one cell, one carrier, the prefixes of Toronto, Montreal, New York and Great Britain."""
-    prefixes = (("1416", "CA"), ("1514", "CA"), ("1212", "US"), ("44", "GB"))
+    """One source in Canada, one cell, one carrier, the prefixes of Toronto, Montreal, New York, San Francisco and Great
+    Britain."""
+    prefixes = (("1416", "CA"), ("1514", "CA"), ("1212", "US"), ("1415", "US"), ("44", "GB"))
     rows = {
         "ref_source": [(1, "msc", "native_json", "CA", "America/Toronto")],
         "ref_cell": [(1, "c1", "s", "Toronto", "Downtown", "CA", Decimal("-79.4"), Decimal("43.6"), "4G")],

@@ -229,3 +229,11 @@ def test_a_bad_cell_is_named_with_file_and_line(tmp_path):
     )
     with pytest.raises(SheetError, match=r"tax\.csv line 2"):
         PriceBook(bad)
+
+
+@pytest.mark.covers("QUA-09")
+def test_the_sample_call_costs_five_minutes_to_great_britain_and_waits_for_a_subscriber(book):
+    sample = call(300, to="+442071234567")._replace(event_id="test_001", msisdn="+14155551234")
+    priced = price_event(sample, book, facts())
+    assert (priced.retail_status, priced.suspense_reason, priced.charge) == ("suspended", "no_subscriber", None)
+    assert (priced.wholesale.status, priced.wholesale.cost, priced.call_type) == ("costed", 200_000, "international")
