@@ -63,7 +63,8 @@ def _bench() -> Iterator[Bench]:
     shutil.rmtree(folder, ignore_errors=True)
     before = os.environ.get("TOLLGATE_STATE")
     os.environ["TOLLGATE_STATE"] = str(folder / "state")
-    settings = load_settings(None, {"lake.root": str(folder / "lake"), "kafka.bootstrap": "", "postgres.url": ""})
+    own = {"lake.root": str(folder / "lake"), "kafka.bootstrap": "", "postgres.url": ""}
+    settings = load_settings(None, {**own, "spark.generated_code": "true"})
     try:
         with running(settings):
             spark = spark_session(settings, "bench")

@@ -40,6 +40,7 @@ class SparkSettings(_Section):
     master: str
     shuffle_partitions: int = Field(gt=0)
     driver_memory: str
+    generated_code: bool
 
 
 class KafkaSettings(_Section):

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 _ON_ONE_MACHINE = {
     # With a handful of partitions there is nothing to adapt, and planning each stage again costs more than it runs.
     "spark.sql.adaptive.enabled": "false",
-    # Compiling some forty plans takes longer than interpreting them over the rows that a laptop has.
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     # Each broadcast table takes a whole page: 64 MB by default, for some hundred rows.
     "spark.buffer.pageSize": "1m",
     # Small files are shared out by their size. The default counts 4 MB for opening each, and one core gets them all.
@@ -69,6 +67,9 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
         builder = builder.config("spark.sql.warehouse.dir", f"{settings.lake.root}/_warehouse")
         for key, value in _ON_ONE_MACHINE.items():
             builder = builder.config(key, value)
+        if not settings.spark.generated_code:
+            # Compiling some forty plans takes longer than interpreting them over a few hundred thousand rows.
+            builder = builder.config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
         # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
         builder = builder.config("spark.driver.extraJavaOptions", f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory}")
     return builder.getOrCreate()
