@@ -1,4 +1,7 @@
-"""Reconcile: from the broker to the ledger, print each equation with both sides; fail when one does not hold."""
+"""Reconcile: from the received offsets to the ledger, print each equation with both sides; fail when one does not hold.
+
+What still waits in the broker is not asked for: mediation takes it, or refuses to start when it is gone.
+"""
 
 from __future__ import annotations
 
@@ -52,7 +55,7 @@ UNION ALL SELECT 'receivable', part, coalesce(receivable, 0) FROM postings
 
 
 def parser() -> argparse.ArgumentParser:
-    return add_common(argparse.ArgumentParser(prog="reconcile", description=__doc__))
+    return add_common(argparse.ArgumentParser(prog="reconcile", description=__doc__.splitlines()[0]))
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:

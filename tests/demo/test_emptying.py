@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tollgate.demo.emptying import check_emptying
+from tollgate.demo.emptying import check_emptying, empty
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.places import state_dir
 
@@ -29,3 +29,12 @@ def test_the_demo_empties_only_its_own_unless_told(settings):
         assert named in str(refused.value)
     with pytest.raises(TollgateError, match="profile local only"):
         check_emptying(own.model_copy(update={"profile": "cluster"}), True)
+
+
+def test_nothing_is_removed_while_the_database_is_out_of_reach(settings, tmp_path):
+    lake = tmp_path / "lake"
+    lake.mkdir()
+    unreachable = changed(settings, postgres={"url": "postgresql://me@127.0.0.1:1/db"}, lake={"root": str(lake)})
+    with pytest.raises(TollgateError, match="PostgreSQL does not answer"):
+        empty(unreachable, tmp_path / "demo")
+    assert lake.exists()

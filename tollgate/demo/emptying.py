@@ -48,12 +48,13 @@ def empty(settings: Settings, folder: Path) -> None:
     """Remove what an earlier demo left: its files, the lake and its checkpoint, the topic's records, the schemas."""
     if "://" in settings.lake.root:
         raise TollgateError("the demo's lake is a folder", where="lake.root", found=settings.lake.root)
-    for left in (folder, Path(settings.lake.root), Path(settings.mediation.checkpoint)):
-        shutil.rmtree(left, ignore_errors=True)
-    folder.mkdir(parents=True)
-    recreate_topic(settings)
+    # What can be out of reach comes first: then nothing is removed rather than a half.
     session = connect(settings)
     try:
+        recreate_topic(settings)
+        for left in (folder, Path(settings.lake.root), Path(settings.mediation.checkpoint)):
+            shutil.rmtree(left, ignore_errors=True)
+        folder.mkdir(parents=True)
         with session, session.cursor() as cursor:
             cursor.execute(f"DROP SCHEMA IF EXISTS {', '.join(SCHEMAS)} CASCADE")
     finally:
