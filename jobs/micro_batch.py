@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import reduce
 from typing import Any
@@ -20,7 +21,7 @@ from tollgate.mediation.rules import RULE_VERSION
 from tollgate.mediation.usage import mediate
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake, kept
+from tollgate.platform.lake import Lake
 from tollgate.reference.frames import Reference
 
 JOB = "mediate_usage"
@@ -105,13 +106,12 @@ class MicroBatches:
                 way_out="let the release with that version finish the batch, then start this one",
             )
         raw = self._batch_of("raw_cdr", pins)
-        # The months decide what of the history is read, so the batch is needed twice and parsed once.
-        candidates = kept(mediate(raw, self._pinned(pins.snapshot_id)))
-        months = candidates.agg(F.collect_set("event_month")).first()
-        touched = sorted(set(months[0] if months else ()) - {NO_MONTH})
-        history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
-        usage = resolve_duplicates(candidates, history)
-        self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
+        with _kept(mediate(raw, self._pinned(pins.snapshot_id))) as candidates:
+            months = candidates.agg(F.collect_set("event_month")).first()
+            touched = sorted(set(months[0] if months else ()) - {NO_MONTH})
+            history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
+            usage = resolve_duplicates(candidates, history)
+            self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
 
     def _mark(self, pins: Pins) -> None:
         tables = self._batch_of("raw_cdr", pins), self._batch_of("usage_event", pins)
@@ -187,3 +187,14 @@ def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
 
 def _end(offsets: str) -> Offsets:
     return {int(partition): end for partition, (_, end) in json.loads(offsets).items()}
+
+
+@contextmanager
+def _kept(frame: DataFrame) -> Iterator[DataFrame]:
+    # The months decide what of the history is read, so the batch is needed twice and parsed once. Persisted, so that
+    # what a lost executor held is computed again.
+    frame.persist()
+    try:
+        yield frame
+    finally:
+        frame.unpersist()

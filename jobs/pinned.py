@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pyspark.sql import DataFrame
 
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake, kept
+from tollgate.platform.lake import Lake
 from tollgate.reference.frames import PRICE_TABLES, REFERENCE_TABLES, PriceBook, Reference, price_book, reference
 
 # Under which Delta remembers the last snapshot_id that became visible.
@@ -15,8 +15,9 @@ SNAPSHOT_APP_ID = "snapshot_reference"
 
 
 # Tables of the version last asked for, by session, lake and kind. A version never changes, so that a process that does
-# several runs reads it once. Kept is what stays small, however many customers there are.
-_KEPT: dict[tuple[str, str, str], tuple[int, Mapping[str, DataFrame]]] = {}
+# several runs reads it once. Kept is what stays small, however many customers there are; persisted, so that what a lost
+# executor held is read again.
+_KEPT: dict[tuple[str, str, str], tuple[int, _Tables]] = {}
 _NETWORK = ("ref_cell", "ref_carrier", "ref_source", "ref_numbering")
 
 
@@ -40,6 +41,11 @@ class _Tables(Mapping[str, DataFrame]):
     def __len__(self) -> int:
         return len(self._names)
 
+    def free(self) -> None:
+        """Let go of what was persisted; whoever still holds a table reads it again."""
+        for table in self._made.values():
+            table.unpersist()
+
 
 def load_price_book(lake: Lake, version: int | None = None) -> PriceBook:
     """The price book `version`, by default the newest published one; TollgateError when it is not published."""
@@ -55,7 +61,7 @@ def load_price_book(lake: Lake, version: int | None = None) -> PriceBook:
         )
     found = int(rows[0]["pricebook_version"])
     in_force = f"pricebook_version = {found}"
-    make = _Tables(PRICE_TABLES, lambda name: kept(lake.read(name).where(in_force)))
+    make = _Tables(PRICE_TABLES, lambda name: lake.read(name).where(in_force).persist())
     return price_book(_kept_tables(lake, "price_book", found, make), rows[0])
 
 
@@ -76,7 +82,7 @@ def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:
 
     def table(name: str) -> DataFrame:
         rows_in_force = lake.read(name).where(in_force)
-        return kept(rows_in_force) if name in _NETWORK else rows_in_force
+        return rows_in_force.persist() if name in _NETWORK else rows_in_force
 
     return reference(_kept_tables(lake, "reference", found, _Tables(REFERENCE_TABLES, table)), found)
 
@@ -91,9 +97,11 @@ def not_published(lake: Lake, to_batch: int, published: int) -> TollgateError:
     )
 
 
-def _kept_tables(lake: Lake, kind: str, version: int, tables: Mapping[str, DataFrame]) -> Mapping[str, DataFrame]:
-    """Those of the last time if they are of this version, else `tables`."""
+def _kept_tables(lake: Lake, kind: str, version: int, tables: _Tables) -> _Tables:
+    """Those of the last time if they are of this version, else `tables`, and those of the last time are let go."""
     key = (lake.spark.sparkContext.applicationId, lake.root, kind)
     if key not in _KEPT or _KEPT[key][0] != version:
+        if key in _KEPT:
+            _KEPT[key][1].free()
         _KEPT[key] = version, tables
     return _KEPT[key][1]
