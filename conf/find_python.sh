@@ -3,7 +3,12 @@
 set -u
 found=""
 for name in ${1:+"$1"} python3 python3.12 python3.13 python3.11 python3.10; do
-  path=$(command -v "$name") || continue
+  if ! path=$(command -v "$name"); then
+    # Who names one does not want another.
+    [ -z "${1:-}" ] && continue
+    found=" $name (no such command)"
+    break
+  fi
   version=$("$path" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue
   case "$version" in
     3.10 | 3.11 | 3.12 | 3.13)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import writer_lock
+from tollgate.platform.widening import as_contract, widen
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -105,10 +106,13 @@ class Lake:
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
     def read(self, table: str) -> DataFrame:
-        """All rows of `table` as it stands now; no rows of the contract's columns before its first commit."""
+        """All rows of `table` as it stands now, in the contract's columns; no rows before its first commit.
+
+        A column that the contract has gained since the table was made is NULL.
+        """
         if not self.exists(table):
             return self.frame([], table)
-        return self.spark.read.format("delta").load(self.path(table))
+        return as_contract(self.spark.read.format("delta").load(self.path(table)), contract(table), table)
 
     def frame(self, rows: Sequence[Sequence[Any]], table: str) -> DataFrame:
         """A few rows made here, in the order of the contract's columns; instants without an offset are UTC.
@@ -122,13 +126,15 @@ class Lake:
     ) -> None:
         """Append `df` in one commit; a `version` not above the last one of `app_id` writes nothing.
 
-        Names, types and order must equal the contract, else TollgateError before anything is written.
+        Names, types and order must equal the contract, else TollgateError before anything is written. A table that is
+        older than its contract gets the new columns first.
         metadata: kept with the commit as JSON, see `commit_metadata`.
         """
         _check_columns(df, table)
         with self._writer(table):
             if not self.exists(table):
                 self._create(table)
+            widen(self.spark, self.path(table), contract(table), table)
             writer = (
                 df.write.format("delta").mode("append").option("txnAppId", app_id).option("txnVersion", str(version))
             )
