@@ -101,7 +101,9 @@ def _complete(lines: DataFrame) -> DataFrame:
 
 def _usage_text() -> Column:
     """What the customer reads: the service, where to or where, and for late usage its own cycle."""
-    at_home = "concat(', ', coalesce(zone_name, zone_id, 'no zone'))"
-    place = f"CASE WHEN roaming_zone <> 'home' THEN concat(' roaming, zone ', roaming_zone) ELSE {at_home} END"
+    abroad = "CASE WHEN roaming_zone <> 'home' THEN concat(' roaming in zone ', roaming_zone) ELSE '' END"
+    # Data goes nowhere, so abroad it has no second place.
+    has_place = "roaming_zone = 'home' OR service <> 'data'"
+    to = f"CASE WHEN {has_place} THEN concat(', ', coalesce(zone_name, zone_id, 'no zone')) ELSE '' END"
     late = "CASE WHEN kind = 'prior_period' THEN concat(', late usage of the cycle from ', origin_cycle) ELSE '' END"
-    return F.expr(f"concat({USAGE_NAME}, {place}, {late})")
+    return F.expr(f"concat({USAGE_NAME}, {abroad}, {to}, {late})")

@@ -13,7 +13,7 @@ def page(summary: Mapping[str, Any]) -> str:
     """The whole page. summary: what `tollgate.demo.figures` gathered; amounts are texts already in their own digits."""
     sections = [
         ("", _headline(summary)),
-        ("Records in", _records(summary["records"])),
+        ("Records in", _records(summary["records"], summary["parameters"])),
         ("Injected and found, class by class", _truth(summary["truth"])),
         ("Rated and suspended", _rating(summary["rating"])),
         ("Revenue and cost by service, list prices", _services(summary["services"])),
@@ -44,11 +44,12 @@ def _headline(summary: Mapping[str, Any]) -> list[str]:
     ]
 
 
-def _records(records: Mapping[str, Any]) -> list[str]:
+def _records(records: Mapping[str, Any], told: Mapping[str, Any]) -> list[str]:
     rows = [[row["disposition"], row["kind"], row["code"], f"{row['records']:,}"] for row in records["by_code"]]
     totals = ", ".join(f"{name} {count:,}" for name, count in records["by_disposition"].items())
     return [
         f"{records['received']:,} received: {totals}",
+        f"{told['events']:,} until the cut-off of {told['cycle']}, {records['received'] - told['events']:,} after it",
         "",
         *grid(["disposition", "for", "code", "records"], rows, "lllr"),
     ]
@@ -71,7 +72,11 @@ def _truth(truth: Mapping[str, Any]) -> list[str]:
     missed = [f"  differs: {miss}" for miss in truth["misses"]] or [
         "Every record was found as injected; none was taken for another."
     ]
-    return [*grid(heads, rows, "lrrrrrr"), *missed]
+    return [
+        *grid(heads, rows, "lrrrrrr"),
+        *missed,
+        "Late by a day or less leaves no flag: such a record counts as clean.",
+    ]
 
 
 def _rating(rating: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -82,7 +87,11 @@ def _rating(rating: Iterable[Mapping[str, Any]]) -> list[str]:
 def _services(services: Iterable[Mapping[str, Any]]) -> list[str]:
     names = ["service", "rated", "zero_rated", "suspended", "list_charge", "cost", "margin", "cost_unknown"]
     rows = [[amount(row[name]) for name in names] for row in services]
-    return grid([name.replace("_", " ") for name in names], rows, "lrrrrrrr")
+    table = grid([name.replace("_", " ") for name in names], rows, "lrrrrrrr")
+    return [
+        *table,
+        "Margin is charge less cost of the events whose cost is known; those of the last column are not in it.",
+    ]
 
 
 def _invoices(invoices: Mapping[str, Any]) -> list[str]:

@@ -87,7 +87,7 @@ def _started(
     """Services and Spark, started side by side, and nothing in them."""
     from tollgate.platform.spark import spark_session
 
-    print("starting from empty: topic, database, lake and build/demo of an earlier demo are removed", flush=True)
+    print("starting from empty: topic, database, lake and build/demo of an earlier demo will be removed", flush=True)
     # Small batches on purpose: the demo shows that their number does not matter.
     settings = settings.model_copy(
         update={
