@@ -14,6 +14,7 @@ from tollgate.platform.settings import Settings, load_settings
 from tollgate.platform.spark import spark_session
 
 ROOT = Path(__file__).resolve().parents[1]
+pytest_plugins = ["faults.fixtures"]
 
 
 @pytest.fixture(scope="session", autouse=True)
