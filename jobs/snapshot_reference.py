@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.pinned import SNAPSHOT_APP_ID
+from tollgate.mediation.dialects.records import DIALECTS
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
@@ -148,16 +149,16 @@ def _one_moment(spark: SparkSession, settings: Settings) -> Iterator[dict[str, D
 
 
 def _refuse_mistakes(frames: dict[str, DataFrame]) -> None:
-    found = (
-        mistakes(frames["ref_subscription"], frames["ref_customer_fact"]).orderBy("message").take(MISTAKES_SHOWN + 1)
-    )
+    dialects = [dialect.name for dialect in DIALECTS]
+    every = mistakes(frames["ref_subscription"], frames["ref_customer_fact"], frames["ref_source"], dialects)
+    found = every.orderBy("message").take(MISTAKES_SHOWN + 1)
     if found:
         listed = "\n  ".join(row["message"] for row in found[:MISTAKES_SHOWN])
         more = "\n  and more" if len(found) > MISTAKES_SHOWN else ""
         raise TollgateError(
             f"the master data contradict themselves; no snapshot is taken\n  {listed}{more}",
             where="PostgreSQL, schema crm",
-            expected="one holder of a number, one state of a line and one set of facts of a customer at a time",
+            expected="at a time one holder of a number, state of a line and set of facts of a customer; known dialects",
             way_out="correct the rows named, then take the snapshot again",
         )
 

@@ -34,22 +34,30 @@ def payload(base: dict[str, Any] = VOICE, **changes: Any) -> bytes:
 
 
 def raw_rows(
-    spark: SparkSession, *payloads: bytes | None, batch_no: int = 0, arrived_at: datetime = ARRIVAL
+    spark: SparkSession,
+    *payloads: bytes | None,
+    batch_no: int = 0,
+    arrived_at: datetime = ARRIVAL,
+    key: bytes | None = None,
 ) -> DataFrame:
-    """Rows of raw_cdr with these payloads at offsets 0, 1, 2, ..."""
+    """Rows of raw_cdr with these payloads at offsets 0, 1, 2, ..., all under one key."""
     rows = [
-        (batch_no, "cdr.raw", 0, offset, arrived_at, None, None if value is None else bytearray(value), None)
+        (batch_no, "cdr.raw", 0, offset, arrived_at, key, None if value is None else bytearray(value), None)
         for offset, value in enumerate(payloads)
     ]
     return small_frame(spark, rows, contract("raw_cdr"))
 
 
 def small_reference(spark: SparkSession) -> Reference:
-    """One source in Canada, one cell, one carrier, the prefixes of Toronto, Montreal, New York, San Francisco and Great
-    Britain."""
+    """A source of each dialect, one cell, one carrier, the prefixes of Toronto, Montreal, New York, San Francisco and
+    Great Britain."""
     prefixes = (("1416", "CA"), ("1514", "CA"), ("1212", "US"), ("1415", "US"), ("44", "GB"))
     rows = {
-        "ref_source": [(1, "msc", "native_json", "CA", "America/Toronto")],
+        "ref_source": [
+            (1, "msc", "native_json", "CA", "America/Toronto"),
+            (1, "softswitch", "voip_json", "GB", "Europe/London"),
+            (1, "archive", "history_json", "CA", "America/Toronto"),
+        ],
         "ref_cell": [(1, "c1", "s", "Toronto", "Downtown", "CA", Decimal("-79.4"), Decimal("43.6"), "4G")],
         "ref_carrier": [(1, "carrier_001", "One")],
         "ref_numbering": [

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 from frames import small_frame
 from mediation.records import DATA, VOICE, payload, raw_rows, small_reference
-from pyspark.sql import functions as F
 
-from tollgate.mediation.dialects import native_json
 from tollgate.mediation.identity import HISTORY, resolve_duplicates
 from tollgate.mediation.rules import FLAG, ID_CONFLICT, QUARANTINE, REPAIRS, RULES, documented
-from tollgate.mediation.usage import mediate, mediate_received
+from tollgate.mediation.usage import mediate
 from tollgate.platform.lake import contract
 
 TIB_MB = "1099511.627776"
@@ -106,6 +105,7 @@ CASES = (
     (payload(technology=None), [], ["TECHNOLOGY_MISSING"], []),
     (payload(technology="6G"), [], ["TECHNOLOGY_UNKNOWN"], []),
     (payload(technology="LTE"), [], [], ["TECHNOLOGY_ALIAS"]),
+    (payload(DATA, technology="FTTH"), [], [], ["TECHNOLOGY_ALIAS"]),
     (payload(carrier_id=None), [], ["CARRIER_MISSING"], []),
     (payload(carrier_id="carrier_009"), [], ["CARRIER_UNKNOWN"], []),
     (payload(carrier_id=None, roaming=True, roaming_country="FR"), [], [], []),
@@ -143,20 +143,25 @@ def test_each_rule_is_hit_and_not_hit_at_its_boundary(judged):
 def test_every_code_of_the_tables_has_a_case():
     shown = {code for _, *codes in CASES for kind in codes for code in kind}
     declared = {rule.code for rule in RULES} | {code for code, *_ in REPAIRS}
-    assert declared - shown == {ID_CONFLICT, "CALL_TYPE_MISMATCH"}, "each has a test of its own"
+    assert declared - shown == {ID_CONFLICT, "CALL_TYPE_MISMATCH", "COUNTRY_MISMATCH"}, "each has a test of its own"
     assert shown <= declared
     assert {rule.severity for rule in RULES} == {QUARANTINE, FLAG}
 
 
 @pytest.mark.covers("MED-27")
-def test_a_call_type_that_disagrees_with_the_numbers_is_flagged_and_the_derived_one_counts(spark):
+def test_what_a_record_says_of_its_numbers_is_flagged_where_they_disagree_and_the_derived_counts(spark):
     numbers = {"+14165550111": "local", "+15145550111": "national", "+12125550111": "international", "911": None}
-    raw = raw_rows(spark, *(payload(destination=number) for number in numbers))
-    received = native_json.received(raw).withColumn("call_type_given", F.lit("national"))
-    rows = mediate_received(received, small_reference(spark)).orderBy("kafka_offset").collect()
+    calls = [
+        {"call_id": number, "caller_number": "+14165550100", "called_number": number, "duration_seconds": "60",
+         "start_time": "2026-10-05T14:03:22-04:00", "call_type": "national", "country_code": "ca"}
+        for number in numbers
+    ]  # fmt: skip
+    raw = raw_rows(spark, *(json.dumps(call).encode() for call in calls), key=b"softswitch|1")
+    rows = mediate(raw, small_reference(spark)).orderBy("kafka_offset").collect()
     assert [row.call_type for row in rows] == list(numbers.values())
-    assert [row.flags for row in rows] == [["CALL_TYPE_MISMATCH"], [], ["CALL_TYPE_MISMATCH"], []]
-    assert {row.call_type_given for row in rows} == {"national"}
+    given = {"CALL_TYPE_MISMATCH", "COUNTRY_MISMATCH"}
+    assert [given & set(row.flags) for row in rows] == [{"CALL_TYPE_MISMATCH"}, set(), given, set()]
+    assert {(row.call_type_given, row.country_given) for row in rows} == {("national", "ca")}
 
 
 @pytest.mark.covers("MED-16")

@@ -117,10 +117,12 @@ def test_overlaps_and_holes_are_said_with_their_numbers(spark):
         ("c1", True, None, at(1), at(3)),
         ("c1", False, None, at(3), at(1, 2027)),
     )
+    sources = table(spark, "source STRING, dialect STRING", ("msc", "native_json"), ("pbx", "voip_xml"))
     assert_rows(
-        mistakes(held, facts),
+        mistakes(held, facts, sources, ["native_json", "voip_json"]),
         ("number +1: s2 has it from 2026-02-01T00:00:00Z, before the one before ends at 2026-03-01T00:00:00Z",),
         ("line s3 has no state from 2026-04-01T00:00:00Z",),
+        ("source pbx has dialect voip_xml; known are native_json, voip_json",),
     )
 
 

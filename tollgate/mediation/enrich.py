@@ -10,6 +10,8 @@ TECHNOLOGY_ALIASES = {
     "3G": ("UMTS", "WCDMA", "HSPA", "HSPA+", "UTRAN"),
     "4G": ("LTE", "LTE-A", "EUTRAN", "E-UTRAN"),
     "5G": ("NR", "5GNR", "NG-RAN"),
+    # Broadband at a fixed line is the service data, over one of these.
+    "FIXED": ("FTTH", "FIBRE", "DSL", "VDSL", "CABLE"),
 }
 OUTCOMES = ("answered", "failed", "busy", "dropped", "no_answer", "delivered")
 

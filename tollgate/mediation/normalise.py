@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.mediation.dialects.native_json import NATIVE_JSON
+
 _CLOCK = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
 INSTANT = _CLOCK + r"(Z|[+-]\d{2}:\d{2})\z"
 WALL_CLOCK = _CLOCK + r"\z"
@@ -15,14 +17,24 @@ MEGABYTES_IN_RANGE = r"^-?0*[0-9]{1,12}(\.[0-9]{1,6})?\z"
 
 
 def with_source(records: DataFrame, sources: DataFrame) -> DataFrame:
-    """Add `source_country` and `source_time_zone`; NULL for a source that is not registered.
+    """Add `source` and its `source_dialect`, `source_country`, `source_time_zone`; NULL where it is not registered.
 
+    records: of `dialects.records.parsed`. A native record names its source itself, and is without one if it does not.
     sources: ref_source of one snapshot, unique by `source`.
     """
     registered = sources.select(
-        "source", F.col("country").alias("source_country"), F.col("time_zone").alias("source_time_zone")
+        F.col("source").alias("sender"),
+        F.col("dialect").alias("source_dialect"),
+        F.col("country").alias("source_country"),
+        F.col("time_zone").alias("source_time_zone"),
     )
-    return records.join(F.broadcast(registered), "source", how="left")
+    known = records.join(F.broadcast(registered), "sender", how="left")
+    names_itself = F.expr("coalesce(trim(json.source) <> '', false)")
+    is_told = names_itself | (F.col("source_dialect") != NATIVE_JSON.name)
+    of_source = ("source_country", "source_time_zone")
+    return known.withColumns(
+        {"source": F.when(is_told, F.col("sender")), **{name: F.when(is_told, F.col(name)) for name in of_source}}
+    ).drop("sender")
 
 
 def with_times(records: DataFrame) -> DataFrame:

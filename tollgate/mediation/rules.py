@@ -7,9 +7,9 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.mediation.dialects.native_json import MAX_PAYLOAD_BYTES
+from tollgate.mediation.dialects.records import MAX_PAYLOAD_BYTES
 
-RULE_VERSION = 1
+RULE_VERSION = 2
 QUARANTINE, FLAG = "quarantine", "flag"
 ID_CONFLICT = "ID_CONFLICT"
 
@@ -92,7 +92,7 @@ RULES = (
          "a cell at home that is not registered"),
     Rule(FLAG, 1, "TECHNOLOGY_MISSING", "is_parsed AND technology_received IS NULL", "no radio technology"),
     Rule(FLAG, 1, "TECHNOLOGY_UNKNOWN", "technology_received IS NOT NULL AND technology IS NULL",
-         "no known name of 2G to 5G"),
+         "no known name of 2G to 5G or of a fixed line"),
     Rule(FLAG, 1, "CARRIER_MISSING", f"{_CARRIED} AND carrier_id IS NULL",
          "a call or message at home without an interconnect carrier"),
     Rule(FLAG, 1, "CARRIER_UNKNOWN", f"{_CARRIED} AND carrier_id IS NOT NULL AND is_carrier_known IS NULL",
@@ -103,6 +103,8 @@ RULES = (
          "an outcome of another list; kept as not given"),
     Rule(FLAG, 1, "CALL_TYPE_MISMATCH", "call_type_given <> call_type",
          "the given call type disagrees with the two numbers; the derived one counts"),
+    Rule(FLAG, 2, "COUNTRY_MISMATCH", "upper(country_given) <> destination_country",
+         "the given country is not that of the called number; the derived one counts"),
     Rule(FLAG, 1, "DURATION_MISMATCH",
          "duration_received IS NOT NULL AND abs(unix_micros(ended_at) - unix_micros(started_at)"
          f" - try_multiply(duration_s, 1000000)) > {DURATION_TOLERANCE_S * 1_000_000}",
@@ -123,7 +125,7 @@ RULES = (
 REPAIRS = (
     ("MSISDN_NORMALISED", "msisdn <> msisdn_received", "the served number was brought to E.164"),
     ("DESTINATION_NORMALISED", "destination <> called_received", "the called number was brought to E.164"),
-    ("TECHNOLOGY_ALIAS", "technology <> technology_received", "a radio name was mapped to its generation"),
+    ("TECHNOLOGY_ALIAS", "technology <> technology_received", "a name of the network was mapped to its generation, or to FIXED"),
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.mediation.dialects import native_json
+from tollgate.mediation.dialects.records import parsed, received
 from tollgate.mediation.enrich import with_call_type, with_lateness, with_network
 from tollgate.mediation.identity import with_identity
 from tollgate.mediation.normalise import with_quantities, with_source, with_times
@@ -20,8 +20,8 @@ COLUMNS = (
     "repairs", "defaulted_fields", "first_batch_no", "first_partition", "first_offset", "source", "event_id",
     "event_hash", "content_digest", "service", "started_at", "ended_at", "source_offset_s", "duration_s",
     "volume_bytes", "msisdn", "msisdn_received", "destination", "destination_received", "destination_class",
-    "msisdn_country", "destination_country", "call_type", "call_type_given", "subscriber_id", "cell_id",
-    "cell_region", "technology", "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome",
+    "msisdn_country", "destination_country", "call_type", "call_type_given", "country_given", "subscriber_id",
+    "cell_id", "cell_region", "technology", "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome",
     "cause", "lateness_s", "rule_version", "snapshot_id", "event_month",
 )
 # fmt: on
@@ -33,13 +33,10 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
     raw: rows of raw_cdr. reference: needs REFERENCE_TABLES. Nothing in a record raises. Copies are not settled yet:
     `identity.resolve_duplicates` comes after.
     """
-    return mediate_received(native_json.received(raw), reference)
-
-
-def mediate_received(received: DataFrame, reference: Reference) -> DataFrame:
-    """The same from the received fields of any dialect; see `native_json.received` for the columns."""
     return (
-        received.transform(with_source, reference.table("ref_source"))
+        parsed(raw)
+        .transform(with_source, reference.table("ref_source"))
+        .transform(received)
         .transform(with_times)
         .transform(with_quantities)
         .transform(with_numbers)

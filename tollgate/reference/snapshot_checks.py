@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,17 @@ _WORDS = tuple(
 )
 
 
-def mistakes(ref_subscription: DataFrame, ref_customer_fact: DataFrame) -> DataFrame:
-    """One row a mistake, `message` STRING: intervals of a number or customer that overlap, stretches without a state.
+def mistakes(
+    ref_subscription: DataFrame, ref_customer_fact: DataFrame, ref_source: DataFrame, dialects: Sequence[str]
+) -> DataFrame:
+    """One row a mistake, `message` STRING: intervals of a number or customer that overlap, stretches without a state,
+    sources of a dialect that mediation does not have.
 
-    Both as their contracts; line_state may be NULL here, which is one of the mistakes. No rows in sound master data.
+    The frames as their contracts; line_state may be NULL here, which is one of the mistakes. No rows in sound master
+    data. dialects: the names that mediation has.
     """
+    speaks_another = ref_source.where(~F.col("dialect").isin(*dialects))
+    known = ", ".join(dialects)
     return (
         _overlaps(ref_subscription, "msisdn", "number", "subscription_id")
         .unionByName(_overlaps(ref_customer_fact, "customer_id", "facts of customer", "customer_id"))
@@ -33,6 +39,11 @@ def mistakes(ref_subscription: DataFrame, ref_customer_fact: DataFrame) -> DataF
                 F.format_string("line %s has no state from %s", "subscription_id", _shown("valid_from")).alias(
                     "message"
                 )
+            )
+        )
+        .unionByName(
+            speaks_another.select(
+                F.format_string(f"source %s has dialect %s; known are {known}", "source", "dialect").alias("message")
             )
         )
     )
