@@ -125,7 +125,11 @@ RULES = (
 REPAIRS = (
     ("MSISDN_NORMALISED", "msisdn <> msisdn_received", "the served number was brought to E.164"),
     ("DESTINATION_NORMALISED", "destination <> called_received", "the called number was brought to E.164"),
-    ("TECHNOLOGY_ALIAS", "technology <> technology_received", "a name of the network was mapped to its generation, or to FIXED"),
+    (
+        "TECHNOLOGY_ALIAS",
+        "technology <> technology_received",
+        "a name of the network was mapped to its generation, or to FIXED",
+    ),
 )
 
 
