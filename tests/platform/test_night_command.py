@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from jobs import bill_accounts, month, night
+from jobs.awaiting_usage import Awaiting
 from tollgate import cli
 from tollgate.platform import job
 from tollgate.platform.errors import TollgateError
@@ -69,6 +72,16 @@ def test_the_clock_is_read_by_the_command_alone_and_told(
     assert f"night of {seen[0].date}: yesterday by the clock of this machine, UTC" in capsys.readouterr().err
     assert job.main_without_spark(night.parser(), night.run_cli, ["--date", "2026-10-10"]) == 0
     assert capsys.readouterr().err == ""
+
+
+def test_the_night_that_a_month_waits_for_is_the_one_of_the_last_moment_before_its_instant() -> None:
+    waits = Awaiting(3, 4, records=9, accepted=8, unchecked=2, refused=())
+    midnight = datetime(2026, 11, 1, tzinfo=timezone.utc)
+    assert month._missing(waits, midnight) == "run `tollgate night --date 2026-10-31`"
+    assert month._missing(waits, midnight + timedelta(hours=4)) == "run `tollgate night --date 2026-11-01`"
+    shut = replace(waits, refused=("volume_bytes: 1 of 2 rows",))
+    assert month._missing(shut, midnight).startswith("mend what the gate found, then run `tollgate night")
+    assert month._missing(replace(waits, to_batch_no=2), midnight) == ""
 
 
 @pytest.mark.covers("BIZ-03")
