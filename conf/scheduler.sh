@@ -1,13 +1,12 @@
 #!/bin/sh
-# The nights and months of docker compose. After NIGHT_HOUR_UTC o'clock: snapshot, quality gate, rating, reconciliation;
-# from day BILLING_DAY of a month on also the drafts of what is due. A night that fails is told and tried again the next
-# day: each step goes on where the last one ended. Approving and posting stay with people, see docs/operations.md.
+# The clock of docker compose: after NIGHT_HOUR_UTC o'clock `tollgate night` of the day before, from day BILLING_DAY of a
+# month on also `tollgate month` for what is due. A night that fails is told and tried again the next day: it goes on where
+# it ended. Approving and posting stay with people, see docs/operations.md.
 #
 #   scheduler.sh               wait and run, day after day
-#   scheduler.sh once [DATE]   run the night of DATE (YYYY-MM-DD, default: today) now
+#   scheduler.sh once [DATE]   run the night of DATE (YYYY-MM-DD, default: yesterday) now
 #   scheduler.sh health        exit code 0 while the loop turns and the last night did not fail
 #
-# Once there are `tollgate night` and `tollgate month`, they take the place of night() and month(); the rest is a clock.
 set -u
 : "${SCHEDULER_STATE:?names the folder of the lock and the marks}"
 : "${NIGHT_HOUR_UTC:?is the hour, 0 to 23}" "${BILLING_DAY:?is a day of the month, 2 to 28}"
@@ -34,26 +33,18 @@ mark() {
 step() {
   say "start: tollgate $*"
   echo running >"$SCHEDULER_STATE/now"
-  timeout --foreground "${STEP_MINUTES}m" tollgate "$@" >"$SCHEDULER_STATE/answer"
+  timeout --foreground "${STEP_MINUTES}m" tollgate "$@"
   code=$?
-  cat "$SCHEDULER_STATE/answer"
-  [ "$code" -eq 0 ] || say "FAILED with exit code $code: tollgate $1"
+  case $code in
+    0) ;;
+    75) say "tollgate $1 waits: another night or month runs" ;;
+    *) say "FAILED with exit code $code: tollgate $1" ;;
+  esac
   return "$code"
 }
 
-# One figure of the summary, the last line that a job prints.
-figure() {
-  python -c 'import json, sys; print(int(json.loads(sys.stdin.read().splitlines()[-1])[sys.argv[1]]))' "$1" \
-    <"$SCHEDULER_STATE/answer"
-}
-
-# Mediation goes on beside the night, so the night ends at the last batch that the gate has seen.
 night() {
-  step snapshot-reference &&
-    step check-quality &&
-    last_batch=$(figure to_no) &&
-    step rate-usage "--to-batch=$last_batch" &&
-    step reconcile
+  step night --date "$1"
 }
 
 # A cycle may start on any day of its month: those of the month before last have ended by now, and of last month's the
@@ -63,14 +54,7 @@ month() {
   as_of=$(printf '%s-%02dT00:00:00Z' "$1" "$BILLING_DAY")
   for back in 2 1; do
     cycle=$(date -u -d "$1-01 -$back month" +%Y-%m)
-    step bill-accounts --action run --dry-run --cycle "$cycle" --as-of "$as_of" || return
-    due=$(figure accounts) || return
-    if [ "$due" -eq 0 ]; then
-      say "no account of cycle $cycle is due"
-      continue
-    fi
-    step bill-accounts --action run --cycle "$cycle" --as-of "$as_of" --started-by scheduler || return
-    say "the draft of cycle $cycle waits for a person to approve and post it"
+    step month --cycle "$cycle" --as-of "$as_of" --started-by scheduler || return
   done
   echo "$1" >"$SCHEDULER_STATE/billed"
 }
@@ -79,18 +63,26 @@ is_month_left() {
   [ "$(date -u -d "$1" +%-d)" -ge "$BILLING_DAY" ] && [ "$(mark billed)" != "${1%-*}" ]
 }
 
-# The night of a day, one at a time: the lock lies beside the lake and goes with its process.
+# The night of a date, and the months that are left on the day after it. The lock keeps the marks; that one night runs at
+# a time, wherever it was started, is tollgate's own concern: exit code 75, and the loop tries again in a minute.
 run_night() {
   (
     flock --nonblock 9 || exit 75
     echo "$1" >"$SCHEDULER_STATE/tried"
     echo begun >"$SCHEDULER_STATE/last"
     say "night of $1"
-    outcome=well
-    night || outcome="failed: night of $1"
-    if [ "$outcome" = well ] && is_month_left "$1"; then
-      month "${1%-*}" || outcome="failed: month of $1"
+    part=night
+    night "$1"
+    code=$?
+    day_after=$(date -u -d "$1 +1 day" +%Y-%m-%d)
+    if [ "$code" -eq 0 ] && is_month_left "$day_after"; then
+      part=month
+      month "${day_after%-*}"
+      code=$?
     fi
+    [ "$code" -ne 75 ] || exit 75
+    outcome=well
+    [ "$code" -eq 0 ] || outcome="failed: $part of $1"
     echo "$outcome" >"$SCHEDULER_STATE/last"
     say "night of $1 ended $outcome"
     [ "$outcome" = well ] || say "the next try is tomorrow after $NIGHT_HOUR_UTC:00 UTC, or \`scheduler.sh once\` now"
@@ -106,9 +98,9 @@ is_night_left() {
 loop() {
   say "every day after $NIGHT_HOUR_UTC:00 UTC; drafts from day $BILLING_DAY of a month on"
   while :; do
-    today=$(date -u +%Y-%m-%d)
-    if is_night_left "$today"; then
-      run_night "$today"
+    yesterday=$(date -u -d yesterday +%Y-%m-%d)
+    if is_night_left "$yesterday"; then
+      run_night "$yesterday"
     fi
     echo waiting >"$SCHEDULER_STATE/now"
     sleep 60
@@ -131,7 +123,7 @@ case "${1:-loop}" in
   loop) loop ;;
   health) health ;;
   once)
-    day=$(date -u -d "${2:-today}" +%Y-%m-%d) || exit 2
+    day=$(date -u -d "${2:-yesterday}" +%Y-%m-%d) || exit 2
     run_night "$day"
     code=$?
     [ "$code" -ne 75 ] || say "another night runs; nothing was started"

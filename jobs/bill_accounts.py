@@ -26,16 +26,19 @@ from jobs.bill_inputs import (
 from jobs.bill_runs import BillRun, posted_runs
 from jobs.posting import post_run
 from tollgate.billing.bill import Bill
-from tollgate.billing.cycles import CycleError, month_of
+from tollgate.billing.cycles import month_of
 from tollgate.billing.invoice import run_totals
 from tollgate.platform.crash import crash_point
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import jdbc
 from tollgate.platform.settings import Settings
 
-__all__ = ["draft", "parser", "posted_runs", "preview", "run", "totals_of"]
+__all__ = [
+    "check_args", "cycle_of", "draft", "instant_of", "parser", "posted_runs", "preview", "refuse_approver",
+    "run", "totals_of",
+]  # fmt: skip
 
 ACTIONS = ("run", "preview", "approve", "post", "void", "list")
 TABLES = {
@@ -59,12 +62,21 @@ def parser() -> argparse.ArgumentParser:
     return add_common(made)
 
 
+def check_args(args: argparse.Namespace) -> None:
+    """Refuse a cycle or an instant that the action needs and that is missing or cannot be read."""
+    if args.action in ("run", "preview"):
+        cycle_of(args.cycle)
+        instant_of(args.as_of)
+    elif args.action != "list" and not args.run_id:
+        cycle_of(args.cycle)
+
+
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Do one action; returns run_id, status, counts, net, tax and total (strings), content_hash and pins."""
     if args.action == "list":
         return {"runs": [found.summary() for found in bill_runs.all_runs(settings)]}
     if args.action in ("run", "preview"):
-        cycle, as_of = _cycle(args.cycle), _instant(args.as_of)
+        cycle, as_of = cycle_of(args.cycle), instant_of(args.as_of)
         if args.action == "preview" or args.dry_run:
             return totals_of(preview(spark, settings, cycle, as_of, is_open=args.action == "preview"), cycle)
         return draft(spark, settings, cycle, as_of, args.started_by or getpass.getuser())
@@ -75,7 +87,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         return bill_runs.void_run(settings, found).summary()
     if found.status == "approved":
         return found.summary("approved before; nothing was changed")
-    approver = _approver(settings, found, args.approver or settings.billing.approver)
+    approver = args.approver or settings.billing.approver
+    refuse_approver(settings, found.started_by, approver)
     return bill_runs.approve_run(settings, found, approver).summary()
 
 
@@ -159,7 +172,7 @@ def _check_same_time(opened: BillRun, as_of: datetime) -> None:
 def _named_run(settings: Settings, args: argparse.Namespace) -> BillRun:
     if args.run_id:
         return bill_runs.find_run(settings, args.run_id)
-    cycle = _cycle(args.cycle)
+    cycle = cycle_of(args.cycle)
     found = bill_runs.open_run(settings, cycle)
     if found is None and args.action == "post":
         found = bill_runs.last_posted(settings, cycle)
@@ -172,43 +185,44 @@ def _named_run(settings: Settings, args: argparse.Namespace) -> BillRun:
     return found
 
 
-def _approver(settings: Settings, bill_run: BillRun, approver: str) -> str:
+def refuse_approver(settings: Settings, started_by: str, approver: str) -> None:
     """Four eyes: outside profile local a person approves, and another one than who started the run."""
     if settings.profile == "local":
-        return approver
+        return
     if approver == AUTOMATIC:
         raise TollgateError(
             "outside profile local a person approves a run", found="approver auto", way_out="give --approver NAME"
         )
-    if approver == bill_run.started_by:
+    if approver == started_by:
         raise TollgateError(
-            "who started a run cannot approve it",
-            where=bill_run.run_id,
-            found=approver,
-            way_out="let another person approve it",
+            "who started a run cannot approve it", found=approver, way_out="let another person approve it"
         )
-    return approver
 
 
-def _cycle(text: str | None) -> str:
+def cycle_of(text: str | None) -> str:
+    """The argument --cycle; UsageError when it is no month."""
     try:
         month_of(text or "")
-    except CycleError as error:
-        raise TollgateError(str(error), where="--cycle") from None
+    except ValueError as error:
+        raise UsageError(str(error), where="--cycle") from None
     return text or ""
 
 
-def _instant(text: str | None) -> datetime:
+def instant_of(text: str | None) -> datetime:
+    """The argument --as-of in UTC; UsageError when it is no instant with its offset."""
     try:
         instant = datetime.fromisoformat((text or "").replace("Z", "+00:00"))
     except ValueError:
         instant = datetime.min
     if instant.tzinfo is None:
-        raise TollgateError(
-            "not an instant with its offset", where="--as-of", expected="such as 2026-11-01T04:00:00Z", found=repr(text)
+        raise UsageError(
+            "not an instant with its offset",
+            where="--as-of",
+            expected="such as 2026-11-01T04:00:00Z",
+            found=text or "nothing",
         )
     return instant.astimezone(timezone.utc)
 
 
 if __name__ == "__main__":
-    sys.exit(main(parser(), run))
+    sys.exit(main(parser(), run, check=check_args))

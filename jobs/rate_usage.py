@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Rate one night and return its figures: rating_no, batches, rated, zero_rated, suspended by reason, totals."""
     lake = Lake(spark, settings.lake.root)
-    unmarked = _unmarked_night(lake)
+    unmarked = unmarked_night(lake)
     if unmarked is not None and not args.dry_run:
         _mark(lake, unmarked, _held_before(lake, unmarked))
     book, reference = load_price_book(lake, args.price_book), load_reference(lake, args.snapshot)
@@ -78,7 +78,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     return figures
 
 
-def _unmarked_night(lake: Lake) -> Night | None:
+def unmarked_night(lake: Lake) -> Night | None:
     """The night whose rows were committed and whose mark was not: it died in between."""
     committed, marked = lake.last_version("rated_usage", APP_ID), lake.last_version("control_rating", APP_ID)
     if committed is None or committed == marked:

@@ -94,7 +94,9 @@ def _refused_by_tollgate(argv: list[str]) -> str:
         with contextlib.redirect_stderr(told), contextlib.redirect_stdout(told):
             name, command, rest = group.resolve_command(typer.Context(group), list(argv))  # type: ignore[attr-defined]
             if command.name in cli.PASSED_ON:
-                importlib.import_module(cli.PASSED_ON[command.name][0]).parser().parse_args(rest)
+                module = importlib.import_module(cli.PASSED_ON[command.name][0])
+                args = module.parser().parse_args(rest)
+                getattr(module, "check_args", lambda _: None)(args)
             else:
                 command.make_context(name, rest)
     # typer ends by exceptions of a library that is not ours to import, argparse by SystemExit.

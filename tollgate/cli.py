@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from tollgate import __version__
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
 
 # Command to the module that does it, with its own arguments: the same as `spark-submit jobs/NAME.py`.
 PASSED_ON = {
@@ -26,6 +26,9 @@ PASSED_ON = {
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
     "bill-accounts": ("jobs.bill_accounts", "The month: allowances, lines, tax, invoices, ledger."),
     "reconcile": ("jobs.reconcile", "Every conservation equation, with both sides."),
+    "night": ("jobs.night", "Snapshot, quality gate, rating and reconciliation of a date; one at a time."),
+    "month": ("jobs.month", "The drafts of a cycle after its last night; with --post, its invoices."),
+    "runs": ("tollgate.platform.runs", "What night and month did: status, steps, how long each took."),
     "explain": ("jobs.explain_charge", "Why an event costs what it costs."),
     "demo": ("tollgate.demo", "The whole route on two fixed months, with its own broker and database."),
 }
@@ -47,7 +50,7 @@ class _NearestName(TyperGroup):
             known = [*self.list_commands(ctx), *ALIASES]
             near = difflib.get_close_matches(args[0].replace("_", "-"), known, n=1, cutoff=0.5)
             _fail(
-                TollgateError(
+                UsageError(
                     f"unknown command {args[0]}",
                     way_out=f"did you mean `tollgate {near[0]}`?" if near else "`tollgate --help` lists the commands",
                 )
@@ -188,7 +191,7 @@ def _pass_on(name: str, argv: list[str]) -> int:
     parser.prog = f"tollgate {name}"
     if hasattr(module, "run_cli"):
         return job.main_without_spark(parser, module.run_cli, argv)
-    return job.main(parser, module.run, argv)
+    return job.main(parser, module.run, argv, getattr(module, "check_args", None))
 
 
 def _settings(conf_file: str | None, set_values: list[str] | None) -> Any:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import pytest
@@ -11,7 +11,7 @@ from tollgate.assurance.conservation import balances
 from tollgate.assurance.current_rating import current_rating
 from tollgate.assurance.leakage import leakage_by_service
 from tollgate.assurance.measures import Reach, measures
-from tollgate.assurance.publication import published_to, rated_to
+from tollgate.assurance.publication import arrived_to, published_to, rated_to
 from tollgate.assurance.views import VIEWS
 
 D = Decimal
@@ -147,6 +147,23 @@ def test_publication_ends_before_the_first_mark_that_is_missing_or_out_of_balanc
     for frame in reached[1:]:
         together = together.unionAll(frame)
     assert [row.to_no for row in together.collect()] == [-1, 100, 0, 2, 9]
+
+
+def test_a_day_reaches_the_last_published_batch_whose_records_all_arrived_before_its_end(spark):
+    marks = "batch_no BIGINT, generation INT, balanced BOOLEAN, recorded_at TIMESTAMP"
+    ninth, tenth, later = (datetime(2026, 10, 9 + day, tzinfo=timezone.utc) for day in range(3))
+    # Batch 1 holds a record stamped far ahead, batch 4 is not published.
+    last = (4, 1, False, ninth - timedelta(hours=1))
+    days = table(
+        spark, marks, (0, 1, True, ninth - timedelta(microseconds=1)), (1, 1, True, datetime(2030, 1, 1)),
+        (2, 1, True, ninth), (3, 1, True, tenth + timedelta(hours=9)), last,
+    )  # fmt: skip
+    early = ninth - timedelta(days=1)
+    reached = [arrived_to(days, instant) for instant in (early, ninth, tenth, later, datetime(2031, 1, 1))]
+    together = reached[0]
+    for frame in reached[1:]:
+        together = together.unionAll(frame)
+    assert [row.to_no for row in together.collect()] == [-1, 0, 2, 3, 3]
 
 
 def test_the_views_say_what_the_functions_say(spark, tables):

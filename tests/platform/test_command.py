@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tollgate.cli import PASSED_ON
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, guarded, settings_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,7 +45,7 @@ def test_a_job_shows_its_help_by_either_spelling_without_starting_java(name: str
 
 def test_an_unknown_command_is_answered_with_the_nearest() -> None:
     done = tollgate("mediate_usgae")
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "did you mean `tollgate mediate-usage`?" in done.stderr and "Traceback" not in done.stderr
 
 
@@ -60,7 +60,7 @@ def test_common_arguments_become_settings() -> None:
     args = parser.parse_args(["--set", "kafka.topic=t", "--lake", "/data/lake", "--master", "local[1]"])
     settings = settings_from(args)
     assert (settings.kafka.topic, settings.lake.root, settings.spark.master) == ("t", "/data/lake", "local[1]")
-    with pytest.raises(TollgateError, match="--set needs KEY=VALUE"):
+    with pytest.raises(UsageError, match="--set needs KEY=VALUE"):
         settings_from(parser.parse_args(["--set", "kafka.topic"]))
 
 

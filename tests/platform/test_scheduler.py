@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -17,17 +16,15 @@ from container_commands import refused
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = "conf/scheduler.sh"
-# Prints the summary that $ANSWERS has for the command, and ends as $FAILING says.
+# Prints a summary, and ends as $FAILING says: a command and its exit code.
 TOLLGATE = """#!/bin/sh
 echo "$*" >>"$CALLS"
-echo "a line before the summary"
-cat "$ANSWERS/$1" 2>/dev/null || echo '{}'
-[ "$1" != "${FAILING:-}" ] || exit 1
+echo '{"command": "'"$1"'"}'
+[ "$1" != "${FAILING% *}" ] || exit "${FAILING#* }"
 """
 pytestmark = pytest.mark.skipif(
     not all(shutil.which(program) for program in ("flock", "timeout")), reason="the script runs in the image, on Debian"
 )
-NIGHT = ["snapshot-reference", "check-quality", "rate-usage --to-batch=41", "reconcile"]
 
 
 @dataclass
@@ -41,9 +38,9 @@ class Desk:
     def environment(self) -> dict[str, str]:
         programs = [str(self.folder / "bin"), str(Path(sys.executable).parent), "/usr/bin", "/bin"]
         return {
-            "PATH": os.pathsep.join(programs), "CALLS": str(self.folder / "calls"), "ANSWERS": str(self.folder),
-            "FAILING": self.failing, "SCHEDULER_STATE": str(self.folder / "state"), "NIGHT_HOUR_UTC": self.hour,
-            "BILLING_DAY": "2", "STEP_MINUTES": "1",
+            "PATH": os.pathsep.join(programs), "CALLS": str(self.folder / "calls"), "FAILING": self.failing,
+            "SCHEDULER_STATE": str(self.folder / "state"), "NIGHT_HOUR_UTC": self.hour, "BILLING_DAY": "2",
+            "STEP_MINUTES": "1",
         }  # fmt: skip
 
     def run(self, *argv: str, **changed: str) -> subprocess.CompletedProcess[str]:
@@ -59,9 +56,6 @@ class Desk:
         path.unlink(missing_ok=True)
         return found
 
-    def answer(self, command: str, **summary: object) -> None:
-        (self.folder / command).write_text(json.dumps(summary, sort_keys=True) + "\n", encoding="utf-8")
-
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
@@ -69,74 +63,68 @@ def desk(tmp_path: Path) -> Desk:
     program.parent.mkdir()
     program.write_text(TOLLGATE, encoding="utf-8")
     program.chmod(0o755)
-    made = Desk(tmp_path)
-    made.answer("check-quality", suite="usage_event", from_no=40, to_no=41, passed=True)
-    made.answer("bill-accounts", accounts=3, status="preview")
-    return made
+    return Desk(tmp_path)
 
 
-def bills(cycle: str, as_of: str) -> list[str]:
-    call = f"--cycle {cycle} --as-of {as_of}"
-    return [f"bill-accounts --action run --dry-run {call}", f"bill-accounts --action run {call} --started-by scheduler"]
+def night(day: str) -> str:
+    return f"night --date {day}"
+
+
+def months(as_of: str, *cycles: str) -> list[str]:
+    return [f"month --cycle {cycle} --as-of {as_of} --started-by scheduler" for cycle in cycles]
 
 
 @pytest.mark.covers("OPS-02")
 def test_every_call_of_a_night_and_a_month_is_one_that_tollgate_takes(desk: Desk) -> None:
-    assert desk.run("once", "2026-11-02").returncode == 0
-    calls = desk.calls()
-    assert len(calls) == 8
-    assert [refused(["tollgate", *call.split()]) for call in calls] == [""] * 8
-
-
-def test_a_night_ends_at_the_batch_that_the_gate_has_seen(desk: Desk) -> None:
-    done = desk.run("once", "2026-11-01")
-    assert (done.returncode, desk.calls()) == (0, NIGHT)
-    assert "night of 2026-11-01 ended well" in done.stdout and "a line before the summary" in done.stdout
-    desk.answer("check-quality", from_no=0, to_no=-1, passed=True)
     assert desk.run("once", "2026-11-01").returncode == 0
-    assert desk.calls()[2] == "rate-usage --to-batch=-1"
+    calls = desk.calls()
+    assert len(calls) == 3
+    assert [refused(["tollgate", *call.split()]) for call in calls] == [""] * 3
 
 
+@pytest.mark.covers("BIZ-03")
 def test_drafts_are_made_once_a_month_for_the_cycles_that_have_ended(desk: Desk) -> None:
-    as_of = "2027-01-02T00:00:00Z"
-    desk.run("once", "2027-01-01")
-    assert desk.calls() == NIGHT
-    desk.failing = "bill-accounts"
-    assert desk.run("once", "2027-01-02").returncode == 1
-    assert desk.calls() == [*NIGHT, bills("2026-11", as_of)[0]]
+    done = desk.run("once", "2026-12-31")
+    assert (done.returncode, desk.calls()) == (0, [night("2026-12-31")])
+    assert "night of 2026-12-31 ended well" in done.stdout and '{"command": "night"}' in done.stdout
+    # On the 2nd the night of the 1st is done, so everything that arrived by the instant is rated.
+    desk.failing = "month 1"
+    assert desk.run("once", "2027-01-01").returncode == 1
+    drafts = months("2027-01-02T00:00:00Z", "2026-11", "2026-12")
+    assert desk.calls() == [night("2027-01-01"), drafts[0]]
     desk.failing = ""
     # A day later it goes on with the same instant, so with the same draft.
-    assert desk.run("once", "2027-01-03").returncode == 0
-    assert desk.calls() == [*NIGHT, *bills("2026-11", as_of), *bills("2026-12", as_of)]
-    desk.run("once", "2027-01-04")
-    assert desk.calls() == NIGHT
-    desk.answer("bill-accounts", accounts=0)
-    assert "no account of cycle 2026-12 is due" in desk.run("once", "2027-02-28").stdout
-    assert desk.calls() == [*NIGHT, *(bills(cycle, "2027-02-02T00:00:00Z")[0] for cycle in ("2026-12", "2027-01"))]
+    assert desk.run("once", "2027-01-02").returncode == 0
+    assert desk.calls() == [night("2027-01-02"), *drafts]
+    desk.run("once", "2027-01-03")
+    assert desk.calls() == [night("2027-01-03")]
 
 
-@pytest.mark.parametrize("failing", ["snapshot-reference", "check-quality", "rate-usage", "reconcile"])
-def test_a_failed_step_ends_the_night_and_its_month_and_is_told(desk: Desk, failing: str) -> None:
+@pytest.mark.parametrize(("failing", "part"), [("night 1", "night"), ("month 2", "month")])
+def test_a_failure_is_told_and_makes_the_scheduler_unwell(desk: Desk, failing: str, part: str) -> None:
     desk.failing = failing
-    done = desk.run("once", "2026-11-02")
+    done = desk.run("once", "2026-11-01")
     assert done.returncode == 1
-    assert f"FAILED with exit code 1: tollgate {failing}" in done.stdout
+    assert f"FAILED with exit code {failing[-1]}: tollgate {part}" in done.stdout
     assert "the next try is tomorrow after 0:00 UTC" in done.stdout
-    assert desk.calls()[-1].startswith(failing)
+    assert desk.calls()[-1].startswith(part)
     unwell = desk.run("health")
-    assert (unwell.returncode, unwell.stdout) == (1, "failed: night of 2026-11-02\n")
+    assert (unwell.returncode, unwell.stdout) == (1, f"failed: {part} of 2026-11-01\n")
 
 
-def test_a_gate_without_a_last_batch_lets_nothing_be_rated(desk: Desk) -> None:
-    desk.answer("check-quality", passed=True)
-    assert desk.run("once", "2026-11-01").returncode == 1
-    assert desk.calls() == NIGHT[:2]
+@pytest.mark.parametrize("part", ["night", "month"])
+def test_a_run_elsewhere_is_no_failure_and_the_loop_tries_again(desk: Desk, part: str) -> None:
+    desk.failing = f"{part} 75"
+    done = desk.run("once", "2026-11-01")
+    assert done.returncode == 75 and f"tollgate {part} waits" in done.stdout and "FAILED" not in done.stdout
+    assert (desk.folder / "state" / "last").read_text().strip() == "begun"
+    assert not (desk.folder / "state" / "billed").exists()
 
 
 def test_a_step_that_hangs_ends_at_its_limit(desk: Desk) -> None:
     (desk.folder / "bin" / "timeout").write_text('#!/bin/sh\n[ "$1 $2" = "--foreground 1m" ] && exit 124\n')
     (desk.folder / "bin" / "timeout").chmod(0o755)
-    assert "FAILED with exit code 124: tollgate snapshot-reference" in desk.run("once", "2026-11-01").stdout
+    assert "FAILED with exit code 124: tollgate night" in desk.run("once", "2026-11-01").stdout
 
 
 def test_one_night_at_a_time(desk: Desk) -> None:
@@ -176,14 +164,14 @@ def test_the_loop_runs_a_day_once_also_over_a_restart_and_takes_up_what_was_cut_
     wait_for(state / "now", "waiting")
     assert desk.run("health").returncode == 0
     assert stopped(loop) == 143
-    assert desk.calls()[: len(NIGHT)] == NIGHT
-    for last, expected in (("well", 0), ("failed: night of today", 0), ("begun", len(NIGHT))):
+    assert desk.calls()[0].startswith("night --date ")
+    for last, expected in (("well", 0), ("failed: night of yesterday", 0), ("begun", 1)):
         (state / "last").write_text(last, encoding="utf-8")
         (state / "now").unlink()
         loop = started(desk)
         wait_for(state / "now", "waiting")
         stopped(loop)
-        assert len(desk.calls()[: len(NIGHT)]) == expected, last
+        assert len(desk.calls()[:1]) == expected, last
     os.utime(state / "now", (0, 0))
     assert desk.run("health").stdout == "the loop stands still\n"
 

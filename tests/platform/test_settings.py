@@ -54,6 +54,25 @@ def test_every_mistake_is_named_at_once_with_the_nearest_key(tmp_path: Path, mon
         assert said in message
 
 
+def test_a_variable_with_one_underscore_for_two_is_named_with_its_right_spelling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = written(tmp_path)
+    monkeypatch.setenv("TOLLGATE_LAKE_ROOT", "/data/a")
+    monkeypatch.setenv("TOLLGATE_SPARK_SHUFFLE_PARTITIONS", "4")
+    with pytest.raises(TollgateError) as raised:
+        load_settings(conf)
+    assert "TOLLGATE_LAKE_ROOT: two underscores stand for the dot of lake.root" in str(raised.value)
+    assert "did you mean TOLLGATE_SPARK__SHUFFLE_PARTITIONS?" in str(raised.value)
+    for name in ("TOLLGATE_LAKE_ROOT", "TOLLGATE_SPARK_SHUFFLE_PARTITIONS"):
+        monkeypatch.delenv(name)
+    # A key without a section has no dot; the password and the folders of tollgate itself are no keys.
+    monkeypatch.setenv("TOLLGATE_PROFILE", "cluster")
+    monkeypatch.setenv(PASSWORD_ENV, "a-long-and-private-one")
+    with pytest.raises(TollgateError, match="approver = auto is for profile local only"):
+        load_settings(conf)
+
+
 def test_a_missing_and_a_broken_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(TollgateError, match="cannot read the settings file"):
         load_settings(str(tmp_path / "none.toml"))

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from jobs import rate_usage
+from jobs.awaiting_usage import Awaiting, awaiting, taken_to
 from rating import sheet
 from tollgate.platform.errors import TollgateError
 
@@ -72,9 +73,9 @@ class Lakeside:
         if checked:
             self.check(no)
 
-    def check(self, no: int) -> None:
-        passed = {"suite": "usage_event", "table_name": "usage_event", "rows_checked": 0, "passed": True}
-        self.put("quality_result", no, {**passed, "from_no": no, "to_no": no, "failed_expectations": []})
+    def check(self, no: int, failed: list[str] | None = None) -> None:
+        found = {"suite": "usage_event", "table_name": "usage_event", "rows_checked": 0, "passed": not failed}
+        self.put("quality_result", no, {**found, "from_no": no, "to_no": no, "failed_expectations": failed or []})
 
     def night(self, *argv: str) -> dict[str, Any]:
         return rate_usage.run(self.lake.spark, self.settings, rate_usage.parser().parse_args(list(argv)))
@@ -113,6 +114,7 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
         dies.setattr(rate_usage, "_mark", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             side.night()
+    assert taken_to(lake) == 1, "its rows are committed, the next night writes the mark"
     mended = side.night()
     assert (mended["repaired"], mended["rated"], mended["suspended"]) == (True, 2, {"id_conflict": 1})
     assert side.marks() == [
@@ -120,6 +122,12 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
         (2, 1, 0, 0, 2, 0, 0, 2, True),
         (3, 1, 1, 2, 2, 2, 1, 1, True),
     ]
+
+    side.batch(2, sheet.event("e"), sheet.event("f"), checked=False)
+    assert awaiting(lake, taken_to(lake), 2) == Awaiting(2, 2, records=2, accepted=2, unchecked=1, refused=())
+    side.check(2, failed=["volume_bytes: 1 of 2 rows"])
+    assert awaiting(lake, 1, 2) == Awaiting(2, 2, 2, 2, 1, refused=("volume_bytes: 1 of 2 rows",))
+    assert awaiting(lake, 1, 0).batches == 0
     rows = lake.read("rated_usage").select("event_id", "rating_no", "retail_status").collect()
     assert sorted(tuple(row) for row in rows) == [
         ("a", 1, "rated"),

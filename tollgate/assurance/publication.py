@@ -3,6 +3,8 @@ of balance."""
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -21,6 +23,18 @@ def published_to(control_mediation: DataFrame) -> DataFrame:
         F.col("generation") != F.lag("generation").over(order)
     )
     return _before_the_first_gap(marks, "batch_no", "batch_no", F.coalesce(follows, F.lit(True)))
+
+
+def arrived_to(control_mediation: DataFrame, before: datetime) -> DataFrame:
+    """One row, `to_no` BIGINT: the last published batch all of whose records arrived before an instant; -1 when there
+    is none.
+
+    Whatever arrived in the batches up to it counts with it: one record stamped far ahead holds back its own batch only,
+    until a later one is over.
+    """
+    in_time = control_mediation.where(F.col("recorded_at") < F.lit(before)).select("batch_no")
+    published = in_time.join(published_to(control_mediation), F.col("batch_no") <= F.col("to_no"), how="left_semi")
+    return published.agg(F.coalesce(F.max("batch_no"), F.lit(NOTHING)).cast("bigint").alias("to_no"))
 
 
 def rated_to(control_rating: DataFrame) -> DataFrame:

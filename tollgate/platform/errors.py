@@ -28,3 +28,9 @@ class TollgateError(Exception):
         if self.way_out:
             lines.append(f"  way out:  {self.way_out}")
         return "\n".join(lines)
+
+
+class UsageError(TollgateError):
+    """Arguments that do not fit together or cannot be read; nothing was started."""
+
+    exit_code = 2

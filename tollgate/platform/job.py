@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 Run = Callable[["SparkSession", Settings, argparse.Namespace], "dict[str, Any]"]
+Check = Callable[[argparse.Namespace], object]
 
 
 def add_common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -33,7 +34,7 @@ def settings_from(args: argparse.Namespace) -> Settings:
     for item in args.set:
         key, equals, value = item.partition("=")
         if not equals:
-            raise TollgateError("--set needs KEY=VALUE", found=item, expected="for example --set lake.root=/data/lake")
+            raise UsageError("--set needs KEY=VALUE", found=item, expected="for example --set lake.root=/data/lake")
         overrides[key.strip()] = value
     if args.lake:
         overrides["lake.root"] = args.lake
@@ -42,11 +43,16 @@ def settings_from(args: argparse.Namespace) -> Settings:
     return load_settings(args.conf_file, overrides)
 
 
-def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None) -> int:
-    """Run one job and return its exit code; the summary goes to stdout as one JSON line, a failure to stderr."""
+def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None, check: Check | None = None) -> int:
+    """Run one job and return its exit code; the summary goes to stdout as one JSON line, a failure to stderr.
+
+    check: refuses, by UsageError and before Spark starts, arguments that only together are wrong.
+    """
     args = parser.parse_args(argv)
 
     def job() -> None:
+        if check is not None:
+            check(args)
         from tollgate.platform.spark import spark_session
 
         settings = settings_from(args)

@@ -121,7 +121,7 @@ def load_settings(conf_file: str | None = None, overrides: dict[str, str] | None
     path = _conf_path(conf_file)
     values = _read_toml(path)
     mistakes: list[str] = []
-    for origin, dotted, text in [*_from_environment(), *_from_arguments(overrides)]:
+    for origin, dotted, text in [*_from_environment(mistakes), *_from_arguments(overrides)]:
         _put(values, origin, dotted, text, mistakes)
     if "password" in values.get("postgres", {}):
         mistakes.append(f"postgres.password does not belong in a file; set {PASSWORD_ENV} in the environment")
@@ -173,11 +173,18 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise TollgateError(f"not valid TOML: {error}", where=str(path), way_out="mend that line") from None
 
 
-def _from_environment() -> list[tuple[str, str, str]]:
+def _from_environment(mistakes: list[str]) -> list[tuple[str, str, str]]:
     found = []
+    misspelt = {key.replace(".", "_"): key for key in known_keys()}
     for name, text in sorted(os.environ.items()):
-        if name.startswith(ENV_PREFIX) and "__" in name:
-            found.append((name, name[len(ENV_PREFIX) :].lower().replace("__", "."), text))
+        if not name.startswith(ENV_PREFIX):
+            continue
+        told = name[len(ENV_PREFIX) :].lower()
+        if "__" in told or told in known_keys():
+            found.append((name, told.replace("__", "."), text))
+        elif told in misspelt:
+            right = ENV_PREFIX + misspelt[told].replace(".", "__").upper()
+            mistakes.append(f"{name}: two underscores stand for the dot of {misspelt[told]}; did you mean {right}?")
     return found
 
 

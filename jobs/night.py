@@ -1,0 +1,160 @@
+"""The night of a date: snapshot of the reference data, quality gate, rating, reconciliation, in one session.
+
+The night of a date takes the published batches up to the last one all of whose records arrived before that date ended
+(UTC). Mediation may go on beside it. A date that is done has nothing left; run again it tries what is held.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from jobs import check_quality, rate_usage, reconcile, snapshot_reference
+from jobs.awaiting_usage import awaiting, last_batch_before, taken_to
+from tollgate.assurance.current_rating import current_rating
+from tollgate.platform.crash import crash_point
+from tollgate.platform.errors import UsageError
+from tollgate.platform.job import add_common, main_without_spark
+from tollgate.platform.lake import Lake
+from tollgate.platform.settings import Settings
+from tollgate.platform.unattended import Steps, own_session, say, unattended
+
+ONE_DAY = timedelta(days=1)
+NOTHING = Decimal("0.000000")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Arguments of the command."""
+    made = argparse.ArgumentParser(prog="night", description=__doc__.splitlines()[0])
+    made.add_argument("--date", type=_day, metavar="DATE", help="YYYY-MM-DD (default: yesterday by UTC)")
+    made.add_argument(
+        "--from", dest="first", type=_day, metavar="DATE", help="first date of a range, in place of --date"
+    )
+    made.add_argument("--to", dest="last", type=_day, metavar="DATE", help="last date of the range, included")
+    made.add_argument("--dry-run", action="store_true", help="say what the night would take, write nothing")
+    return add_common(made)
+
+
+def check_args(args: argparse.Namespace) -> None:
+    """Refuse dates that do not fit together."""
+    if (args.first is None) != (args.last is None) or (args.date and args.first):
+        raise UsageError("a night has a date or a range", expected="--date DATE, or --from DATE --to DATE")
+    if args.first and args.first > args.last:
+        raise UsageError("the range ends before it begins", found=f"--from {args.first} --to {args.last}")
+
+
+def run_cli(settings: Settings, args: argparse.Namespace) -> None:
+    """The command: its own Spark session, started once the lock is held; the one place where a clock gives the date."""
+    check_args(args)
+    if not (args.date or args.first):
+        args.date = datetime.now(timezone.utc).date() - ONE_DAY
+        say(f"night of {args.date}: yesterday by the clock of this machine, UTC")
+    _play(settings, args, own_session(settings, "night"))
+
+
+def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
+    """The same in a session that runs already; returns the summary that it prints."""
+    check_args(args)
+    return _play(settings, args, nullcontext(spark))
+
+
+def _play(
+    settings: Settings, args: argparse.Namespace, session: AbstractContextManager[SparkSession]
+) -> dict[str, Any]:
+    first, last = args.first or args.date, args.last or args.date
+    days = [first + n * ONE_DAY for n in range((last - first).days + 1)]
+    work = partial(_outlook if args.dry_run else _nights, settings, days)
+    subject = {"from_date": first, "to_date": last}
+    return unattended(settings, "night", subject, session, work, resume=_command(first, last), writes=not args.dry_run)
+
+
+def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSession) -> dict[str, Any]:
+    """One snapshot, gate and rating for each date in order, one reconciliation of all."""
+    lake = Lake(spark, settings.lake.root)
+    job = partial(_run_job, spark, settings)
+    steps.take("snapshot_reference", partial(job, snapshot_reference))
+    crash_point("night.after_snapshot")
+    totals: dict[str, Any] = {"batches": 0, **dict.fromkeys(("rated", "zero_rated", "suspended"), 0)}
+    totals |= {"charge": NOTHING, "cost": NOTHING}
+    for day in days:
+        steps.resume = _command(day, days[-1])
+        to_batch = str(last_batch_before(lake, _end_of(day)))
+        steps.take("check_quality", partial(job, check_quality, "--to-batch", to_batch), str(day))
+        crash_point("night.after_check")
+        rated = steps.take("rate_usage", partial(job, rate_usage, "--to-batch", to_batch), str(day))
+        crash_point("night.after_rate")
+        _add(totals, rated)
+    found = steps.take("reconcile", lambda: _equations(job(reconcile)))
+    held = f"{totals['suspended']} event(s) are suspended; mend their cause, the next night tries them again"
+    return {"totals": {**totals, **found}, "next": held if totals["suspended"] else "nothing"}
+
+
+def _outlook(settings: Settings, days: list[date], steps: Steps, spark: SparkSession) -> dict[str, Any]:
+    """What the nights would take; nothing is written."""
+    lake = Lake(spark, settings.lake.root)
+    done = taken_to(lake)
+    totals = {"batches": 0, "records": 0, "accepted": 0, "unchecked": 0}
+    refused: tuple[str, ...] = ()
+    for day in days:
+        waits = awaiting(lake, done, last_batch_before(lake, _end_of(day)))
+        figures = {"from_batch_no": waits.from_batch_no, "to_batch_no": waits.to_batch_no, "batches": waits.batches,
+                   "records": waits.records, "accepted": waits.accepted, "unchecked": waits.unchecked}  # fmt: skip
+        steps.take("would_rate", partial(dict, figures), str(day))
+        totals = {name: totals[name] + figures[name] for name in totals}
+        refused = waits.refused or refused
+        done = waits.to_batch_no
+    held = steps.take("would_try_again", lambda: {"suspended": _held(lake)})
+    gate = {"gate": "refused" if refused else "open" if not totals["unchecked"] else "not asked yet",
+            "refused": list(refused)}  # fmt: skip
+    return {"totals": {**totals, **held, **gate}, "next": f"`{_command(days[0], days[-1])}` does it"}
+
+
+def _run_job(spark: SparkSession, settings: Settings, job: ModuleType, *argv: str) -> dict[str, Any]:
+    result: dict[str, Any] = job.run(spark, settings, job.parser().parse_args(list(argv)))
+    return result
+
+
+def _held(lake: Lake) -> int:
+    return current_rating(lake.read("rated_usage")).where("retail_status = 'suspended'").count()
+
+
+def _equations(reconciled: Mapping[str, Any]) -> dict[str, Any]:
+    return {"reconciliation": reconciled["run_no"], "equations": len(reconciled["equations"])}
+
+
+def _add(totals: dict[str, Any], night: Mapping[str, Any]) -> None:
+    totals["batches"] += night["to_batch_no"] - night["from_batch_no"] + 1
+    totals["rated"] += night["rated"]
+    totals["zero_rated"] += night["zero_rated"]
+    totals["suspended"] += sum(night["suspended"].values())
+    for leg in ("charge", "cost"):
+        totals[leg] += sum(night[leg].values(), NOTHING)
+
+
+def _command(first: date, last: date) -> str:
+    return f"tollgate night --date {first}" if first == last else f"tollgate night --from {first} --to {last}"
+
+
+def _end_of(day: date) -> datetime:
+    return datetime.combine(day + ONE_DAY, time(), timezone.utc)
+
+
+def _day(text: str) -> date:
+    try:
+        day = datetime.strptime(text, "%Y-%m-%d").date()
+        return day + ONE_DAY - ONE_DAY
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(f"expected a date such as 2026-10-31, found {text!r}") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main_without_spark(parser(), run_cli))
