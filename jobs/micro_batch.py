@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -26,6 +26,7 @@ from tollgate.reference.frames import Reference
 
 JOB = "mediate_usage"
 DISPOSITIONS = ("accepted", "quarantined", "duplicate")
+COUNTED = ("received", *DISPOSITIONS, "late")
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class MicroBatches:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._reference: Reference | None = None
-        self.marks: list[dict[str, Any]] = []
+        # Of the batches since the start. A stream runs for months, so their marks are added up and not kept.
+        self.figures: Counter[str] = Counter()
+        self.numbers: tuple[int, int] | None = None
 
     def take(self, records: DataFrame, pins: Pins) -> None:
         """Keep the bytes of a batch in raw_cdr, mediate them from there, and mark that it balances.
@@ -128,7 +131,8 @@ class MicroBatches:
         columns = self._lake.contract("control_mediation")
         frame = self._lake.frame([[row[name] for name in columns.names]], "control_mediation")
         self._lake.append(frame, "control_mediation", pins.app_id, pins.batch_no)
-        self.marks.append(row)
+        self.figures.update({"batches": 1, **{name: row[name] for name in COUNTED}})
+        self.numbers = (self.numbers or (pins.batch_no,))[0], pins.batch_no
 
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
         return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)
@@ -163,7 +167,8 @@ def standing(lake: Lake, topic: str) -> tuple[Standing, list[tuple[Pins, bool]]]
 
 def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
     # The number of a batch is the version of its commit, in every generation.
-    if max(lake.last_versions("raw_cdr").values(), default=-1) <= published:
+    last = max(lake.last_versions("raw_cdr").values(), default=-1)
+    if last <= published:
         return []
     found: dict[str, set[int]] = {"raw_cdr": set(), "usage_event": set(), "control_mediation": set()}
     numbers = [
@@ -173,7 +178,9 @@ def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
     for row in reduce(DataFrame.unionByName, numbers).collect():
         found[row["place"]].add(row["batch_no"])
     unmarked = sorted(found["raw_cdr"] - found["control_mediation"])
-    pins = {kept["batch_no"]: Pins(**kept) for kept in (lake.commit_metadata("raw_cdr") if unmarked else [])}
+    # Commits come in the order of their batches, so those of the open batches are the last.
+    commits = lake.commit_metadata("raw_cdr", newest=last - published) if unmarked else []
+    pins = {kept["batch_no"]: Pins(**kept) for kept in commits}
     lost = [str(number) for number in unmarked if number not in pins]
     if lost:
         raise TollgateError(
