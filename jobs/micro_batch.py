@@ -64,8 +64,10 @@ class MicroBatches:
     def take(self, records: DataFrame, pins: Pins) -> None:
         """Keep the bytes of a batch in raw_cdr, mediate them from there, and mark that it balances.
 
-        records: rows of Spark's Kafka source with headers.
+        records: rows of Spark's Kafka source with headers. Raises TollgateError when a stream of another generation has
+        come as far: no lock reaches it where the lake is no local disk.
         """
+        self._refuse_if_overtaken(pins)
         raw = records.select(
             F.lit(pins.batch_no).cast("BIGINT").alias("batch_no"),
             "topic",
@@ -115,6 +117,19 @@ class MicroBatches:
             history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
             usage = resolve_duplicates(candidates, history)
             self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
+
+    def _refuse_if_overtaken(self, pins: Pins) -> None:
+        """Numbers of batches go on over generations, so another one that stands at this number or beyond runs beside
+        this stream."""
+        reached = {app: number for app, number in self._lake.last_versions("raw_cdr").items() if app != pins.app_id}
+        if max(reached.values(), default=-1) >= pins.batch_no:
+            raise TollgateError(
+                "a stream of another checkpoint generation has gone on from here; this one has ended",
+                where=f"{self._lake.path('raw_cdr')}, batch_no = {pins.batch_no}",
+                expected=f"generation {pins.generation} alone",
+                found=", ".join(f"{app} at batch {number}" for app, number in sorted(reached.items())),
+                way_out="leave the other stream running and do not start this one again",
+            )
 
     def _mark(self, pins: Pins) -> None:
         tables = self._batch_of("raw_cdr", pins), self._batch_of("usage_event", pins)
