@@ -121,7 +121,8 @@ class MicroBatches:
     def _refuse_if_overtaken(self, pins: Pins) -> None:
         """Numbers of batches go on over generations, so another one that stands at this number or beyond runs beside
         this stream."""
-        reached = {app: number for app, number in self._lake.last_versions("raw_cdr").items() if app != pins.app_id}
+        streams = {app: no for app, no in self._lake.last_versions("raw_cdr").items() if app.startswith(f"{JOB}/")}
+        reached = {app: number for app, number in streams.items() if app != pins.app_id}
         if max(reached.values(), default=-1) >= pins.batch_no:
             raise TollgateError(
                 "a stream of another checkpoint generation has gone on from here; this one has ended",
