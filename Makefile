@@ -14,7 +14,7 @@ ENVIRONMENT := $(VENV)/environment.stamp
 INSTALLED := $(VENV)/installed.stamp
 JARS := .tollgate/jars/fetched.stamp
 
-.PHONY: help setup check test demo bench up down clean coverage lock
+.PHONY: help setup check test prove demo bench up down clean coverage lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,8 +28,11 @@ check: $(INSTALLED) ## Format, lint, types, import rules, contracts, tidiness
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_tidy.py tests/test_contracts.py
 
-test: setup ## Every test, on a real broker and a real database
+test: setup ## The tests, on a real broker and a real database
 	@$(BIN)/python -m pytest --durations=15 $(ARGS)
+
+prove: setup ## The long tests: the whole route on a standalone Spark cluster
+	@$(BIN)/python -m pytest --durations=15 -m long $(ARGS)
 
 demo: setup ## From nothing to invoices on two fixed months; leaves lake and database to look at
 	@$(BIN)/tollgate demo $(ARGS)

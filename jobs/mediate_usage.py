@@ -17,7 +17,7 @@ from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.micro_batch import DISPOSITIONS, JOB, MicroBatches, Pins, standing
+from jobs.micro_batch import COUNTED, JOB, MicroBatches, Pins, standing
 from tollgate.mediation import continuity
 from tollgate.mediation.continuity import NEW_GENERATION, Disagreement, Offsets, Standing
 from tollgate.mediation.rules import RULE_VERSION
@@ -61,7 +61,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         for pins, is_mediated in unmarked:
             batches.finish(pins, is_mediated)
         _stream(spark, settings, args, batches, stands, folder, begin)
-    return _summary(lake, batches.marks)
+    return _summary(lake, batches)
 
 
 def _open_checkpoint(spark: SparkSession, settings: Settings, stands: Standing, is_new: bool) -> tuple[Standing, str]:
@@ -160,15 +160,14 @@ def _refuse(disagreement: Disagreement | None, where: str) -> None:
         raise TollgateError(what, expected=expected, found=found, where=where, way_out=way_out)
 
 
-def _summary(lake: Lake, marks: list[dict[str, Any]]) -> dict[str, Any]:
-    figures = {name: sum(mark[name] for mark in marks) for name in ("received", *DISPOSITIONS, "late")}
-    numbers = [mark["batch_no"] for mark in marks]
+def _summary(lake: Lake, batches: MicroBatches) -> dict[str, Any]:
+    figures = {name: batches.figures[name] for name in ("batches", *COUNTED)}
     by_reason: dict[str, int] = {}
-    if figures["quarantined"]:
-        of_run = lake.read("usage_event").where(F.col("batch_no").between(min(numbers), max(numbers)))
+    if batches.numbers and figures["quarantined"]:
+        of_run = lake.read("usage_event").where(F.col("batch_no").between(*batches.numbers))
         reasons = of_run.where("event_month = 'none'").select(F.explode("reasons").alias("reason"))
         by_reason = {row["reason"]: row["count"] for row in reasons.groupBy("reason").count().collect()}
-    return {"batches": len(numbers), **figures, "by_reason": dict(sorted(by_reason.items()))}
+    return {**figures, "by_reason": dict(sorted(by_reason.items()))}
 
 
 def _alone(spark: SparkSession, settings: Settings) -> Any:

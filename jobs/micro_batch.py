@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import reduce
-from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -26,6 +26,7 @@ from tollgate.reference.frames import Reference
 
 JOB = "mediate_usage"
 DISPOSITIONS = ("accepted", "quarantined", "duplicate")
+COUNTED = ("received", *DISPOSITIONS, "late")
 
 
 @dataclass(frozen=True)
@@ -56,13 +57,17 @@ class MicroBatches:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
         self._reference: Reference | None = None
-        self.marks: list[dict[str, Any]] = []
+        # Of the batches since the start. A stream runs for months, so their marks are added up and not kept.
+        self.figures: Counter[str] = Counter()
+        self.numbers: tuple[int, int] | None = None
 
     def take(self, records: DataFrame, pins: Pins) -> None:
         """Keep the bytes of a batch in raw_cdr, mediate them from there, and mark that it balances.
 
-        records: rows of Spark's Kafka source with headers.
+        records: rows of Spark's Kafka source with headers. Raises TollgateError when a stream of another generation has
+        come as far: no lock reaches it where the lake is no local disk.
         """
+        self._refuse_if_overtaken(pins)
         raw = records.select(
             F.lit(pins.batch_no).cast("BIGINT").alias("batch_no"),
             "topic",
@@ -113,6 +118,20 @@ class MicroBatches:
             usage = resolve_duplicates(candidates, history)
             self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
 
+    def _refuse_if_overtaken(self, pins: Pins) -> None:
+        """Numbers of batches go on over generations, so another one that stands at this number or beyond runs beside
+        this stream."""
+        streams = {app: no for app, no in self._lake.last_versions("raw_cdr").items() if app.startswith(f"{JOB}/")}
+        reached = {app: number for app, number in streams.items() if app != pins.app_id}
+        if max(reached.values(), default=-1) >= pins.batch_no:
+            raise TollgateError(
+                "a stream of another checkpoint generation has gone on from here; this one has ended",
+                where=f"{self._lake.path('raw_cdr')}, batch_no = {pins.batch_no}",
+                expected=f"generation {pins.generation} alone",
+                found=", ".join(f"{app} at batch {number}" for app, number in sorted(reached.items())),
+                way_out="leave the other stream running and do not start this one again",
+            )
+
     def _mark(self, pins: Pins) -> None:
         tables = self._batch_of("raw_cdr", pins), self._batch_of("usage_event", pins)
         figures = mark(read_back(*tables).collect(), pins.offsets)
@@ -128,7 +147,8 @@ class MicroBatches:
         columns = self._lake.contract("control_mediation")
         frame = self._lake.frame([[row[name] for name in columns.names]], "control_mediation")
         self._lake.append(frame, "control_mediation", pins.app_id, pins.batch_no)
-        self.marks.append(row)
+        self.figures.update({"batches": 1, **{name: row[name] for name in COUNTED}})
+        self.numbers = (self.numbers or (pins.batch_no,))[0], pins.batch_no
 
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
         return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)
@@ -163,7 +183,8 @@ def standing(lake: Lake, topic: str) -> tuple[Standing, list[tuple[Pins, bool]]]
 
 def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
     # The number of a batch is the version of its commit, in every generation.
-    if max(lake.last_versions("raw_cdr").values(), default=-1) <= published:
+    last = max(lake.last_versions("raw_cdr").values(), default=-1)
+    if last <= published:
         return []
     found: dict[str, set[int]] = {"raw_cdr": set(), "usage_event": set(), "control_mediation": set()}
     numbers = [
@@ -173,7 +194,9 @@ def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
     for row in reduce(DataFrame.unionByName, numbers).collect():
         found[row["place"]].add(row["batch_no"])
     unmarked = sorted(found["raw_cdr"] - found["control_mediation"])
-    pins = {kept["batch_no"]: Pins(**kept) for kept in (lake.commit_metadata("raw_cdr") if unmarked else [])}
+    # Commits come in the order of their batches, so those of the open batches are the last.
+    commits = lake.commit_metadata("raw_cdr", newest=last - published) if unmarked else []
+    pins = {kept["batch_no"]: Pins(**kept) for kept in commits}
     lost = [str(number) for number in unmarked if number not in pins]
     if lost:
         raise TollgateError(

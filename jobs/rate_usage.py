@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.pinned import load_price_book, load_reference, not_published
-from tollgate.assurance.current_rating import current_rating
+from tollgate.assurance.current_rating import broadcast_if_few, current_rating
 from tollgate.assurance.publication import published_to
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
@@ -83,8 +83,7 @@ def unmarked_night(lake: Lake) -> Night | None:
     committed, marked = lake.last_version("rated_usage", APP_ID), lake.last_version("control_rating", APP_ID)
     if committed is None or committed == marked:
         return None
-    commits = [found for found in lake.commit_metadata("rated_usage") if found["rating_no"] == committed]
-    return Night(**commits[-1])
+    return Night(**lake.commit_metadata("rated_usage", newest=1)[0])
 
 
 def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int, to_batch: int | None) -> Night:
@@ -135,7 +134,8 @@ def _accepted(lake: Lake, night: Night) -> DataFrame:
 def _held_before(lake: Lake, night: Night) -> DataFrame:
     """EVENT and `last_reason` of the events that stood suspended when the night began."""
     before = lake.read("rated_usage").where(f"rating_no < {night.rating_no}")
-    held = current_rating(before).where("retail_status = 'suspended'")
+    suspended = lake.read("control_rating").selectExpr("coalesce(sum(suspended), 0)").collect()[0][0]
+    held = current_rating(before, suspended).where("retail_status = 'suspended'")
     return held.selectExpr(*EVENT, "suspense_reason AS last_reason")
 
 
@@ -147,13 +147,15 @@ def _rated(lake: Lake, night: Night, held: DataFrame, book: PriceBook, reference
     accepted = _accepted(lake, night)
     new = accepted.where(f"batch_no >= {night.from_batch_no}")
     # Of the history only the months in which something is held are read; there are a few.
-    months = sorted(row["event_month"] for row in held.select("event_month").distinct().collect())
+    by_month = {row["event_month"]: row["count"] for row in held.groupBy("event_month").count().collect()}
+    months = sorted(by_month)
+    held = broadcast_if_few(held, sum(by_month.values()))
     earlier = accepted.where(F.col("event_month").isin(months)).where(f"batch_no < {night.from_batch_no}")
-    again = earlier.join(F.broadcast(held), EVENT, how="left_semi")
+    again = earlier.join(held, EVENT, how="left_semi")
     events = with_id_conflicts(new.unionByName(again) if months else new, accepted)
     rated = rate_events(events, book, reference, night.rating_no)
     is_news = "NOT (retail_status = 'suspended' AND suspense_reason <=> last_reason)"
-    return rated.join(F.broadcast(held), EVENT, how="left").where(is_news).select(*rated.columns)
+    return rated.join(held, EVENT, how="left").where(is_news).select(*rated.columns)
 
 
 def _mark(lake: Lake, night: Night, held: DataFrame) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from tollgate.assurance.conservation import Balance, balances
 from tollgate.assurance.measures import Reach, measures
@@ -126,10 +126,17 @@ def _from_postgres(settings: Settings) -> tuple[list[tuple[str, str]], dict[tupl
 
 def _from_lake(lake: Lake, posted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Decimal]:
     tables = {name: lake.read(name) for name in TABLES}
-    ends = published_to(tables["control_mediation"]).unionAll(rated_to(tables["control_rating"])).collect()
     runs = lake.spark.createDataFrame(list(posted), "run_id STRING, part STRING")
-    rows = measures(tables, runs, Reach(published_to=ends[0].to_no, rated_to=ends[1].to_no)).collect()
+    rows = measures(tables, runs, _reach(tables)).collect()
     return {(row.measure, row.part): row.value for row in rows}
+
+
+def _reach(tables: dict[str, DataFrame]) -> Reach:
+    # One row each, which is what makes the cross joins harmless.
+    published = published_to(tables["control_mediation"]).withColumnRenamed("to_no", "published_to")
+    rated = rated_to(tables["control_rating"]).withColumnRenamed("to_no", "rated_to")
+    suspended = tables["control_rating"].selectExpr("coalesce(sum(suspended), 0) AS suspended")
+    return Reach(**published.crossJoin(rated).crossJoin(suspended).collect()[0].asDict())
 
 
 def _keep(lake: Lake, checked: list[Balance]) -> int:

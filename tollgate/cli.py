@@ -6,6 +6,7 @@ import argparse
 import difflib
 import importlib
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -156,6 +157,21 @@ def sql(
         print_answer(_settings(conf_file, set_values), VIEWS, query, limit)
 
     _finish(ask)
+
+
+@app.command()
+def package(
+    out: Annotated[Path, typer.Option(metavar="FILE", help="Where to write it.")] = Path("build/tollgate.zip"),
+) -> None:
+    """Pack code, contracts and migrations for a cluster: spark-submit --py-files FILE."""
+
+    def pack() -> None:
+        from tollgate.platform.shipping import write_zip
+
+        files, digest = write_zip(out)
+        print(f"{out}: {files} files, SHA-256 {digest}")
+
+    _finish(pack)
 
 
 @pricebook.command("check")

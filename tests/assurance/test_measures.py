@@ -8,7 +8,7 @@ from frames import assert_rows, table
 from pyspark.sql import functions as F
 
 from tollgate.assurance.conservation import balances
-from tollgate.assurance.current_rating import current_rating
+from tollgate.assurance.current_rating import BROADCAST_UP_TO, current_rating
 from tollgate.assurance.leakage import leakage_by_service
 from tollgate.assurance.measures import Reach, measures
 from tollgate.assurance.publication import arrived_to, published_to, rated_to
@@ -177,6 +177,11 @@ def test_the_views_say_what_the_functions_say(spark, tables):
                 ("e", "2026-11", 2), ("c2", "2026-10", 3)]  # fmt: skip
     assert_rows(standing.select(*keys), *expected)
     assert_rows(spark.table("current_rating").select(*keys), *expected)
+    # Too many suspended rows to pass through the driver: the same answer by another join.
+    shuffled = current_rating(tables["rated_usage"], suspended=BROADCAST_UP_TO + 1)
+    assert_rows(shuffled.select(*keys), *expected)
+    hinted = ["broadcast" in frame._jdf.queryExecution().logical().toString() for frame in (standing, shuffled)]
+    assert hinted == [True, False]
     assert_rows(spark.sql("SELECT count(*) FROM accepted_usage"), (7,))
 
 

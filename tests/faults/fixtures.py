@@ -21,7 +21,7 @@ from tollgate.platform.postgres import _address, connect
 from tollgate.platform.settings import Settings
 
 SEED, SUBSCRIBERS, EVENTS, BATCH = 20261, 120, 3_000, 1_500
-TEMPLATE = "route_prepared"
+SEEDED, TEMPLATE = "route_seeded", "route_prepared"
 
 
 @pytest.fixture(scope="session")
@@ -37,24 +37,33 @@ def month_of_records(population: Population) -> list[GeneratedRecord]:
 
 
 @pytest.fixture(scope="session")
-def prepared(spark, services: Settings, population: Population, tmp_path_factory) -> Route:
-    """The operator before any usage; tests never add to it."""
-    _create_database(services, TEMPLATE, None)
-    route = Route(spark, _settings(services, tmp_path_factory.mktemp("routes") / "prepared", TEMPLATE))
+def seeded(spark, services: Settings, population: Population, tmp_path_factory) -> Route:
+    """The operator's customers in a database, and no lake; tests never add to it."""
+    _create_database(services, SEEDED, None)
+    route = Route(spark, _settings(services, tmp_path_factory.mktemp("routes") / SEEDED, SEEDED))
     postgres.migrate(route.settings)
     seed(route.settings, population)
+    return route
+
+
+@pytest.fixture(scope="session")
+def prepared(spark, services: Settings, seeded: Route) -> Route:
+    """The operator before any usage, with a published book and a snapshot; tests never add to it."""
+    _create_database(services, TEMPLATE, SEEDED)
+    route = Route(spark, _settings(services, Path(seeded.settings.lake.root).with_name("prepared"), TEMPLATE))
     route.prepare()
     return route
 
 
 @pytest.fixture(scope="session")
-def start_route(spark, services: Settings, prepared: Route) -> Callable[[str, list[GeneratedRecord]], Route]:
-    """Start a route of its own name with records in its topic."""
+def start_route(spark, services: Settings, seeded: Route, prepared: Route) -> Callable[..., Route]:
+    """Start a route of its own name with records in its topic; from_nothing: without a published book and snapshot."""
 
-    def start(name: str, records: list[GeneratedRecord]) -> Route:
-        root = Path(prepared.settings.lake.root).parent / name
-        shutil.copytree(prepared.settings.lake.root, root)
-        _create_database(services, name, TEMPLATE)
+    def start(name: str, records: list[GeneratedRecord], *, from_nothing: bool = False) -> Route:
+        root = Path(prepared.settings.lake.root).with_name(name)
+        if not from_nothing:
+            shutil.copytree(prepared.settings.lake.root, root)
+        _create_database(services, name, SEEDED if from_nothing else TEMPLATE)
         route = Route(spark, _settings(services, root, name))
         kafka.ensure_topic(route.settings)
         produce(records, route.settings, root.parent / f"{name}_truth")

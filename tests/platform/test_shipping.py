@@ -1,4 +1,4 @@
-"""What is shipped fits together: lock, jars, packages. The container files have their own test."""
+"""What is shipped fits together: lock, jars, packages, the zip for a cluster. Containers have a test of their own."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.jars import RESOLUTIONS, Jar, fetch, read_jars
 from tollgate.platform.settings import tomllib
+from tollgate.platform.shipping import PACKAGES, write_zip
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,3 +99,25 @@ def test_contracts_and_migrations_are_inside_the_packages() -> None:
     assert {"tollgate.platform", "tollgate.oracle", "jobs", "generators", "schemas", "sql", "sql.migrations"} <= set(
         found
     )
+
+
+def test_the_zip_holds_what_the_wheel_holds_and_works_alone(tmp_path: Path) -> None:
+    config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    assert {f"{name}*" for name in PACKAGES} == set(config["packages"]["find"]["include"])
+    files, digest = write_zip(tmp_path / "tollgate.zip")
+    assert write_zip(tmp_path / "again" / "tollgate.zip") == (files, digest)
+    with zipfile.ZipFile(tmp_path / "tollgate.zip") as packed:
+        assert len(packed.namelist()) == files
+        assert not [name for name in packed.namelist() if "__pycache__" in name or name.startswith(("tests", "conf"))]
+    # -S: without site-packages, where an editable install would lead to the tree.
+    script = (
+        "import sys; sys.path.insert(0, 'tollgate.zip'); from importlib import resources; import tollgate;"
+        "print(tollgate.__file__, sum(f.name.endswith('.ddl') for f in resources.files('schemas').iterdir()),"
+        "sum(f.name.endswith('.sql') for f in (resources.files('sql') / 'migrations').iterdir()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-S", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
+    ).stdout.split()
+    assert told[0].startswith("tollgate.zip")
+    assert int(told[1]) == len(list((ROOT / "schemas").glob("*.ddl")))
+    assert int(told[2]) == len(list((ROOT / "sql" / "migrations").glob("*.sql")))

@@ -18,10 +18,14 @@ USAGE_KINDS = ("usage", "prior_period")
 
 @dataclass(frozen=True)
 class Reach:
-    """How far each table counts: the last published batch and the last batch taken by a rating run."""
+    """How far each table counts: the last published batch and the last batch taken by a rating run.
+
+    suspended: rows of rated_usage that the nights wrote as suspended.
+    """
 
     published_to: int
     rated_to: int
+    suspended: int = 0
 
 
 def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -> DataFrame:
@@ -40,7 +44,7 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
         mediated(usage),
         marked(tables["control_mediation"].where(F.col("batch_no") <= reach.published_to)),
         awaited(usage, reach.rated_to),
-        rated(current_rating(tables["rated_usage"])),
+        rated(current_rating(tables["rated_usage"], reach.suspended)),
         rated_marks(tables["control_rating"], tables["rated_usage"]),
         billed_by_service(billed),
         carried_over(tables["rated_usage"], billed, invoices, tables["ref_account"]),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
@@ -128,10 +128,11 @@ class Lake:
 
         Names, types and order must equal the contract, else TollgateError before anything is written. A table that is
         older than its contract gets the new columns first.
-        metadata: kept with the commit as JSON, see `commit_metadata`.
+        metadata: kept with the commit as JSON, see `commit_metadata`. Another process that commits the same version at
+        the same moment, as it can where no lock on a disk reaches, is a TollgateError too; its rows stand once.
         """
         _check_columns(df, table)
-        with self._writer(table):
+        with self._writer(table), _one_of_two(self.path(table)):
             if not self.exists(table):
                 self._create(table)
             widen(self.spark, self.path(table), contract(table), table)
@@ -156,15 +157,23 @@ class Lake:
         found = jvm.scala.jdk.javaapi.CollectionConverters.asJava(log.update(False, none, none).transactions())
         return {str(app_id): int(version) for app_id, version in found.items()}
 
-    def commit_metadata(self, table: str) -> list[dict[str, Any]]:
-        """The `metadata` of every commit that has one, oldest first."""
+    def commit_metadata(self, table: str, newest: int) -> list[dict[str, Any]]:
+        """The `metadata` of the `newest` last commits that have one, oldest first.
+
+        The log is read backwards as far as needed; all of it would come to the driver commit by commit.
+        """
         from delta.tables import DeltaTable
 
         if not self.exists(table):
             return []
-        history = DeltaTable.forPath(self.spark, self.path(table)).history()
-        commits = history.where("userMetadata IS NOT NULL").orderBy("version").select("userMetadata").collect()
-        return [json.loads(commit.userMetadata) for commit in commits]
+        reach, found = newest, []
+        while True:
+            history = DeltaTable.forPath(self.spark, self.path(table)).history(reach)
+            commits = history.orderBy("version", ascending=False).select("userMetadata").collect()
+            found = [commit.userMetadata for commit in commits if commit.userMetadata is not None][:newest]
+            if len(found) == newest or len(commits) < reach:
+                return [json.loads(metadata) for metadata in reversed(found)]
+            reach *= 4
 
     def register_views(self, views: Mapping[str, str] | None = None, query: str | None = None) -> None:
         """Make session views named as the tables and, over them, the SQL `views` in their order.
@@ -195,6 +204,29 @@ class Lake:
 
     def _local_root(self) -> str:
         return "/" + self.root.removeprefix("file:").lstrip("/") if self.root.startswith("file:") else self.root
+
+
+@contextmanager
+def _one_of_two(path: str) -> Iterator[None]:
+    """Delta lets one of two conflicting commits through; the other one is told in words."""
+    from delta import exceptions as conflict
+
+    kinds = (
+        conflict.ConcurrentTransactionException,
+        conflict.ConcurrentWriteException,
+        conflict.MetadataChangedException,
+        conflict.ProtocolChangedException,
+    )
+    try:
+        yield
+    except kinds as error:
+        raise TollgateError(
+            "another process wrote this table at the same moment; nothing of this write was kept",
+            where=path,
+            expected="one writer for each table",
+            found=type(error).__name__,
+            way_out="end one of the two jobs and start the other one again: what stands is not written twice",
+        ) from error
 
 
 def _needed(views: dict[str, str], query: str) -> dict[str, str]:

@@ -1,0 +1,115 @@
+"""Jobs submitted to a standalone cluster leave the tables and invoices of local mode, byte for byte."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from faults.route import AS_OF, CYCLE, Route
+from faults.test_kills import TABLES, issued
+
+from cluster.standalone import QUICK, Cluster, Submitted, running_cluster
+from tollgate.platform.settings import PASSWORD_ENV
+from tollgate.platform.shipping import write_zip
+from tollgate.reference.frames import PRICE_TABLES, REFERENCE_TABLES
+
+EXECUTORS = {"0", "1"}
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with running_cluster(tmp_path_factory.mktemp("cluster")) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `tollgate package` writes."""
+    target = tmp_path_factory.mktemp("package") / "tollgate.zip"
+    write_zip(target)
+    return target
+
+
+def settings_of(route: Route) -> dict[str, str]:
+    """The route as environment over conf/cluster.toml, with no way to the source tree."""
+    found = {**route.environment(), "TOLLGATE_SPARK__SHUFFLE_PARTITIONS": "2"}
+    del found["PYTHONPATH"]
+    return found
+
+
+def was_distributed(done: Submitted) -> bool:
+    """Both executors have worked, and nothing else has."""
+    return set(done.tasks) == EXECUTORS
+
+
+def assert_shipped_and_silent(cluster: Cluster, package: Path, password: str) -> None:
+    """Every executor got the zip, and nobody wrote the password down."""
+    digest = hashlib.sha256(package.read_bytes()).hexdigest()
+    folders = cluster.executor_folders()
+    assert len(folders) >= 2
+    for folder in folders:
+        assert hashlib.sha256((folder / package.name).read_bytes()).hexdigest() == digest, folder
+    written = list(cluster.written())
+    assert len(written) > 4
+    assert not [path for path in written if password.encode() in path.read_bytes()]
+
+
+@pytest.mark.covers("OPS-13", "OPS-16")
+def test_mediation_and_rating_on_a_cluster_leave_the_tables_of_local_mode(
+    undisturbed: Route, start_route, month_of_records, cluster: Cluster, package: Path
+) -> None:
+    route = start_route("cluster", month_of_records)
+    settings = settings_of(route)
+    without = cluster.submit("mediate_usage", "--once", settings=settings, package=None)
+    assert without.code == 1 and "ModuleNotFoundError: No module named" in without.shown
+
+    mediated = cluster.submit("mediate_usage", "--once", settings=settings, package=package, spark=QUICK)
+    assert mediated.summary["received"] == len(month_of_records)
+    route.check()
+    rated = cluster.submit("rate_usage", settings=settings, package=package, spark=QUICK)
+    assert rated.summary["rated"] > 0
+    assert was_distributed(mediated) and was_distributed(rated), (mediated.tasks, rated.tasks)
+
+    tables = ("raw_cdr", "usage_event", "rated_usage")
+    assert route.digest(*tables) == undisturbed.digest(*tables)
+    assert_shipped_and_silent(cluster, package, settings[PASSWORD_ENV])
+
+
+@pytest.mark.long
+@pytest.mark.covers("OPS-13", "OPS-16", "OPS-17", "BIL-19")
+def test_every_job_on_a_cluster_leaves_the_tables_and_invoices_of_local_mode(
+    undisturbed: Route, start_route, month_of_records, cluster: Cluster, package: Path
+) -> None:
+    route = start_route("cluster_route", month_of_records, from_nothing=True)
+    settings = settings_of(route)
+    assert not route.lake.exists("price_version")
+
+    def submit(spark: dict[str, str], job: str, *argv: str) -> Submitted:
+        done = cluster.submit(job, *argv, settings=settings, package=package, spark=spark)
+        assert done.code == 0, done.shown[-4000:]
+        return done
+
+    published = submit(QUICK, "publish_pricebook", "--author", "ann", "--reason", "first tariff")
+    snapshot = submit(QUICK, "snapshot_reference")
+    # These three compute what is on a bill: with generated code and adaptive plans, which local mode does without.
+    mediated = submit({}, "mediate_usage", "--once")
+    checked = submit(QUICK, "check_quality")
+    rated = submit({}, "rate_usage")
+    run = submit({}, "bill_accounts", "--cycle", CYCLE, "--as-of", AS_OF, "--started-by", "ann")
+    approved = submit(QUICK, "bill_accounts", "--cycle", CYCLE, "--action", "approve", "--approver", "ben")
+    posted = submit(QUICK, "bill_accounts", "--cycle", CYCLE, "--action", "post")
+    reconciled = submit(QUICK, "reconcile")
+
+    assert [done.summary["status"] for done in (run, approved, posted)] == ["draft", "approved", "posted"]
+    assert reconciled.summary["holds"]
+    for done in (mediated, rated, run):
+        assert was_distributed(done), done.tasks
+    for done in (published, snapshot, checked, posted, reconciled):
+        assert done.tasks and set(done.tasks) <= EXECUTORS, done.tasks
+    tables = (*TABLES, *(name for name in PRICE_TABLES if name != "price_version"), *REFERENCE_TABLES)
+    assert route.digest(*tables) == undisturbed.digest(*tables)
+    assert len(issued(route)) > 50
+    assert issued(route) == issued(undisturbed)
+    assert_shipped_and_silent(cluster, package, settings[PASSWORD_ENV])

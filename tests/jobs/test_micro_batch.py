@@ -1,0 +1,31 @@
+"""One micro-batch of mediation, where no lock keeps a second stream away."""
+
+from __future__ import annotations
+
+import pytest
+from frames import assert_rows
+from pyspark.sql import SparkSession
+
+from jobs.micro_batch import MicroBatches, Pins
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake
+
+RECORDS = """SELECT 'cdr.raw' AS topic, 0 AS partition, 7L AS offset, TIMESTAMP '2026-10-01 00:00:00' AS timestamp,
+    X'61' AS key, X'62' AS value, CAST(NULL AS ARRAY<STRUCT<key: STRING, value: BINARY>>) AS headers"""
+
+
+def pins(generation: int, batch_no: int) -> Pins:
+    return Pins(batch_no, generation, "cdr.raw", {"0": (7, 8)}, 1, rule_version=0)
+
+
+@pytest.mark.covers("MED-29")
+def test_a_stream_that_a_newer_generation_has_overtaken_takes_nothing_more(spark: SparkSession, lake: Lake) -> None:
+    batches = MicroBatches(lake)
+    for generation, batch_no in ((1, 4), (2, 5)):
+        # The rules of this batch are of another version, so it ends after its first commit.
+        with pytest.raises(TollgateError, match="another version of the mediation rules"):
+            batches.take(spark.sql(RECORDS), pins(generation, batch_no))
+    with pytest.raises(TollgateError, match="another checkpoint generation has gone on") as raised:
+        batches.take(spark.sql(RECORDS), pins(1, 5))
+    assert raised.value.found == "mediate_usage/2 at batch 5"
+    assert_rows(lake.read("raw_cdr").select("batch_no"), (4,), (5,))

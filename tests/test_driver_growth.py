@@ -1,0 +1,178 @@
+"""Nothing on the driver grows with the usage: whatever passes through it stands in this list, with what bounds it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from driver_traffic import Passage, passages, passages_of
+
+ROOT = Path(__file__).resolve().parents[1]
+# The oracle is one process of plain Python by intention, the generators make samples.
+FOLDERS = ("jobs", "tollgate")
+BY_INTENTION = ("tollgate/oracle/",)
+
+ONE_ROW = "an aggregate: one row"
+BY_RUN = "a row a bill run: a few a month"
+FEW_POSTED = "posted bill runs: a few a month"
+BOOK = "rows of the price book: they grow with tariffs"
+NETWORK = "sources, carriers, cells, numbering plan: they grow with the network"
+GROUPS = "groups by service, status, reason or run"
+ONE_EVENT = "rows of the one event asked for"
+FIGURES = "figures of the demo's page"
+# How many million keys a batch may have is mediation.max_offsets_per_trigger; 67 MB a million.
+BATCH_KEYS = "keys of one micro-batch, whose size is a setting"
+
+# One line a place: file, function, what is called there, and what bounds the rows.
+ALLOWED = [
+    ("jobs/bill_accounts.py", "_totals", "first", ONE_ROW),
+    ("jobs/bill_inputs.py", "posted_before", "createDataFrame", FEW_POSTED),
+    ("jobs/bill_inputs.py", "posted_before", "createDataFrame", "no row"),
+    ("jobs/bill_inputs.py", "newest_rating", "first", ONE_ROW),
+    ("jobs/bill_inputs.py", "check_balanced", "first", ONE_ROW),
+    ("jobs/bill_runs.py", "posted_runs", "fetchall", BY_RUN),
+    ("jobs/bill_runs.py", "_select", "fetchall", BY_RUN),
+    ("jobs/check_quality.py", "run", "collect", ONE_ROW),
+    ("jobs/check_quality.py", "run", "frame", "the result of one suite"),
+    ("jobs/check_quality.py", "_range", "collect", ONE_ROW),
+    ("jobs/explain_charge.py", "explained", "collect", ONE_EVENT),
+    ("jobs/explain_charge.py", "_billed", "collect", ONE_EVENT),
+    ("jobs/mediate_usage.py", "_stream", "take", "MicroBatches.take, which brings nothing"),
+    ("jobs/mediate_usage.py", "_stream", "foreachBatch", "plans a batch; its rows stay on the executors"),
+    ("jobs/mediate_usage.py", "_summary", "collect", GROUPS),
+    ("jobs/micro_batch.py", "MicroBatches._mediate", "first", "the months that a batch touches, as one row"),
+    ("jobs/micro_batch.py", "MicroBatches._mark", "collect", "a row a partition of the topic and disposition"),
+    ("jobs/micro_batch.py", "MicroBatches._mark", "frame", "one mark"),
+    ("jobs/micro_batch.py", "standing", "collect", "a row a checkpoint generation"),
+    ("jobs/micro_batch.py", "standing", "first", ONE_ROW),
+    ("jobs/micro_batch.py", "_open_batches", "collect", "numbers of the batches without a mark, where a stream stops"),
+    ("jobs/pinned.py", "load_price_book", "take", ONE_ROW),
+    ("jobs/pinned.py", "load_reference", "take", ONE_ROW),
+    ("jobs/posting.py", "_check_lake", "first", ONE_ROW),
+    ("jobs/publish_pricebook.py", "run", "take", ONE_ROW),
+    ("jobs/publish_pricebook.py", "_version", "collect", "numbers of attempts that died"),
+    ("jobs/publish_pricebook.py", "_write_tables", "frame", BOOK),
+    ("jobs/publish_pricebook.py", "_write_mark", "frame", "one mark"),
+    ("jobs/rate_usage.py", "_next_night", "collect", ONE_ROW),
+    ("jobs/rate_usage.py", "_refuse_unchecked", "first", ONE_ROW),
+    ("jobs/rate_usage.py", "_held_before", "collect", ONE_ROW),
+    ("jobs/rate_usage.py", "_rated", "collect", "a row a month in which something is suspended"),
+    ("jobs/rate_usage.py", "_mark", "first", ONE_ROW),
+    ("jobs/rate_usage.py", "_mark", "frame", "one mark"),
+    ("jobs/rate_usage.py", "_figures", "collect", GROUPS),
+    ("jobs/reconcile.py", "_from_postgres", "fetchall", BY_RUN),
+    ("jobs/reconcile.py", "_from_postgres", "fetchall", GROUPS),
+    ("jobs/reconcile.py", "_from_lake", "createDataFrame", FEW_POSTED),
+    ("jobs/reconcile.py", "_from_lake", "collect", GROUPS),
+    ("jobs/reconcile.py", "_reach", "collect", ONE_ROW),
+    ("jobs/reconcile.py", "_keep", "frame", "one row an equation"),
+    ("jobs/snapshot_reference.py", "run", "take", ONE_ROW),
+    ("jobs/snapshot_reference.py", "run", "collect", "a digest a table"),
+    ("jobs/snapshot_reference.py", "run", "frame", "one mark"),
+    ("jobs/snapshot_reference.py", "_one_moment", "createDataFrame", NETWORK),
+    ("jobs/snapshot_reference.py", "_refuse_mistakes", "take", "the first mistakes, to be shown"),
+    ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
+    ("tollgate/assurance/current_rating.py", "broadcast_if_few", "broadcast", "at most BROADCAST_UP_TO rows"),
+    *[("tollgate/assurance/measures.py", "measures", "broadcast", FEW_POSTED)] * 3,
+    ("tollgate/assurance/truth.py", "_claims", "broadcast", "codes of mediation"),
+    ("tollgate/billing/allowances.py", "with_allowance", "broadcast", BOOK),
+    ("tollgate/billing/bill.py", "bill_cycle", "broadcast", BOOK),
+    *[("tollgate/billing/bill.py", "bill_cycle", "broadcast", "accounts that fail an equation; 114 MB a million")] * 2,
+    ("tollgate/billing/cycles.py", "settled_accounts", "broadcast", FEW_POSTED),
+    ("tollgate/billing/fees.py", "contract_fees", "broadcast", BOOK),
+    ("tollgate/billing/fees.py", "invoice_fee_lines", "broadcast", BOOK),
+    ("tollgate/billing/lines.py", "usage_lines", "broadcast", BOOK),
+    ("tollgate/billing/tax.py", "with_tax", "broadcast", "a row a jurisdiction, category and end of a cycle"),
+    ("tollgate/billing/tax.py", "rules_of_accounts", "broadcast", BOOK),
+    ("tollgate/demo/figures.py", "report", "collect", FIGURES),
+    ("tollgate/demo/figures.py", "truth_figures", "collect", GROUPS),
+    ("tollgate/demo/figures.py", "truth_figures", "collect", "the first misses, to be shown"),
+    ("tollgate/demo/figures.py", "leakage", "collect", GROUPS),
+    ("tollgate/demo/figures.py", "preview", "collect", ONE_ROW),
+    ("tollgate/demo/figures.py", "asked", "fetchall", FIGURES),
+    *[("tollgate/demo/findings.py", "oracle_runs", "collect", ONE_ROW)] * 2,
+    *[("tollgate/mediation/enrich.py", "with_network", "broadcast", NETWORK)] * 2,
+    ("tollgate/mediation/identity.py", "known_keys", "broadcast", BATCH_KEYS),
+    ("tollgate/mediation/identity.py", "resolve_duplicates", "broadcast", BATCH_KEYS),
+    ("tollgate/mediation/normalise.py", "with_source", "broadcast", NETWORK),
+    ("tollgate/mediation/numbers.py", "_with_country", "broadcast", NETWORK),
+    ("tollgate/platform/answers.py", "print_answer", "collect", "--limit rows"),
+    ("tollgate/platform/lake.py", "few_rows", "createDataFrame", "what its callers bound, each listed here"),
+    ("tollgate/platform/lake.py", "Lake.read", "frame", "no row"),
+    ("tollgate/platform/lake.py", "Lake.frame", "few_rows", "what its callers bound, each listed here"),
+    ("tollgate/platform/lake.py", "Lake.commit_metadata", "collect", "as many commits as are asked for, or four times"),
+    ("tollgate/rating/as_of.py", "book_rows", "broadcast", BOOK),
+    ("tollgate/rating/discounts.py", "discount_rules", "collect", BOOK),
+]
+
+# Each line has one passage, but for the two at the end.
+SAMPLE = """
+def rows(frame, cursor): return [row for row in frame.collect()]
+def pandas(frame): return frame.select("a").toPandas()
+def loop(frame):
+    for row in frame.toLocalIterator(): print(row)
+def head(frame): return frame.head(3)
+def handed_on(frame): return list(map(str, frame.first()))
+def uncalled(frame): return map(frame.mapInPandas, [])
+def hidden(frame): return frame.rdd.map(len)
+def inside(frame):
+    def deeper(): return cursor.fetchall()
+    return deeper
+class Store:
+    def read(self, frame): return frame.tail(1)
+def of_database(cursor):
+    for row in cursor: print(row)
+@F.udf("INT")
+def python(value): return value
+@udf
+def bare(value): return value
+def shared(left, right): return left.join(F.broadcast(right), "id")
+def hinted(right): return right.hint("broadcast")
+def made(spark, rows): return spark.createDataFrame(rows)
+def each(frame): frame.foreachPartition(print)
+def fine(frame): return frame.groupBy("a").agg(F.first("b"), F.collect_set("c"))
+def also_fine(frame): return frame.write.save(first)
+"""
+
+
+def told(passage: Passage, count: int) -> str:
+    return f"{passage.file}: {passage.function or 'at import'}: {passage.call}{f' ({count} more)' if count > 1 else ''}"
+
+
+@pytest.mark.covers("OPS-16")
+def test_what_passes_through_the_driver_is_known_and_bounded() -> None:
+    found = Counter(passage for passage in passages_of(ROOT, FOLDERS) if not passage.file.startswith(BY_INTENTION))
+    allowed = Counter(Passage(file, function, call) for file, function, call, _ in ALLOWED)
+    new = [told(passage, count) for passage, count in (found - allowed).items()]
+    assert not new, (
+        "rows pass through the driver, or leave the plan for Python, where nothing says what bounds them: "
+        f"{new}. Keep them in the plan (an aggregate, a join, a write by the executors). Where that cannot be and they "
+        "do not grow with usage or customers, add a line with the bound to ALLOWED in tests/test_driver_growth.py"
+    )
+    gone = [told(passage, count) for passage, count in (allowed - found).items()]
+    assert not gone, f"ALLOWED has lines that no code needs any more; remove them: {gone}"
+    assert all(bound for *_, bound in ALLOWED)
+
+
+def test_every_way_to_the_driver_is_seen() -> None:
+    seen = [(found.function, found.call) for found in passages("sample.py", SAMPLE)]
+    assert sorted(seen) == sorted([
+        ("rows", "collect"), ("pandas", "toPandas"), ("loop", "toLocalIterator"), ("head", "head"),
+        ("handed_on", "first"), ("uncalled", "mapInPandas"), ("hidden", "rdd"), ("inside", "fetchall"),
+        ("Store.read", "tail"), ("of_database", "for cursor"), ("python", "udf"), ("bare", "udf"),
+        ("shared", "broadcast"), ("hinted", "hint"), ("made", "createDataFrame"), ("each", "foreachPartition"),
+    ])  # fmt: skip
+
+
+def test_the_limit_of_what_a_driver_collects_is_sparks_own() -> None:
+    """A larger spark.driver.maxResultSize would hide what the list above is there to prevent."""
+    key = "spark.driver.maxResultSize"
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for folder in (*FOLDERS, "conf")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
+    assert not [path.name for path, text in texts.items() if key in text]
+    assert key in (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
