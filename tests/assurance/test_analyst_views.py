@@ -9,6 +9,7 @@ import hmac
 import json
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from frames import assert_rows, table
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from jobs import analyst_views, answer_query, list_tables
+from jobs import analyst_views, answer_query, list_tables, run_report
 from tollgate.assurance.tokens import INNER, OUTER, PERSONAL, padded_keys, prefix, token
 from tollgate.assurance.views import VIEWS
 from tollgate.platform.answer_output import Output
@@ -28,6 +29,7 @@ from tollgate.platform.reports import arguments, read_report, report_names
 from tollgate.platform.token_key import LOCAL_KEY, TOKEN_KEY_ENV, token_key
 
 D = Decimal
+ROOT = Path(__file__).resolve().parents[2]
 KEY = "a key of the tests, thirty-two characters or more"
 
 
@@ -214,7 +216,7 @@ def test_every_report_says_what_the_small_lake_holds(seen):
         answer = seen.sql(report.sql, args=arguments(report, []) or None)
         texts = [F.col(c).cast("string").alias(c) if kind == "timestamp" else F.col(c) for c, kind in answer.dtypes]
         assert rows(answer.select(*texts)) == expected, name
-        assert report.about.endswith(".") and len(report.about) < 120, name
+        assert report.about.endswith(".") and len(report.about) < 140, name
 
 
 def test_parameters_narrow_a_report_and_a_wrong_one_is_named(seen):
@@ -253,3 +255,10 @@ def test_the_commands_that_need_no_spark_list_what_there_is():
         list_tables.columns_told("invoise")
     assert "did you mean invoice?" in str(refused.value)
     assert argparse.Namespace(**vars(list_tables.parser().parse_args(["invoice"]))).name == "invoice"
+
+
+@pytest.mark.parametrize(("part", "listing"), [("tables", list_tables.listing), ("reports", run_report.listing)])
+def test_the_lists_in_the_document_are_what_the_commands_print(part, listing):
+    text = (ROOT / "docs" / "analysts.md").read_text(encoding="utf-8")
+    shown = text.partition(f"<!-- {part}: begin -->\n```\n")[2].partition(f"\n```\n<!-- {part}: end -->")[0]
+    assert shown == listing(), "put the command's output there"
