@@ -52,6 +52,16 @@ def seen(spark, lake_settings):
     return spark
 
 
+@pytest.fixture
+def other(spark):
+    """A session with views of its own, so that those of `seen` stay."""
+    return spark.newSession()
+
+
+def settings_with_database(settings, url: str):
+    return settings.model_copy(update={"postgres": settings.postgres.model_copy(update={"url": url})})
+
+
 def rows(frame: Any) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in frame.collect()]
 
@@ -113,7 +123,7 @@ def test_the_key_stands_in_no_plan_and_no_setting(seen):
     assert not [form for form in forms for text in texts if form in text]
 
 
-def test_without_a_key_what_needs_none_is_answered_and_tokens_are_refused(spark, lake_settings, monkeypatch):
+def test_what_is_not_known_is_refused_where_it_matters(other, lake_settings, monkeypatch, capsys):
     monkeypatch.delenv(TOKEN_KEY_ENV, raising=False)
     assert token_key(lake_settings) == LOCAL_KEY
     elsewhere = lake_settings.model_copy(update={"profile": "cluster"})
@@ -126,8 +136,8 @@ def test_without_a_key_what_needs_none_is_answered_and_tokens_are_refused(spark,
         ("SELECT r.event_id FROM rated_usage AS r JOIN ref_subscription AS s ON r.msisdn = s.msisdn", True),
         ("SELECT * FROM accepted_usage", True),
     ):
-        analyst_views.register(spark, elsewhere, query)
-        answer = spark.sql(query)
+        analyst_views.register(other, elsewhere, query)
+        answer = other.sql(query)
         if is_refused:
             with pytest.raises(TollgateError, match="no key to make tokens"):
                 analyst_views.refuse_passing_tokens(answer, elsewhere)
@@ -137,15 +147,19 @@ def test_without_a_key_what_needs_none_is_answered_and_tokens_are_refused(spark,
     with pytest.raises(TollgateError, match="the key of the tokens is short"):
         token_key(elsewhere)
     monkeypatch.setenv(TOKEN_KEY_ENV, KEY)
-    with pytest.raises(TollgateError, match="the posted bill runs are not known: no PostgreSQL is running"):
-        analyst_views.register(spark, lake_settings, "SELECT * FROM posted_line")
+    nowhere = settings_with_database(lake_settings, "postgresql://nobody@127.0.0.1:1/none")
+    with pytest.raises(TollgateError, match="the posted bill runs are not known: PostgreSQL does not answer"):
+        analyst_views.register(other, nowhere, "SELECT * FROM posted_line")
+    analyst_views.register(other, nowhere)
+    assert rows(other.table("posted_line")) == []
+    assert capsys.readouterr().err == "posted_run is empty: PostgreSQL does not say which runs are posted\n"
 
 
-def test_the_command_answers_with_tokens_or_in_clear(spark, lake_settings, monkeypatch, capsys):
+def test_the_command_answers_with_tokens_or_in_clear(other, lake_settings, monkeypatch, capsys):
     monkeypatch.setenv(TOKEN_KEY_ENV, KEY)
     for flags, number in (([], by_hand(BOB)), (["--in-clear"], BOB)):
         seeing = answer_query.parser().parse_args(flags)
-        answer_query.answer(spark, lake_settings, "SELECT msisdn FROM Accepted_Usage WHERE service = 'data'",
+        answer_query.answer(other, lake_settings, "SELECT msisdn FROM Accepted_Usage WHERE service = 'data'",
                             Output("csv", None, False, None), seeing)  # fmt: skip
         assert capsys.readouterr().out == f"msisdn\n{number}\n"
     for wrong, said in (([], "no query"), (["DROP TABLE invoice"], "only questions")):

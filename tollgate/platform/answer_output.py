@@ -143,12 +143,14 @@ def _whole_file(path: Path, output: Output) -> Iterator[IO[str]]:
     """A file beside `path` that takes its place at the end of the block; an exception removes it."""
     beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(beside, "x", encoding="utf-8", newline="") as file:
+        with open(beside, "w", encoding="utf-8", newline="") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         _refuse_what_stands(path, output)
         os.replace(beside, path)
+    except OSError as error:
+        raise TollgateError("the answer cannot be written", where=str(path), found=str(error)) from None
     finally:
         beside.unlink(missing_ok=True)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 NULL = "NULL"
 # Text columns fold down to this width where the terminal is narrow.
 _NARROWEST_TEXT = 16
+_AROUND_A_CELL = 3
 
 
 def print_table(answer: DataFrame, file: IO[str], limit: int | None) -> int:
@@ -45,12 +46,12 @@ def print_table(answer: DataFrame, file: IO[str], limit: int | None) -> int:
             no_wrap=not folds,
             min_width=least,
         )
-        needed += least + 2
+        needed += least + _AROUND_A_CELL
     for row, given in zip(rows, found, strict=False):
         cells = zip(row, given, strict=True)
         shown.add_row(*(Text(text, style="dim" if cell is None else "") for text, cell in cells))
     console = Console(file=file)
-    console.width = max(needed + 2, console.width if is_terminal else 0)
+    console.width = max(needed + 1, console.width if is_terminal else 0)
     console.print(shown, crop=False, soft_wrap=False)
     if len(found) > limit:
         print(f"first {limit} rows; --limit shows more", file=sys.stderr)

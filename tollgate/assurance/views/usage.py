@@ -11,7 +11,7 @@ WHERE disposition = 'accepted' AND batch_no <= (SELECT to_no FROM published_to)
 """
 
 QUARANTINED_RECORD = """
-SELECT usage_event.*, reasons[0] AS reason
+SELECT usage_event.*, get(reasons, 0) AS reason
 FROM usage_event
 WHERE disposition = 'quarantined' AND batch_no <= (SELECT to_no FROM published_to)
 """
