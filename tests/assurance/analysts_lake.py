@@ -13,6 +13,7 @@ from pyspark.sql.pandas.types import to_arrow_schema
 
 from tollgate.platform.lake import contract
 
+D = Decimal
 POSTED, DRAFT = "2026-10/regular/1", "2026-11/regular/1"
 ANN, BOB, ABROAD, NOWHERE = "+14165550101", "+14165550102", "+442071838750", "+999123456789"
 OCTOBER = datetime(2026, 10, 5, 12, tzinfo=timezone.utc)
@@ -124,6 +125,61 @@ LAKE: dict[str, list[dict[str, Any]]] = {
         "snapshot_id": 1, "msisdn": ANN, "subscription_id": "L", "account_id": "A", "line_state": "active",
         "valid_from": OCTOBER.replace(year=2025), "valid_to": OCTOBER.replace(year=9999),
     }],
+}  # fmt: skip
+
+# What each report says of it, row by row; instants as text.
+REPORTS: dict[str, list[tuple[Any, ...]]] = {
+    "call_over_a_band_edge": [],
+    "records_by_disposition": [("accepted", 7), ("duplicate", 1), ("quarantined", 3)],
+    "rating_by_reason": [("rated", "", 3), ("suspended", "no_zone", 1), ("zero_rated", "", 1)],
+    "records_by_code": [
+        ("accepted", "flag", "LATE", 1), ("quarantined", "reason", "DURATION_NEGATIVE", 1),
+        ("quarantined", "reason", "ID_CONFLICT", 1), ("quarantined", "reason", "PAYLOAD_UNPARSEABLE", 1),
+    ],
+    "revenue_by_service": [
+        ("sms", 1, 0, 0, D("0.05"), D("0"), D("0"), 1), ("voice", 2, 1, 1, D("0.3"), D("0.05"), D("0.15"), 0),
+    ],
+    "revenue_by_day": [
+        (date(2026, 10, 5), "sms", "CAD", 1, 0, 0, D("0.05"), 0, 0, 1, D("0.05")),
+        (date(2026, 10, 5), "voice", None, 0, 0, 1, 0, 0, 0, 0, 0),
+        (date(2026, 10, 5), "voice", "CAD", 1, 1, 0, D("0.2"), D("0.05"), D("0.15"), 0, 0),
+        (date(2026, 10, 6), "voice", "CAD", 1, 0, 0, D("0.1"), 0, 0, 0, 0),
+    ],
+    "revenue_by_zone": [
+        (None, "voice", None, 0, 0, 1, 0, 0, 0, 0, 0), ("emergency", "voice", "CAD", 0, 1, 0, 0, 0, 0, 0, 0),
+        ("europe", "sms", "CAD", 1, 0, 0, D("0.05"), 0, 0, 1, D("0.05")),
+        ("europe", "voice", "CAD", 1, 0, 0, D("0.2"), D("0.05"), D("0.15"), 0, 0),
+        ("national", "voice", "CAD", 1, 0, 0, D("0.1"), 0, 0, 0, 0),
+    ],
+    "revenue_by_carrier": [
+        (None, "sms", "CAD", 1, 0, 0, D("0.05"), 0, 0, 1, D("0.05")),
+        (None, "voice", "CAD", 1, 0, 0, D("0.1"), 0, 0, 0, 0), ("c1", "voice", None, 0, 0, 1, 0, 0, 0, 0, 0),
+        ("c1", "voice", "CAD", 1, 1, 0, D("0.2"), D("0.05"), D("0.15"), 0, 0),
+    ],
+    "suspended_events": [("no_zone", "voice", None, 1, "2026-10-05 12:00:00")],
+    "unknown_prefixes": [("+99912", None, "no_zone", None, "voice", 1, 90, 1, "2026-10-05 12:00:00")],
+    "quarantined_records": [
+        ("DURATION_NEGATIVE", "s", "voice", 1, "2026-10-05 12:00:00", "2026-10-05 12:00:00", "t-0@8"),
+        ("ID_CONFLICT", "s", "voice", 1, "2026-10-05 12:00:00", "2026-10-05 12:00:00", "t-0@7"),
+        ("PAYLOAD_UNPARSEABLE", None, None, 1, "2026-10-05 12:00:00", "2026-10-05 12:00:00", "t-0@9"),
+    ],
+    "duplicates_and_conflicts": [
+        ("s", "voice", "conflict", 1, 1, 0, "2026-10-05 12:00:00", "2026-10-05 12:00:00"),
+        ("s", "voice", "duplicate", 1, 1, 0, "2026-10-05 12:00:00", "2026-10-05 12:00:00"),
+    ],
+    "late_usage": [("2026-10", "2026-11", "sms", 1, 2_505_600, 1, D("0.05"))],
+    # The two rated calls cost 0.20 and 0.10 on average 0.15; each of the three held back is worth that.
+    "value_at_risk": [
+        ("quarantined", "DURATION_NEGATIVE", "voice", "CAD", 1, 0, 0, D("0.15"), D("0.15")),
+        ("quarantined", "ID_CONFLICT", "voice", "CAD", 1, 61, 0, D("0.15"), D("0.15")),
+        ("suspended", "no_zone", "voice", "CAD", 1, 90, 0, D("0.15"), D("0.15")),
+        ("quarantined", "PAYLOAD_UNPARSEABLE", None, None, 1, 60, 0, None, None),
+    ],
+    "leakage": [
+        ("2026-10", "data", 1, 1, 0, 0, 0, 0, 0, 0), ("2026-10", "sms", 1, 0, 0, 1, 0, D("0.05"), 0, 0),
+        ("2026-10", "voice", 4, 0, 1, 1, 2, D("0.1"), D("0.2"), D("0.15")),
+    ],
+    "invoice_totals": [("2026-10", "CAD", 2, 2, D("20.15"), D("2.62"), D("22.77"))],
 }  # fmt: skip
 
 

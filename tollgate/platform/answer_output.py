@@ -64,7 +64,7 @@ def output_from(args: argparse.Namespace, lake_root: str) -> Output:
             )
         return output
     path = Path(output.out).absolute()
-    if path.is_relative_to(Path(lake_root.removeprefix("file:")).absolute()):
+    if path.resolve().is_relative_to(Path(lake_root.removeprefix("file:")).resolve()):
         raise TollgateError(
             "the lake's folder belongs to the jobs", where=str(path), way_out="write the answer elsewhere"
         )
