@@ -43,6 +43,7 @@ def asked(spark: SparkSession, query: str, arguments: dict[str, Any] | None = No
 @contextmanager
 def mistakes_told() -> Iterator[None]:
     """Turn what Spark says of a mistake in a query into a TollgateError of one line."""
+    from py4j.protocol import Py4JJavaError
     from pyspark.errors import PySparkException
 
     # It writes a stack trace of each mistake.
@@ -50,11 +51,23 @@ def mistakes_told() -> Iterator[None]:
     try:
         yield
     except PySparkException as error:
-        raise TollgateError(
-            "the query does not run",
-            found=" ".join(str(error).split(";\n")[0].split("== SQL")[0].split()),
-            way_out="`tollgate tables` lists names, `tollgate tables NAME` columns",
-        ) from None
+        raise _does_not_run(str(error)) from None
+    except Py4JJavaError as error:
+        # What breaks while rows are on their way comes wrapped in Java's own exceptions.
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        if not str(cause.getClass().getName()).startswith("org.apache.spark."):
+            raise
+        raise _does_not_run(str(cause.getMessage())) from None
+
+
+def _does_not_run(text: str) -> TollgateError:
+    return TollgateError(
+        "the query does not run",
+        found=" ".join(text.split(";\n")[0].split("== SQL")[0].split()),
+        way_out="`tollgate tables` lists names, `tollgate tables NAME` columns",
+    )
 
 
 def _first_word(query: str) -> str:
