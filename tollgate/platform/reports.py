@@ -16,7 +16,16 @@ from typing import Any, NamedTuple
 from tollgate.platform.errors import TollgateError
 
 _PARAMETER = re.compile(r"-- :(?P<name>\w+) (?P<type>DATE|INT|STRING)(?: = (?P<default>[^\s,]+))?, (?P<about>.+)")
-_READ: dict[str, Callable[[str], Any]] = {"DATE": date.fromisoformat, "INT": int, "STRING": str}
+
+
+def _day(text: str) -> date:
+    # The way into the JVM writes a year without its leading zeros.
+    if text < "1000":
+        raise ValueError(text)
+    return date.fromisoformat(text)
+
+
+_READ: dict[str, Callable[[str], Any]] = {"DATE": _day, "INT": int, "STRING": str}
 _LOOKS_LIKE = {"DATE": "a day as 2026-10-31", "INT": "a whole number", "STRING": "a text"}
 
 
