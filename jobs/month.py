@@ -78,7 +78,7 @@ def _month(settings: Settings, args: argparse.Namespace, steps: Steps, spark: Sp
     starter = args.started_by or getpass.getuser()
     if args.post:
         _refuse_early(settings, args, starter)
-    due = steps.take("check_nights", lambda: _ready(spark, settings, args))["accounts_due"]
+    due = steps.run("check_nights", lambda: _ready(spark, settings, args))["accounts_due"]
     crash_point("month.after_check")
     if not due:
         posted = bill_runs.last_posted(settings, args.cycle)
@@ -86,9 +86,9 @@ def _month(settings: Settings, args: argparse.Namespace, steps: Steps, spark: Sp
         return {"totals": {"accounts": 0}, "next": f"nothing: {why}"}
     as_of = instant_of(args.as_of)
     draft = partial(bill_accounts.draft, spark, settings, args.cycle, as_of, starter)
-    bill = steps.take("draft", lambda: _as_bill_run(draft()))
+    bill = steps.run("draft", lambda: _as_bill_run(draft()))
     crash_point("month.after_draft")
-    steps.take("reconcile", lambda: _equations(spark, settings))
+    steps.run("reconcile", lambda: _equations(spark, settings))
     if args.post:
         bill = _approved_and_posted(settings, args, steps, spark, bill)
     totals = {name: bill[name] for name in TOTALS}
@@ -104,10 +104,10 @@ def _approved_and_posted(
         return _as_bill_run(bill_accounts.run(spark, settings, bill_accounts.parser().parse_args(asked)))
 
     if bill["status"] == "draft":
-        steps.take("approve", lambda: action("approve"))
+        steps.run("approve", lambda: action("approve"))
         crash_point("month.after_approve")
-    posted = steps.take("post", lambda: action("post"))
-    steps.take("reconcile", lambda: _equations(spark, settings))
+    posted = steps.run("post", lambda: action("post"))
+    steps.run("reconcile", lambda: _equations(spark, settings))
     return posted
 
 
@@ -115,13 +115,13 @@ def _outlook(settings: Settings, args: argparse.Namespace, steps: Steps, spark: 
     """Counts and totals of what a draft would hold; nothing is written."""
     as_of, lake = instant_of(args.as_of), Lake(spark, settings.lake.root)
     waits = _waiting(lake, as_of)
-    steps.take("check_nights", lambda: {"batches_waiting": waits.batches, "records_waiting": waits.records})
+    steps.run("check_nights", lambda: {"batches_waiting": waits.batches, "records_waiting": waits.records})
 
     def previewed() -> dict[str, Any]:
         bill = bill_accounts.preview(spark, settings, args.cycle, as_of, is_open=False)
         return bill_accounts.totals_of(bill, args.cycle)
 
-    found = steps.take("preview", lambda: _as_bill_run(previewed()))
+    found = steps.run("preview", lambda: _as_bill_run(previewed()))
     way_on = f"`{_command(args)}` makes the draft" if found["accounts"] else "nothing: no account of the cycle is due"
     return {"totals": {name: found[name] for name in TOTALS}, "next": _missing(waits, as_of) or way_on}
 

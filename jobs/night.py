@@ -37,25 +37,25 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(prog="night", description=__doc__.splitlines()[0])
     made.add_argument("--date", type=_day, metavar="DATE", help="YYYY-MM-DD (default: yesterday by UTC)")
     made.add_argument(
-        "--from", dest="first", type=_day, metavar="DATE", help="first date of a range, in place of --date"
+        "--from", dest="from_date", type=_day, metavar="DATE", help="first date of a range, in place of --date"
     )
-    made.add_argument("--to", dest="last", type=_day, metavar="DATE", help="last date of the range, included")
+    made.add_argument("--to", dest="to_date", type=_day, metavar="DATE", help="last date of the range, included")
     made.add_argument("--dry-run", action="store_true", help="say what the night would take, write nothing")
     return add_common(made)
 
 
 def check_args(args: argparse.Namespace) -> None:
     """Refuse dates that do not fit together."""
-    if (args.first is None) != (args.last is None) or (args.date and args.first):
+    if (args.from_date is None) != (args.to_date is None) or (args.date and args.from_date):
         raise UsageError("a night has a date or a range", expected="--date DATE, or --from DATE --to DATE")
-    if args.first and args.first > args.last:
-        raise UsageError("the range ends before it begins", found=f"--from {args.first} --to {args.last}")
+    if args.from_date and args.from_date > args.to_date:
+        raise UsageError("the range ends before it begins", found=f"--from {args.from_date} --to {args.to_date}")
 
 
 def run_cli(settings: Settings, args: argparse.Namespace) -> None:
     """The command: its own Spark session, started once the lock is held; the one place where a clock gives the date."""
     check_args(args)
-    if not (args.date or args.first):
+    if not (args.date or args.from_date):
         args.date = datetime.now(timezone.utc).date() - ONE_DAY
         say(f"night of {args.date}: yesterday by the clock of this machine, UTC")
     _play(settings, args, own_session(settings, "night"))
@@ -70,7 +70,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
 def _play(
     settings: Settings, args: argparse.Namespace, session: AbstractContextManager[SparkSession]
 ) -> dict[str, Any]:
-    first, last = args.first or args.date, args.last or args.date
+    first, last = args.from_date or args.date, args.to_date or args.date
     days = [first + n * ONE_DAY for n in range((last - first).days + 1)]
     work = partial(_outlook if args.dry_run else _nights, settings, days)
     subject = {"from_date": first, "to_date": last}
@@ -81,19 +81,19 @@ def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSess
     """One snapshot, gate and rating for each date in order, one reconciliation of all."""
     lake = Lake(spark, settings.lake.root)
     job = partial(_run_job, spark, settings)
-    steps.take("snapshot_reference", partial(job, snapshot_reference))
+    steps.run("snapshot_reference", partial(job, snapshot_reference))
     crash_point("night.after_snapshot")
     totals: dict[str, Any] = {"batches": 0, **dict.fromkeys(("rated", "zero_rated", "suspended"), 0)}
     totals |= {"charge": NOTHING, "cost": NOTHING}
     for day in days:
         steps.resume = _command(day, days[-1])
         to_batch = str(last_batch_before(lake, _end_of(day)))
-        steps.take("check_quality", partial(job, check_quality, "--to-batch", to_batch), str(day))
+        steps.run("check_quality", partial(job, check_quality, "--to-batch", to_batch), str(day))
         crash_point("night.after_check")
-        rated = steps.take("rate_usage", partial(job, rate_usage, "--to-batch", to_batch), str(day))
+        rated = steps.run("rate_usage", partial(job, rate_usage, "--to-batch", to_batch), str(day))
         crash_point("night.after_rate")
         _add(totals, rated)
-    found = steps.take("reconcile", lambda: _equations(job(reconcile)))
+    found = steps.run("reconcile", lambda: _equations(job(reconcile)))
     held = f"{totals['suspended']} event(s) are suspended; mend their cause, the next night tries them again"
     return {"totals": {**totals, **found}, "next": held if totals["suspended"] else "nothing"}
 
@@ -108,11 +108,11 @@ def _outlook(settings: Settings, days: list[date], steps: Steps, spark: SparkSes
         waits = awaiting(lake, done, last_batch_before(lake, _end_of(day)))
         figures = {"from_batch_no": waits.from_batch_no, "to_batch_no": waits.to_batch_no, "batches": waits.batches,
                    "records": waits.records, "accepted": waits.accepted, "unchecked": waits.unchecked}  # fmt: skip
-        steps.take("would_rate", partial(dict, figures), str(day))
+        steps.run("would_rate", partial(dict, figures), str(day))
         totals = {name: totals[name] + figures[name] for name in totals}
         refused = waits.refused or refused
         done = waits.to_batch_no
-    held = steps.take("would_try_again", lambda: {"suspended": _held(lake)})
+    held = steps.run("would_try_again", lambda: {"suspended": _held(lake)})
     gate = {"gate": "refused" if refused else "open" if not totals["unchecked"] else "not asked yet",
             "refused": list(refused)}  # fmt: skip
     return {"totals": {**totals, **held, **gate}, "next": f"`{_command(days[0], days[-1])}` does it"}

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tollgate.assurance.tokens import PERSONAL
+
 SCHEMAS = Path(__file__).resolve().parents[1] / "schemas"
 TABLES = sorted(path.stem for path in SCHEMAS.glob("*.ddl"))
 COLUMN = re.compile(
@@ -59,6 +61,18 @@ def test_money_is_exact_and_suffixes_keep_their_type(table: str) -> None:
                 assert re.fullmatch(wanted, kind), f"{table}.{name}: {kind}, expected {wanted}"
         if name.startswith("is_"):
             assert column["type"] == "BOOLEAN", f"{table}.{name}: {column['type']}, expected BOOLEAN"
+
+
+def test_personal_columns_are_marked_in_a_form_that_views_know() -> None:
+    personal = re.compile(r"msisdn(_received)?|destination(_received)?|subscriber_id|imsi|imei|cell_id|payload|headers"
+                          r"|email|address|birth_date|content_digest")  # fmt: skip
+    for table in TABLES:
+        for name, column in columns(table).items():
+            is_marked = PERSONAL.search(column["text"]) is not None
+            assert is_marked == ("pii" in column["text"]), f"{table}.{name}: the mark is none of {PERSONAL.pattern}"
+            # Where a cell stands is the network's, not a person's; where someone was is.
+            if personal.fullmatch(name) and (table, name) != ("ref_cell", "cell_id"):
+                assert is_marked, f"{table}.{name}: personal, and not marked (pii: number|location|content)"
 
 
 def test_expectations_speak_of_columns_that_exist() -> None:

@@ -26,6 +26,10 @@ BATCH_KEYS = "keys of one micro-batch, whose size is a setting"
 
 # One line a place: file, function, what is called there, and what bounds the rows.
 ALLOWED = [
+    ("jobs/analyst_views.py", "_pads", "few_rows", ONE_ROW),
+    ("jobs/analyst_views.py", "_posted_run", "few_rows", BY_RUN),
+    ("jobs/analyst_views.py", "_posted_runs", "fetchall", BY_RUN),
+    *[("jobs/awaiting_usage.py", name, "collect", ONE_ROW) for name in ("last_batch_before", "taken_to", "awaiting")],
     ("jobs/bill_accounts.py", "_totals", "first", ONE_ROW),
     ("jobs/bill_inputs.py", "posted_before", "createDataFrame", FEW_POSTED),
     ("jobs/bill_inputs.py", "posted_before", "createDataFrame", "no row"),
@@ -97,11 +101,13 @@ ALLOWED = [
     ("tollgate/mediation/identity.py", "resolve_duplicates", "broadcast", BATCH_KEYS),
     ("tollgate/mediation/normalise.py", "with_source", "broadcast", NETWORK),
     ("tollgate/mediation/numbers.py", "_with_country", "broadcast", NETWORK),
-    ("tollgate/platform/answers.py", "print_answer", "collect", "--limit rows"),
+    ("tollgate/platform/answer_output.py", "_stream", "toLocalIterator", "one partition at a time, passed on"),
+    ("tollgate/platform/answer_table.py", "print_table", "collect", "--limit rows"),
     ("tollgate/platform/lake.py", "few_rows", "createDataFrame", "what its callers bound, each listed here"),
     ("tollgate/platform/lake.py", "Lake.read", "frame", "no row"),
     ("tollgate/platform/lake.py", "Lake.frame", "few_rows", "what its callers bound, each listed here"),
     ("tollgate/platform/lake.py", "Lake.commit_metadata", "collect", "as many commits as are asked for, or four times"),
+    ("tollgate/platform/run_history.py", "_rows", "fetchall", "the newest nights and months, at most --last"),
     ("tollgate/rating/as_of.py", "book_rows", "broadcast", BOOK),
     ("tollgate/rating/discounts.py", "discount_rules", "collect", BOOK),
 ]

@@ -31,6 +31,9 @@ PASSED_ON = {
     "month": ("jobs.month", "The drafts of a cycle after its last night; with --post, its invoices."),
     "runs": ("tollgate.platform.runs", "What night and month did: status, steps, how long each took."),
     "explain": ("jobs.explain_charge", "Why an event costs what it costs."),
+    "sql": ("jobs.answer_query", "Ask the lake: every table and view by name, numbers as tokens."),
+    "tables": ("jobs.list_tables", "List the tables and views, or the columns of one, with what they mean."),
+    "report": ("jobs.run_report", "Run a report of sql/reports, or list them."),
     "demo": ("tollgate.demo", "The whole route on two fixed months, with its own broker and database."),
 }
 ALIASES = {"bill": "bill-accounts", "explain-charge": "explain", "seed-crm": "seed", "generate-usage": "generate"}
@@ -139,24 +142,6 @@ def migrate(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
         print("\n".join(f"applied {name}" for name in applied) or "nothing to apply")
 
     _finish(apply)
-
-
-@app.command()
-def sql(
-    query: Annotated[str, typer.Argument(help='For example "SELECT * FROM current_rating".')],
-    limit: Annotated[int, typer.Option(min=1, help="Rows to show.")] = 100,
-    conf_file: ConfFile = None,
-    set_values: SetValues = None,
-) -> None:
-    """Ask the lake: every table, and the views accepted_usage, current_rating and others, by name."""
-
-    def ask() -> None:
-        from tollgate.assurance.views import VIEWS
-        from tollgate.platform.answers import print_answer
-
-        print_answer(_settings(conf_file, set_values), VIEWS, query, limit)
-
-    _finish(ask)
 
 
 @app.command()

@@ -15,7 +15,7 @@ from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs import bill_accounts, posting
+from jobs import analyst_views, bill_accounts, posting
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect, migrate
@@ -217,6 +217,20 @@ def test_the_database_refuses_what_must_not_happen(operator: Operator, may: dict
     for statement, reason in REFUSED.items():
         with pytest.raises(psycopg2.Error, match=reason):
             operator.rows(statement)
+
+
+def test_analysts_see_the_lines_of_posted_runs_only(operator: Operator, may: dict[str, Any]) -> None:
+    draft = {
+        "run_id": "2025-06/regular/9", "account_id": "JOB-A", "customer_id": "CJOB-A", "cycle_start": date(2025, 6, 1),
+        "cycle_end": date(2025, 7, 1), "invoice_kind": "regular", "sequence": 1, "currency": "CAD", "minor_digits": 2,
+        "lines": 1, "content_hash": "h", "net": Decimal(9), "tax": Decimal(1), "total": Decimal(10),
+    }  # fmt: skip
+    operator.write("invoice", [draft])
+    question = "SELECT run_id, cycle, sum(total) FROM posted_invoice GROUP BY ALL"
+    analyst_views.register(operator.spark, operator.settings, question)
+    found = {row[:2]: row[2] for row in operator.spark.sql(question).collect()}
+    assert found[may["run_id"], "2025-05"] == Decimal("381.700")
+    assert draft["run_id"] not in {run_id for run_id, _ in found}
 
 
 @pytest.mark.covers("BIL-11", "BIL-21")

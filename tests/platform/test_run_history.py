@@ -38,7 +38,7 @@ from tollgate.platform.settings import load_settings
 from tollgate.platform.unattended import unattended
 
 def work(steps, spark):
-    steps.take("wait", lambda: print("waiting", file=sys.stderr, flush=True) or time.sleep(60) or {})
+    steps.run("wait", lambda: print("waiting", file=sys.stderr, flush=True) or time.sleep(60) or {})
 
 day = {"from_date": date(2026, 10, 9), "to_date": date(2026, 10, 9)}
 sys.exit(guarded(lambda: unattended(load_settings(), "night", day, nullcontext(), work, resume="again") and None))
@@ -56,9 +56,9 @@ def played(own: Settings, work: Any, command: str = "night", **options: Any) -> 
 
 
 def nothing(steps: Steps, spark: object) -> dict[str, Any]:
-    steps.take("snapshot_reference", lambda: {"snapshot_id": 4})
+    steps.run("snapshot_reference", lambda: {"snapshot_id": 4})
     print("a job prints for people")
-    steps.take("rate_usage", lambda: {"rated": 7}, "2026-10-10")
+    steps.run("rate_usage", lambda: {"rated": 7}, "2026-10-10")
     return {"totals": {"rated": 7}, "next": "nothing"}
 
 
@@ -158,9 +158,9 @@ def test_a_failure_is_told_and_kept_with_the_step_and_the_way_on(
     own: Settings, capsys: pytest.CaptureFixture[str], step: Any, code: int | None, status: str, error: str, way_on: str
 ) -> None:
     def work(steps: Steps, spark: object) -> dict[str, Any]:
-        steps.take("snapshot_reference", dict)
+        steps.run("snapshot_reference", dict)
         steps.resume = "tollgate night --from 2026-10-10 --to 2026-10-12"
-        steps.take("check_quality", step, "2026-10-10")
+        steps.run("check_quality", step, "2026-10-10")
         raise AssertionError
 
     if code is None:
@@ -183,8 +183,8 @@ def test_a_run_that_lost_its_session_begins_no_further_step(own: Settings, capsy
     ran = []
 
     def work(steps: Steps, spark: object) -> dict[str, Any]:
-        steps.take("check_quality", lambda: lose(own) or {})
-        steps.take("rate_usage", lambda: ran.append(1) or {})
+        steps.run("check_quality", lambda: lose(own) or {})
+        steps.run("rate_usage", lambda: ran.append(1) or {})
         return {}
 
     with pytest.raises(TollgateError, match="holds the lock is gone"):
@@ -214,7 +214,7 @@ def test_runs_are_listed_and_shown_without_spark(
         played(own, nothing)
     done = played(own, nothing)["run_id"]
     with pytest.raises(TollgateError):
-        played(own, lambda steps, spark: steps.take("check_nights", refused), "month")
+        played(own, lambda steps, spark: steps.run("check_nights", refused), "month")
     capsys.readouterr()
     monkeypatch.setenv("TOLLGATE_POSTGRES__URL", own.postgres.url)
     monkeypatch.setenv(PASSWORD_ENV, own.postgres.password.get_secret_value())

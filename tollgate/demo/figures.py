@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -13,6 +12,7 @@ from pyspark.sql import functions as F
 from tollgate.assurance.leakage import leakage_by_service
 from tollgate.assurance.truth import by_class_and_claim, compared, misses
 from tollgate.platform.lake import Lake
+from tollgate.platform.reports import read_report
 from tollgate.platform.settings import Settings
 
 Row = dict[str, Any]
@@ -45,14 +45,9 @@ REPORTS = (
 )  # fmt: skip
 
 
-def report_text(name: str) -> str:
-    """The SQL of sql/reports/<name>.sql."""
-    return (resources.files("sql") / "reports" / f"{name}.sql").read_text(encoding="utf-8")
-
-
 def report(spark: SparkSession, name: str) -> list[Row]:
     """Rows of a report over the session's views; decimals become text."""
-    return [as_plain(row.asDict()) for row in spark.sql(report_text(name)).collect()]
+    return [as_plain(row.asDict()) for row in spark.sql(read_report(name).sql).collect()]
 
 
 def records(spark: SparkSession) -> Row:

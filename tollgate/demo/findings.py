@@ -12,6 +12,7 @@ from tollgate.assurance.views import VIEWS
 from tollgate.demo import figures
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect
+from tollgate.platform.reports import read_report
 from tollgate.platform.settings import Settings
 
 POSTED = """
@@ -26,7 +27,7 @@ def gather(
 ) -> dict[str, Any]:
     """All sections of the page but parameters, equations, second opinion, places and times."""
     lake = Lake(spark, settings.lake.root)
-    lake.register_views(VIEWS, " ".join(figures.report_text(name) for name in figures.REPORTS))
+    lake.register_views(VIEWS, " ".join(read_report(name).sql for name in figures.REPORTS))
     session = connect(settings)
     try:
         posted = [

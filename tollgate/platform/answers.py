@@ -1,64 +1,77 @@
-"""One SQL question to the lake, answered as a table on the terminal."""
+"""A question to the lake: only questions, and an error in one of them told in one line."""
 
 from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
-from tollgate.platform.settings import Settings
-from tollgate.platform.spark import spark_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
 
 QUESTIONS = ("SELECT", "WITH", "FROM", "VALUES", "TABLE", "SHOW", "DESCRIBE", "DESC", "EXPLAIN")
 # These name no table, and show all.
 ABOUT_ALL = ("SHOW", "DESCRIBE", "DESC")
 
 
-def print_answer(settings: Settings, views: dict[str, str], query: str, limit: int) -> None:
-    """Run `query` over the tables of the lake and `views`, and print at most `limit` rows.
+def check_question(query: str) -> None:
+    """TollgateError for a query that does not begin as a question: the tables belong to the jobs. Needs no Spark."""
+    if _first_word(query) not in QUESTIONS:
+        raise _not_a_question(_first_word(query))
 
-    TollgateError for a query that would change something: the tables belong to the jobs.
+
+def needed_by(query: str) -> str | None:
+    """The text by which to find the tables that the query needs; None when it needs all of them."""
+    return None if _first_word(query) in ABOUT_ALL else query
+
+
+def asked(spark: SparkSession, query: str, arguments: dict[str, Any] | None = None) -> DataFrame:
+    """The answer to a query over the session's views; `arguments` are values for its `:name` markers.
+
+    TollgateError when it would write, like `FROM t INSERT INTO u`.
     """
-    from pyspark.errors import PySparkException
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
+    parsed = spark._jsparkSession.sessionState().sqlParser().parsePlan(query)
+    if "InsertInto" in parsed.toString():
+        raise _not_a_question("INSERT")
+    return spark.sql(query, args=arguments or None)
 
-    asks = _first_word(query)
-    if asks not in QUESTIONS:
-        raise _not_a_question(asks)
-    # It writes a stack trace of each mistake in a query, which is told below in one line.
+
+@contextmanager
+def mistakes_told() -> Iterator[None]:
+    """Turn what Spark says of a mistake in a query into a TollgateError of one line."""
+    from py4j.protocol import Py4JJavaError
+    from pyspark.errors import PySparkException
+
+    # It writes a stack trace of each mistake.
     logging.getLogger("SQLQueryContextLogger").setLevel(logging.CRITICAL + 1)
-    spark = spark_session(settings, "sql")
     try:
-        parser = spark._jsparkSession.sessionState().sqlParser()
-        if "InsertInto" in parser.parsePlan(query).toString():
-            raise _not_a_question("INSERT")
-        Lake(spark, settings.lake.root).register_views(views, None if asks in ABOUT_ALL else query)
-        answer = spark.sql(query)
-        rows = answer.limit(limit + 1).collect()
+        yield
     except PySparkException as error:
-        raise TollgateError(
-            "the query does not run",
-            found=" ".join(str(error).split(";\n")[0].split("== SQL")[0].split()),
-            way_out='`tollgate sql "SHOW VIEWS"` lists names',
-        ) from None
-    finally:
-        spark.stop()
-    shown = Table(box=box.SIMPLE_HEAD)
-    for field in answer.schema.fields:
-        is_number = field.dataType.typeName() in ("integer", "long", "short", "byte", "decimal")
-        shown.add_column(field.name, justify="right" if is_number else "left", overflow="fold")
-    for row in rows[:limit]:
-        shown.add_row(*("" if value is None else str(value) for value in row))
-    Console().print(shown)
-    if len(rows) > limit:
-        print(f"first {limit} rows; --limit shows more")
+        raise _does_not_run(str(error)) from None
+    except Py4JJavaError as error:
+        # What breaks while rows are on their way comes wrapped in Java's own exceptions.
+        cause = error.java_exception
+        while cause.getCause() is not None:
+            cause = cause.getCause()
+        if not str(cause.getClass().getName()).startswith("org.apache.spark."):
+            raise
+        raise _does_not_run(str(cause.getMessage())) from None
+
+
+def _does_not_run(text: str) -> TollgateError:
+    return TollgateError(
+        "the query does not run",
+        found=" ".join(text.split(";\n")[0].split("== SQL")[0].split()),
+        way_out="`tollgate tables` lists names, `tollgate tables NAME` columns",
+    )
 
 
 def _first_word(query: str) -> str:
-    found = re.match(r"(?:\s|\(|--[^\n]*\n|/\*.*?\*/)*(\w+)", query, re.DOTALL)
+    found = re.match(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", query, re.DOTALL)
     return found[1].upper() if found else ""
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime, timezone
 from importlib import resources
@@ -175,17 +176,28 @@ class Lake:
                 return [json.loads(metadata) for metadata in reversed(found)]
             reach *= 4
 
-    def register_views(self, views: Mapping[str, str] | None = None, query: str | None = None) -> None:
+    def register_views(
+        self,
+        views: Mapping[str, str] | None = None,
+        query: str | None = None,
+        seen: Callable[[str, DataFrame], DataFrame] | None = None,
+        given: Mapping[str, Callable[[], DataFrame]] | None = None,
+    ) -> None:
         """Make session views named as the tables and, over them, the SQL `views` in their order.
 
-        views: name to SQL, as `tollgate.assurance.views.VIEWS`. query: when given, only the views that it needs.
+        views: name to SQL, as `tollgate.assurance.views.VIEWS`. query: when given, only what it needs. seen: what is
+        shown of a table's rows, by its name. given: further frames by name, each made only when it is needed.
         """
-        wanted = dict(views or {})
-        text = query if query is None else query + " ".join(_needed(wanted, query).values())
+        wanted = dict(views or {}) if query is None else _needed(dict(views or {}), query)
+        text = None if query is None else " ".join([query, *wanted.values()])
+        for name, make in (given or {}).items():
+            if text is None or _names(name, text):
+                make().createOrReplaceTempView(name)
         for table in contract_names():
-            if text is None or table in text:
-                self.read(table).createOrReplaceTempView(table)
-        for name, sql in (wanted if query is None else _needed(wanted, query)).items():
+            if text is None or _names(table, text):
+                rows = self.read(table)
+                (seen(table, rows) if seen else rows).createOrReplaceTempView(table)
+        for name, sql in wanted.items():
             self.spark.sql(sql).createOrReplaceTempView(name)
 
     def _create(self, table: str) -> None:
@@ -233,10 +245,15 @@ def _needed(views: dict[str, str], query: str) -> dict[str, str]:
     """Those of `views` that `query` names, directly or by way of another view; order kept."""
     text, needed = query, set()
     for name in reversed(views):
-        if name in text:
+        if _names(name, text):
             needed.add(name)
-            text += views[name]
+            text += " " + views[name]
     return {name: sql for name, sql in views.items() if name in needed}
+
+
+def _names(name: str, sql: str) -> bool:
+    # Names in SQL know no case, and billed_usage is no part of posted_billed_usage.
+    return re.search(rf"(?i)\b{name}\b", sql) is not None
 
 
 def _check_columns(df: DataFrame, table: str) -> None:

@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from tollgate.platform.errors import TollgateError
+from tollgate.platform.gateway import quiet_gateway
 from tollgate.platform.java import java_binary
 from tollgate.platform.places import jars_dir, project_root
 
@@ -51,28 +52,29 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
 
 
 def _start(settings: Settings, app_name: str) -> SparkSession:
+    from pyspark import SparkConf, SparkContext
     from pyspark.sql import SparkSession
 
     java_binary()
     os.environ.setdefault("SPARK_CONF_DIR", str(project_root() / "conf"))
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    builder = (
-        SparkSession.builder.appName(app_name)
-        .config("spark.master", settings.spark.master)
-        .config("spark.jars", ",".join(_connector_jars()))
-        .config("spark.driver.memory", settings.spark.driver_memory)
-    )
+    options = {
+        "spark.master": settings.spark.master,
+        "spark.jars": ",".join(_connector_jars()),
+        "spark.driver.memory": settings.spark.driver_memory,
+    }
     if settings.spark.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-        builder = builder.config("spark.sql.warehouse.dir", f"{settings.lake.root}/_warehouse")
-        for key, value in _ON_ONE_MACHINE.items():
-            builder = builder.config(key, value)
+        options |= {"spark.sql.warehouse.dir": f"{settings.lake.root}/_warehouse", **_ON_ONE_MACHINE}
         if not settings.spark.generated_code:
             # Compiling some forty plans takes longer than interpreting them over a few hundred thousand rows.
-            builder = builder.config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+            options["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
         # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
-        builder = builder.config("spark.driver.extraJavaOptions", f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory}")
-    return builder.getOrCreate()
+        options["spark.driver.extraJavaOptions"] = f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory}"
+    conf = SparkConf().setAppName(app_name).setAll(list(options.items()))
+    # A process has one JVM, also when its session is stopped and another begins.
+    SparkContext(conf=conf, gateway=None if SparkContext._gateway else quiet_gateway(conf))
+    return SparkSession.builder.getOrCreate()
 
 
 def _connector_jars() -> list[str]:

@@ -31,7 +31,7 @@ class Steps:
         self.now: dict[str, Any] = {}
         self.done: list[dict[str, Any]] = []
 
-    def take(self, name: str, work: Callable[[], Mapping[str, Any]], day: str | None = None) -> dict[str, Any]:
+    def run(self, name: str, work: Callable[[], Mapping[str, Any]], day: str | None = None) -> dict[str, Any]:
         """Do `work` and return its figures; nothing is begun once the lock is lost."""
         self.now = {"step": name, "date": day} if day else {"step": name}
         if self.row is not None:

@@ -1,0 +1,10 @@
+-- List charges, carrier costs and margin by carrier and service; margin leaves out cost_unknown events, worth charge_cost_unknown.
+-- :from_day DATE = 1900-01-01, first day in UTC
+-- :to_day DATE = 9999-12-31, last day in UTC
+SELECT carrier_id, service, currency, sum(rated) AS rated, sum(zero_rated) AS zero_rated, sum(suspended) AS suspended,
+  sum(list_charge) AS list_charge, sum(cost) AS cost, sum(margin) AS margin,
+  sum(cost_unknown) AS cost_unknown, sum(charge_cost_unknown) AS charge_cost_unknown
+FROM revenue_by_day
+WHERE day BETWEEN :from_day AND :to_day
+GROUP BY carrier_id, service, currency
+ORDER BY carrier_id, service, currency

@@ -1,0 +1,57 @@
+"""Views of the marks: how far the tables may be read, and what each stage balanced."""
+
+from __future__ import annotations
+
+from tollgate.assurance.views.view import View
+
+PUBLISHED_TO = """
+SELECT coalesce(max(batch_no), -1) AS to_no
+FROM (
+  SELECT batch_no, min(is_sound) OVER (ORDER BY batch_no ROWS UNBOUNDED PRECEDING) AS is_unbroken
+  FROM (
+    SELECT batch_no, balanced AND coalesce(
+      batch_no = lag(batch_no) OVER (ORDER BY batch_no) + 1 OR generation <> lag(generation) OVER (ORDER BY batch_no),
+      true) AS is_sound
+    FROM control_mediation))
+WHERE is_unbroken
+"""
+
+CONTROL_TOTAL = """
+SELECT 'mediation' AS stage, batch_no AS no, received AS items_in,
+  accepted + quarantined + duplicate AS items_out, CAST(NULL AS DECIMAL(38,6)) AS amount, balanced
+FROM control_mediation
+UNION ALL
+SELECT 'rating', rating_no, accepted_in + retried_in, rated + suspended + still_suspended, charge_total, balanced
+FROM control_rating
+UNION ALL
+SELECT 'reference', snapshot_id, rows, rows, CAST(NULL AS DECIMAL(38,6)), true
+FROM control_snapshot
+UNION ALL
+SELECT 'quality', to_no, rows_checked, rows_checked, CAST(NULL AS DECIMAL(38,6)), passed
+FROM quality_result
+UNION ALL
+SELECT 'reconciliation', run_no, count(*), count_if(holds), CAST(NULL AS DECIMAL(38,6)), min(holds)
+FROM control_reconcile GROUP BY run_no
+"""
+
+VIEWS = {
+    "published_to": View(
+        "the last micro-batch up to which every mark is there and balances",
+        "one row",
+        PUBLISHED_TO,
+        columns="to_no BIGINT COMMENT 'batch_no; -1 when there is none'",
+    ),
+    "control_total": View(
+        "one row a hand-over: what went in, what came out, whether it balances",
+        "(stage, no)",
+        CONTROL_TOTAL,
+        columns="""
+stage STRING COMMENT 'mediation, rating, reference, quality or reconciliation',
+no BIGINT COMMENT 'batch_no, rating_no, snapshot_id, last number checked or run_no',
+items_in BIGINT COMMENT 'records, events, rows or equations taken',
+items_out BIGINT COMMENT 'the same, accounted for',
+amount DECIMAL(38,6) COMMENT 'rating: sum of list charges; NULL elsewhere',
+balanced BOOLEAN COMMENT 'whether the hand-over holds'
+""",
+    ),
+}

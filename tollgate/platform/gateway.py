@@ -1,0 +1,36 @@
+"""The JVM of a local session, without the warning that it prints whenever Spark starts one."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from py4j.java_gateway import JavaGateway
+    from pyspark import SparkConf
+
+# Spark asks for vector instructions in each of its JVMs, and Java has no option to leave the remark out.
+_REMARK = b"WARNING: Using incubator modules: jdk.incubator.vector"
+
+
+def quiet_gateway(conf: SparkConf) -> JavaGateway:
+    """A new JVM for Spark, its stderr passed on to ours line by line, but for that one remark."""
+    from pyspark.java_gateway import launch_gateway
+
+    reading, writing = os.pipe()
+    threading.Thread(target=_pass_on, args=(reading,), name="jvm-stderr", daemon=True).start()
+    try:
+        return launch_gateway(conf, popen_kwargs={"stderr": writing})
+    finally:
+        os.close(writing)
+
+
+def _pass_on(reading: int) -> None:
+    # No file object: the interpreter cannot end while a daemon thread waits in one.
+    rest = b""
+    while found := os.read(reading, 65_536):
+        *lines, rest = (rest + found).split(b"\n")
+        os.write(2, b"".join(line + b"\n" for line in lines if line.strip() != _REMARK))
+    os.write(2, rest)
+    os.close(reading)
