@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import writer_lock
+from tollgate.platform.progress import step
 from tollgate.platform.widening import as_contract, widen
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Lake:
         metadata: kept with the commit as JSON, see `commit_metadata`.
         """
         _check_columns(df, table)
-        with self._writer(table):
+        with step(f"append {table}", level="debug"), self._writer(table):
             if not self.exists(table):
                 self._create(table)
             widen(self.spark, self.path(table), contract(table), table)
