@@ -109,6 +109,9 @@ def test_a_terminal_has_bars_and_a_build_server_has_lines(settings, monkeypatch)
         args = add_common(argparse.ArgumentParser()).parse_args(argv)
         with watching.watching(settings, args):
             assert looking == ([expected] if expected else [])
+        looking.clear()
+        with watching.shown("up"):
+            assert looking == ([] if environment else ["Bars"]), "a command that only has a name shows a bar or nothing"
 
 
 def test_a_closed_stream_does_not_end_the_work(monkeypatch, capsys) -> None:
