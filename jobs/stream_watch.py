@@ -60,8 +60,10 @@ class StreamWatch:
 
     def _saw(self, progress: Any) -> None:
         for source in progress.sources:
-            self._end.update(_offsets(source.latestOffset, self._topic))
-            self._say_lag(_offsets(source.endOffset, self._topic))
+            end, taken = _offsets(source.latestOffset, self._topic), _offsets(source.endOffset, self._topic)
+            if end and taken:
+                self._end.update(end)
+                self._say_lag(taken)
 
     def _say_lag(self, taken: Offsets) -> None:
         behind = self._behind(taken)
@@ -90,5 +92,6 @@ class _Listener(StreamingQueryListener):
 
 
 def _offsets(text: str | None, topic: str) -> Offsets:
-    found = json.loads(text or "{}") or {}
+    # A batch that failed has none, and says so in words.
+    found = json.loads(text) if text and text.startswith("{") else {}
     return {int(partition): offset for partition, offset in found.get(topic, {}).items()}

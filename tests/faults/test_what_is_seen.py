@@ -7,13 +7,18 @@ import json
 import re
 import socket
 import urllib.request
+from itertools import islice
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from faults.route import Route
+from generators.cdr import GeneratedRecord
+from generators.dirt import DirtRates
+from generators.usage import plan_usage
 from jobs import micro_batch
+from tollgate.mediation.balance import mark
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.log_lines import LogLines
 from tollgate.platform.metrics import Metrics
@@ -44,34 +49,38 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def numbers(month_of_records) -> set[str]:
+def records(population, settings) -> list[GeneratedRecord]:
+    """The first of a month, with dirt."""
+    rates = DirtRates.from_settings(settings.generator)
+    return list(islice(plan_usage(population, 7, 2 * RECORDS, "2026-10", rates=rates).records(None, None), RECORDS))
+
+
+@pytest.fixture(scope="module")
+def numbers(records) -> set[str]:
     """Every telephone number in the records, as digits."""
-    found = {
-        number for _, value, *_ in month_of_records[:RECORDS] for number in re.findall(rb"\d{10,15}", value or b"")
-    }
+    found = {number for _, value, *_ in records for number in re.findall(rb"\d{10,15}", value or b"")}
     assert len(found) > 100
     return {number.decode() for number in found}
 
 
 @pytest.fixture(scope="module")
-def seen(start_route, month_of_records) -> tuple[Seen, dict[tuple[str, ...], Any], dict[str, Any], dict[str, Any]]:
+def seen(start_route, records) -> tuple[Seen, dict[tuple[str, ...], Any], dict[str, Any], dict[str, Any]]:
     """A stream whose second batch fails once, and its night; with the metrics after both and the two summaries."""
-    route: Route = start_route("seen", month_of_records[:RECORDS])
+    route: Route = start_route("seen", records)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     found = Seen(port)
-    real = micro_batch.mark
+
+    def unbalanced_after_the_first(rows: Any, offsets: Any) -> dict[str, Any]:
+        return mark(rows, offsets) | {"balanced": not found.lines("batch published")}
+
     with (
         watched_by(*found.onlookers),
         served(found.metrics.registry, "127.0.0.1", port),
         pytest.MonkeyPatch.context() as at,
     ):
-        at.setattr(
-            micro_batch,
-            "mark",
-            lambda rows, offsets: real(rows, offsets) | {"balanced": len(found.lines("batch published")) == 0},
-        )
+        at.setattr(micro_batch, "mark", unbalanced_after_the_first)
         with pytest.raises(TollgateError, match="does not balance"), job("mediate_usage"):
             route.mediate(BATCH)
         at.undo()

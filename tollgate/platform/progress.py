@@ -100,7 +100,7 @@ def job(name: str) -> Iterator[Step]:
 
 def say(event: str, *, level: str = "info", **facts: Any) -> None:
     """Tell something that takes no time of its own."""
-    _tell("hears", event, level, facts)
+    _tell("hears", event, level, {"job": _jobs[-1], **facts} if _jobs else facts)
 
 
 def follow(spark: SparkSession) -> None:
