@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import date, datetime, timezone
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +17,7 @@ from generators.profiles import PROFILES
 from generators.usage import plan_usage
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 
@@ -67,11 +66,13 @@ def run_cli(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     except ValueError as error:
         raise TollgateError(f"this usage cannot be planned: {error}") from None
     records = plan.records(args.lo_arrival, args.hi_arrival)
-    with _bar(plan.count(args.lo_arrival, args.hi_arrival)) as progress:
+    planned = plan.count(args.lo_arrival, args.hi_arrival)
+    with step("make records" if args.dry_run else "send records", total=planned, unit="records") as sending:
         if args.dry_run:
-            report = rehearse(records, rate=args.rate, progress=progress)
+            report = rehearse(records, rate=args.rate, progress=sending.reach)
         else:
-            report = produce(records, settings, args.truth, rate=args.rate, progress=progress)
+            report = produce(records, settings, args.truth, rate=args.rate, progress=sending.reach)
+        sending.note(records=report.records)
     if args.json or not sys.stdout.isatty():
         print(json.dumps(report.as_dict()), flush=True)
     else:
@@ -85,21 +86,6 @@ def _instant(text: str) -> int:
     if at.tzinfo is None:
         at = at.replace(tzinfo=ZoneInfo(TIME_ZONE))
     return int(at.astimezone(timezone.utc).timestamp() * 1000)
-
-
-@contextmanager
-def _bar(total: int) -> Iterator[Callable[[int], None] | None]:
-    """A progress bar on a terminal; nothing otherwise."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("records"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("records", total=total)
-        yield lambda done: bar.update(task, completed=done)
 
 
 def _print_table(report: Report) -> None:

@@ -17,6 +17,7 @@ from generators.people import people
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common
 from tollgate.platform.postgres import connect, migrate
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -52,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
 def run_cli(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Migrate the database, seed it, print what was added as one JSON line and return it."""
     migrate(settings)
-    summary = seed(settings, build_population(args.seed, args.subscribers))
+    with step("plan the population"):
+        population = build_population(args.seed, args.subscribers)
+    with step("write customers"):
+        summary = seed(settings, population)
     print(json.dumps(summary), flush=True)
     return summary
 

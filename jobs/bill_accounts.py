@@ -33,6 +33,7 @@ from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import jdbc
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 __all__ = [
@@ -78,7 +79,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if args.action in ("run", "preview"):
         cycle, as_of = cycle_of(args.cycle), instant_of(args.as_of)
         if args.action == "preview" or args.dry_run:
-            return totals_of(preview(spark, settings, cycle, as_of, is_open=args.action == "preview"), cycle)
+            with step("preview", cycle=cycle):
+                return totals_of(preview(spark, settings, cycle, as_of, is_open=args.action == "preview"), cycle)
         return draft(spark, settings, cycle, as_of, args.started_by or getpass.getuser())
     found = _named_run(settings, args)
     if args.action == "post":
@@ -134,9 +136,11 @@ def _compute(spark: SparkSession, settings: Settings, lake: Lake, bill_run: Bill
     run_id = bill_run.run_id
     bill = bill_from(spark, settings, bill_run.cycle, bill_run.as_of, inputs, run_id=run_id)
     for table, point in TABLES.items():
-        lake.append(getattr(bill, table), table, app_id=run_id, version=1, metadata={"run_id": run_id})
+        with step(f"bill: {table}", bill_run_id=run_id):
+            lake.append(getattr(bill, table), table, app_id=run_id, version=1, metadata={"run_id": run_id})
         crash_point(point)
-    totals = _totals(bill, lake.read("invoice").where(F.col("run_id") == run_id))
+    with step("total up", bill_run_id=run_id):
+        totals = _totals(bill, lake.read("invoice").where(F.col("run_id") == run_id))
     _record_parked(settings, bill_run, bill.parked, totals["parked"])
     return bill_runs.record_totals(settings, bill_run, totals).summary()
 

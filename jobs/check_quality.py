@@ -17,6 +17,7 @@ from tollgate.assurance.quality import Suite, read_suite, unmet
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 SUITE_FILE = "usage_event.expectations.json"
@@ -52,7 +53,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     rows = (
         marks.where(in_range).agg(F.sum(F.col("accepted") + F.col("quarantined") + F.col("duplicate"))).collect()[0][0]
     )
-    failed = unmet(lake.read(suite.table).where(in_range), suite, lake.contract(suite.table).names, rows)
+    with step("hold the suite against the rows", from_no=from_no, to_no=to_no):
+        failed = unmet(lake.read(suite.table).where(in_range), suite, lake.contract(suite.table).names, rows)
     result = [(suite.suite, suite.table, from_no, to_no, rows, not failed, list(failed))]
     app = f"check_quality/{suite.suite}" + (f"/again/{attempts}" if attempts else "")
     lake.append(lake.frame(result, "quality_result"), "quality_result", app, to_no)

@@ -18,6 +18,7 @@ from tollgate.money import MICROS_PER_UNIT, rounded_exactly
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 UNIT_SHORT = {"second": "s", "message": "message(s)", "byte": "bytes"}
@@ -58,7 +59,8 @@ def explained(
     is_wanted = F.col("event_id") == event_id
     if source:
         is_wanted &= F.col("source") == source
-    rows = readable(current_rating(lake.read("rated_usage").where(is_wanted))).collect()
+    with step("look for the event"):
+        rows = readable(current_rating(lake.read("rated_usage").where(is_wanted))).collect()
     if not rows:
         raise TollgateError(
             f"event {event_id} is not in rated_usage",

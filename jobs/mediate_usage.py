@@ -15,9 +15,9 @@ from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
 
 from jobs.micro_batch import COUNTED, JOB, MicroBatches, Pins, standing
+from jobs.stream_watch import StreamWatch
 from tollgate.mediation import continuity
 from tollgate.mediation.continuity import NEW_GENERATION, Disagreement, Offsets, Standing
 from tollgate.mediation.rules import RULE_VERSION
@@ -58,10 +58,13 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         stands, unmarked = standing(lake, settings.kafka.topic)
         stands, folder = _open_checkpoint(spark, settings, stands, args.new_generation)
         _refuse(continuity.with_broker(stands, begin, end), lake.path("raw_cdr"))
+        watch = StreamWatch(batches, settings.kafka.topic, end)
         for pins, is_mediated in unmarked:
-            batches.finish(pins, is_mediated)
-        _stream(spark, settings, args, batches, stands, folder, begin)
-    return _summary(lake, batches)
+            with watch.batch(pins):
+                batches.finish(pins, is_mediated)
+        with watch.stream(spark, {**begin, **stands.end}, args.once):
+            _stream(spark, settings, args, batches, watch, stands, folder, begin)
+    return _summary(batches)
 
 
 def _open_checkpoint(spark: SparkSession, settings: Settings, stands: Standing, is_new: bool) -> tuple[Standing, str]:
@@ -92,6 +95,7 @@ def _stream(
     settings: Settings,
     args: argparse.Namespace,
     batches: MicroBatches,
+    watch: StreamWatch,
     stands: Standing,
     folder: str,
     begin: Offsets,
@@ -107,7 +111,8 @@ def _stream(
             offsets = _planned(spark, folder, settings.kafka.topic, batch_id)
             snapshot = batches.newest_snapshot()
             pins = Pins(batch_no, stands.generation, settings.kafka.topic, offsets, snapshot, RULE_VERSION)
-            batches.take(records, pins)
+            with watch.batch(pins):
+                batches.take(records, pins)
             done["batch_no"] = batch_no
         except Exception as error:
             # The query fails, so the offsets are not committed; the error is shown as it was raised here.
@@ -160,14 +165,9 @@ def _refuse(disagreement: Disagreement | None, where: str) -> None:
         raise TollgateError(what, expected=expected, found=found, where=where, way_out=way_out)
 
 
-def _summary(lake: Lake, batches: MicroBatches) -> dict[str, Any]:
+def _summary(batches: MicroBatches) -> dict[str, Any]:
     figures = {name: batches.figures[name] for name in ("batches", *COUNTED)}
-    by_reason: dict[str, int] = {}
-    if batches.numbers and figures["quarantined"]:
-        of_run = lake.read("usage_event").where(F.col("batch_no").between(*batches.numbers))
-        reasons = of_run.where("event_month = 'none'").select(F.explode("reasons").alias("reason"))
-        by_reason = {row["reason"]: row["count"] for row in reasons.groupBy("reason").count().collect()}
-    return {**figures, "by_reason": dict(sorted(by_reason.items()))}
+    return {**figures, "by_reason": dict(sorted(batches.by_reason.items()))}
 
 
 def _alone(spark: SparkSession, settings: Settings) -> Any:

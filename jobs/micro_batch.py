@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import reduce
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -59,7 +60,8 @@ class MicroBatches:
         self._reference: Reference | None = None
         # Of the batches since the start. A stream runs for months, so their marks are added up and not kept.
         self.figures: Counter[str] = Counter()
-        self.numbers: tuple[int, int] | None = None
+        self.by_reason: Counter[str] = Counter()
+        self.newest: dict[str, Any] = {}
 
     def take(self, records: DataFrame, pins: Pins) -> None:
         """Keep the bytes of a batch in raw_cdr, mediate them from there, and mark that it balances.
@@ -148,7 +150,8 @@ class MicroBatches:
         frame = self._lake.frame([[row[name] for name in columns.names]], "control_mediation")
         self._lake.append(frame, "control_mediation", pins.app_id, pins.batch_no)
         self.figures.update({"batches": 1, **{name: row[name] for name in COUNTED}})
-        self.numbers = (self.numbers or (pins.batch_no,))[0], pins.batch_no
+        self.by_reason.update(row["by_reason"])
+        self.newest = row
 
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
         return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)

@@ -18,6 +18,7 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import jdbc
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 STAGING = ("staging_posting", "staging_invoice_line", "staging_invoice")
@@ -84,9 +85,11 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str,
     lake = Lake(spark, settings.lake.root)
     invoice = lake.read("invoice").where(F.col("run_id") == run.run_id)
     _check_lake(run, invoice)
-    _stage(spark, settings, lake, run, invoice)
+    with step("stage", bill_run_id=run.run_id):
+        _stage(spark, settings, lake, run, invoice)
     crash_point("bill.after_staging")
-    _issue(settings, run)
+    with step("issue invoices", bill_run_id=run.run_id):
+        _issue(settings, run)
     crash_point("bill.after_commit")
     return find_run(settings, run.run_id).summary()
 

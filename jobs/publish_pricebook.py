@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, guarded, main, settings_from
+from tollgate.platform.progress import step
 from tollgate.reference.catalog_rows import CATALOG_COLUMNS, catalog_rows
 from tollgate.reference.compiled_book import CompiledBook, compile_price_book
 from tollgate.reference.frames import PRICE_TABLES
@@ -58,8 +59,9 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     """Publish the book unless the newest version has the same digest; TollgateError with every finding."""
     from tollgate.platform.lake import Lake
 
-    source = _checked(Path(args.dir or settings.pricebook.dir))
-    book = compile_price_book(source)
+    with step("check and compile the book"):
+        source = _checked(Path(args.dir or settings.pricebook.dir))
+        book = compile_price_book(source)
     lake = Lake(spark, settings.lake.root)
     newest = lake.read("price_version").orderBy("pricebook_version", ascending=False).take(1)
     visible = int(newest[0]["pricebook_version"]) if newest else 0
@@ -72,7 +74,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         return {**summary, "pricebook_version": version, "message": f"would publish version {version}"}
     _write_tables(lake, book, version)
     crash_point("publish_pricebook.tables")
-    _write_catalog(settings, source, book, version, args)
+    with step("copy it to the catalog", pricebook_version=version):
+        _write_catalog(settings, source, book, version, args)
     crash_point("publish_pricebook.catalog")
     _write_mark(lake, book, version, args)
     return {**summary, "published": True, "pricebook_version": version, "message": f"published version {version}"}
@@ -111,10 +114,12 @@ def _write_tables(lake: Lake, book: CompiledBook, version: int) -> None:
         lake.append(rows.coalesce(1), table, _app_id(book), version)
         return table
 
-    write(FIRST_TABLE)
-    crash_point("publish_pricebook.begun")
-    with ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
-        for _ in pool.map(write, OTHER_TABLES):
+    writing = step("write the book", total=len(PRICE_TABLES), unit="tables", pricebook_version=version)
+    with writing as written, ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
+        write(FIRST_TABLE)
+        crash_point("publish_pricebook.begun")
+        for done, _ in enumerate(pool.map(write, OTHER_TABLES), start=2):
+            written.reach(done)
             crash_point("publish_pricebook.table")
 
 

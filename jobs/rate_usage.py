@@ -22,6 +22,7 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake, kept
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 from tollgate.rating.id_check import with_id_conflicts
 from tollgate.rating.rate import rate_events
@@ -68,12 +69,15 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         return {**_figures(lake.read("rated_usage"), unmarked), "repaired": True}
     _refuse_unchecked(lake, night)
     held = kept(_held_before(lake, night))
-    rated = _rated(lake, night, held, book, reference)
+    with step("look for what is held"):
+        rated = _rated(lake, night, held, book, reference)
     if args.dry_run:
         return {**_figures(rated, night), "dry_run": True}
-    lake.append(rated, "rated_usage", APP_ID, night.rating_no, asdict(night))
+    with step("rate", rating_no=night.rating_no):
+        lake.append(rated, "rated_usage", APP_ID, night.rating_no, asdict(night))
     crash_point("rate.after_rated")
-    figures = _mark(lake, night, held)
+    with step("balance", rating_no=night.rating_no):
+        figures = _mark(lake, night, held)
     crash_point("rate.after_mark")
     return figures
 

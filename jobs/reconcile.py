@@ -20,6 +20,7 @@ from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect
+from tollgate.platform.progress import say, step
 from tollgate.platform.settings import Settings
 
 TABLES = (
@@ -102,8 +103,13 @@ def plain(value: Decimal) -> str:
 
 
 def _checked(lake: Lake, settings: Settings) -> tuple[int, list[Balance]]:
-    posted, issued = _from_postgres(settings)
-    checked = balances({**_from_lake(lake, posted), **issued})
+    with step("measure both stores"):
+        posted, issued = _from_postgres(settings)
+        checked = balances({**_from_lake(lake, posted), **issued})
+    unbalanced = dict.fromkeys((balance.equation.stage for balance in checked), 0)
+    for balance in checked:
+        unbalanced[balance.equation.stage] += not balance.holds
+    say("equations checked", equations=len(checked), unbalanced=unbalanced)
     return _keep(lake, checked), checked
 
 

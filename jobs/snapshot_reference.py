@@ -14,6 +14,7 @@ from tollgate.mediation.dialects.records import DIALECTS
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
+from tollgate.platform.progress import step
 from tollgate.reference.frames import REFERENCE_TABLES
 from tollgate.reference.numbering import numbering_rows
 from tollgate.reference.snapshot_checks import mistakes, row_digests, snapshot_digest
@@ -108,8 +109,10 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     newest = lake.read("control_snapshot").orderBy("snapshot_id", ascending=False).take(1)
     visible = int(newest[0]["snapshot_id"]) if newest else 0
     with _one_moment(spark, settings) as frames:
-        _refuse_mistakes(frames)
-        digest, rows = snapshot_digest(row_digests(frames).collect())
+        with step("check the master data"):
+            _refuse_mistakes(frames)
+        with step("compare with the newest snapshot"):
+            digest, rows = snapshot_digest(row_digests(frames).collect())
         if newest and newest[0]["digest"] == digest:
             message = f"snapshot {visible} is still what the master data say"
             return {"snapshot_id": visible, "taken": False, "rows": rows, "message": message}
@@ -180,9 +183,11 @@ def _write_tables(lake: Lake, frames: dict[str, DataFrame], snapshot_id: int, di
         lake.append(rows.coalesce(1), table, _app_id(digest), snapshot_id)
         return table
 
-    write(FIRST_TABLE)
-    with ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
-        for _ in pool.map(write, OTHER_TABLES):
+    writing = step("write the snapshot", total=len(REFERENCE_TABLES), unit="tables", snapshot_id=snapshot_id)
+    with writing as written, ThreadPoolExecutor(COMMITS_AT_ONCE) as pool:
+        write(FIRST_TABLE)
+        for done, _ in enumerate(pool.map(write, OTHER_TABLES), start=2):
+            written.reach(done)
             crash_point("snapshot_reference.table")
 
 

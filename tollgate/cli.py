@@ -196,11 +196,11 @@ def _pass_on(name: str, argv: list[str]) -> int:
 
 
 def _settings(conf_file: str | None, set_values: list[str] | None) -> Any:
-    from tollgate.platform.job import add_common, settings_from
+    from tollgate.platform.job import add_settings, settings_from
 
     flags = [part for item in set_values or [] for part in ("--set", item)]
     flags += ["--conf-file", conf_file] if conf_file else []
-    return settings_from(add_common(argparse.ArgumentParser()).parse_args(flags))
+    return settings_from(add_settings(argparse.ArgumentParser()).parse_args(flags))
 
 
 def _print_status(found: dict[str, Any]) -> None:
@@ -211,8 +211,11 @@ def _print_status(found: dict[str, Any]) -> None:
 
 def _finish(action: Any) -> None:
     from tollgate.platform.job import guarded
+    from tollgate.platform.watching import shown
 
-    raise typer.Exit(guarded(action))
+    with shown(sys.argv[1] if len(sys.argv) > 1 else "tollgate"):
+        code = guarded(action)
+    raise typer.Exit(code)
 
 
 def _fail(error: TollgateError) -> None:

@@ -64,7 +64,7 @@ def test_broker_and_raw_cdr_agree_when_nothing_unread_was_deleted(begin, end, sa
 def read_back_row(disposition, first, last, offset_sum, **changes):
     figures = {"raw_bytes": 0, "late": 0, "duration_s": 0, "volume_bytes": 0, "records": last - first + 1}
     return {
-        "kafka_partition": 0, "disposition": disposition, "first_offset": first, "last_offset": last,
+        "kafka_partition": 0, "disposition": disposition, "reasons": [], "first_offset": first, "last_offset": last,
         "offset_sum": offset_sum, "arrived_at": datetime(2026, 10, 5), **figures, **changes,
     }  # fmt: skip
 
@@ -73,12 +73,12 @@ def read_back_row(disposition, first, last, offset_sum, **changes):
 def test_a_batch_balances_when_every_planned_offset_is_once_in_both_tables():
     raw = read_back_row("raw", 10, 13, 46, raw_bytes=400)
     accepted = read_back_row("accepted", 10, 12, 33, late=1, duration_s=60)
-    quarantined = read_back_row("quarantined", 13, 13, 13)
+    quarantined = read_back_row("quarantined", 13, 13, 13, reasons=["START_MISSING", "MSISDN_MISSING"])
     good = mark([raw, accepted, quarantined], {"0": (10, 14), "1": (7, 7)})
     assert good == {
         "offsets": '{"0": [10, 14], "1": [7, 7]}', "received": 4, "raw_rows": 4, "accepted": 3, "quarantined": 1,
-        "duplicate": 0, "late": 1, "raw_bytes": 400, "accepted_duration_s": 60, "accepted_volume_bytes": 0,
-        "balanced": True, "recorded_at": datetime(2026, 10, 5),
+        "duplicate": 0, "by_reason": {"MSISDN_MISSING": 1, "START_MISSING": 1}, "late": 1, "raw_bytes": 400,
+        "accepted_duration_s": 60, "accepted_volume_bytes": 0, "balanced": True, "recorded_at": datetime(2026, 10, 5),
     }  # fmt: skip
     for rows, offsets in (
         ([raw, accepted], {"0": (10, 14)}),  # a usage event is missing

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from tollgate.platform.job import add_common, guarded, settings_from
+from tollgate.platform.job import add_settings, guarded, settings_from
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="also empty a topic, database or lake that the settings name, not only the demo's own",
     )
-    return add_common(arguments)
+    return add_settings(arguments)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

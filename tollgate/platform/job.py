@@ -9,7 +9,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError, UsageError
+from tollgate.platform.progress import job as job_of
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings, load_settings
+from tollgate.platform.watching import add_watching, figures_of, watching
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,7 +22,13 @@ Check = Callable[[argparse.Namespace], object]
 
 
 def add_common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Add the arguments that every job has: the settings file, single settings, lake and master."""
+    """Add the arguments that every job has: the settings file, single settings, lake and master, what is seen of it."""
+    add_watching(add_settings(parser))
+    return parser
+
+
+def add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Add the arguments that choose the settings."""
     group = parser.add_argument_group("settings (before the environment, before the file)")
     group.add_argument("--conf-file", metavar="FILE", help="settings file (default: conf/local.toml)")
     group.add_argument("--set", dest="set", action="append", default=[], metavar="KEY=VALUE", help="one setting")
@@ -40,6 +49,8 @@ def settings_from(args: argparse.Namespace) -> Settings:
         overrides["lake.root"] = args.lake
     if args.master:
         overrides["spark.master"] = args.master
+    if getattr(args, "metrics_port", None):
+        overrides["metrics.port"] = args.metrics_port
     return load_settings(args.conf_file, overrides)
 
 
@@ -56,11 +67,14 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = Non
         from tollgate.platform.spark import spark_session
 
         settings = settings_from(args)
-        spark = spark_session(settings, parser.prog.removesuffix(".py"))
-        try:
-            summary = run(spark, settings, args)
-        finally:
-            spark.stop()
+        with watching(settings, args), job_of(_name(parser)) as seen:
+            with step("start Spark"):
+                spark = spark_session(settings, parser.prog.removesuffix(".py"))
+            try:
+                summary = run(spark, settings, args)
+                seen.note(**figures_of(summary))
+            finally:
+                spark.stop()
         print(json.dumps(summary, default=str, sort_keys=True), flush=True)
 
     return guarded(job)
@@ -75,9 +89,16 @@ def main_without_spark(
     args = parser.parse_args(argv)
 
     def command() -> None:
-        run(settings_from(args), args)
+        settings = settings_from(args)
+        with watching(settings, args), job_of(_name(parser)) as seen:
+            seen.note(**figures_of(run(settings, args)))
 
     return guarded(command)
+
+
+def _name(parser: argparse.ArgumentParser) -> str:
+    """The job by one name, however it was started."""
+    return parser.prog.removesuffix(".py").split()[-1].replace("-", "_")
 
 
 def guarded(action: Callable[[], None]) -> int:

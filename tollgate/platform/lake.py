@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import writer_lock
+from tollgate.platform.progress import step
 from tollgate.platform.widening import as_contract, widen
 
 if TYPE_CHECKING:
@@ -133,7 +134,7 @@ class Lake:
         the same moment, as it can where no lock on a disk reaches, is a TollgateError too; its rows stand once.
         """
         _check_columns(df, table)
-        with self._writer(table), _one_of_two(self.path(table)):
+        with step(f"append {table}", level="debug"), self._writer(table), _one_of_two(self.path(table)):
             if not self.exists(table):
                 self._create(table)
             widen(self.spark, self.path(table), contract(table), table)

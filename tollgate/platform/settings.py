@@ -97,6 +97,13 @@ class LocalSettings(_Section):
     postgres_port: int = Field(ge=0, le=65535)
 
 
+class MetricsSettings(_Section):
+    """Where a running process answers Prometheus; port 0: nowhere."""
+
+    port: int = Field(ge=0, le=65535)
+    host: str = Field(min_length=1)
+
+
 class Settings(_Section):
     """All settings of one run; the files in conf/ say what each means."""
 
@@ -110,6 +117,7 @@ class Settings(_Section):
     billing: BillingSettings
     generator: GeneratorSettings
     local: LocalSettings
+    metrics: MetricsSettings
 
 
 def load_settings(conf_file: str | None = None, overrides: dict[str, str] | None = None) -> Settings:

@@ -10,6 +10,7 @@ from tollgate.platform.errors import TollgateError
 from tollgate.platform.gateway import quiet_gateway
 from tollgate.platform.java import java_binary
 from tollgate.platform.places import jars_dir, project_root
+from tollgate.platform.progress import follow
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -48,6 +49,7 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
         session = SparkSession.getActiveSession() or _start(settings, app_name)
     session.conf.set("spark.sql.shuffle.partitions", str(settings.spark.shuffle_partitions))
     session.sparkContext.setLogLevel("ERROR")
+    follow(session)
     return session
 
 
