@@ -26,6 +26,7 @@ PASSED_ON = {
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
     "bill-accounts": ("jobs.bill_accounts", "The month: allowances, lines, tax, invoices, ledger."),
     "reconcile": ("jobs.reconcile", "Every conservation equation, with both sides."),
+    "export-usage": ("jobs.export_usage", "Accepted usage to PostgreSQL or JSON files, each batch once."),
     "explain": ("jobs.explain_charge", "Why an event costs what it costs."),
     "demo": ("tollgate.demo", "The whole route on two fixed months, with its own broker and database."),
 }
