@@ -51,8 +51,15 @@ class JsonCopy:
         """Every export by its batches, as the manifests say."""
         if not self.folder.exists("_manifest"):
             return {}
-        rows = self.spark.read.schema(MANIFEST).json(self.folder.path("_manifest")).collect()  # one row an export
-        return {Batches(row[0], row[1]): Figures.of(row[2:]) for row in rows}
+        manifests = self.spark.read.schema(MANIFEST).json(self.folder.path("_manifest"))
+        rows = manifests.select("_metadata.file_name", "*").collect()  # one row an export
+        damaged = [row[0] for row in rows if None in row]
+        if damaged:
+            raise TollgateError(
+                "manifests of the JSON copy cannot be read", where=self.folder.path("_manifest"),
+                found=", ".join(sorted(damaged)[:5]), way_out="remove them: their batches are exported again",
+            )  # fmt: skip
+        return {Batches(row[1], row[2]): Figures.of(row[3:]) for row in rows}
 
     def held(self) -> dict[Batches | None, Figures]:
         """What stands in the files, by export; a folder without a manifest does not count."""
@@ -87,12 +94,12 @@ class JsonCopy:
         reader, when what was written differs from `figures`.
         """
         self._remove_uncounted()
-        name, beside = _name(batches), f"_writing/{_name(batches)}"
+        name, beside, listed = _name(batches), "_writing/lines", "_writing/files"
         self._write_lines(usage, self.folder.path(beside))
         crash_point("export.after_files")
         files = self._file_sums(self.folder.path(beside))
-        files.coalesce(1).write.mode("overwrite").json(self.folder.path(f"_files/{name}"))
-        written, summary = self._summed(name)
+        files.coalesce(1).write.mode("overwrite").json(self.folder.path(listed))
+        written, summary = self._summed(self.folder.path(listed))
         if written != figures:
             raise TollgateError(
                 f"what was written of batches {batches.name} differs from the lake; nothing was changed",
@@ -100,6 +107,7 @@ class JsonCopy:
             )  # fmt: skip
         if is_again:
             self.folder.remove(_manifest(batches))
+        self.folder.move(listed, f"_files/{name}")
         self.folder.move(beside, name)
         crash_point("export.after_move")
         said = {"from_batch_no": batches.from_no, "to_batch_no": batches.to_no, "months": months}
@@ -139,10 +147,10 @@ class JsonCopy:
         hashed = found.select(file, F.col("length").alias("bytes"), F.sha2("content", 256).alias("sha256"))
         return hashed.join(sums, "file", how="left")
 
-    def _summed(self, name: str) -> tuple[Figures, dict[str, Any]]:
+    def _summed(self, folder: str) -> tuple[Figures, dict[str, Any]]:
         """Figures over the files of an export; how many there are, and the SHA-256 of their list as `sha256sum` prints
-        it, sorted."""
-        files = self.spark.read.schema(FILES).json(self.folder.path(f"_files/{name}"))
+        it, sorted; read from the list."""
+        files = self.spark.read.schema(FILES).json(folder)
         listed = F.concat(
             F.array_join(F.array_sort(F.collect_list(F.concat_ws("  ", "sha256", "file"))), "\n"), F.lit("\n")
         )

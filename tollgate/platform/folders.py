@@ -55,6 +55,16 @@ class Folder:
         if not system.rename(source, target):
             raise TollgateError("cannot rename", where=self.path(name), expected=f"it becomes {self.path(to)}")
 
+    def read_text(self, name: str) -> str:
+        """A small file whole, as UTF-8."""
+        path, system = self._place(name)
+        jvm: Any = self.spark._jvm
+        stream = system.open(path)
+        try:
+            return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
+        finally:
+            stream.close()
+
     def write_text(self, name: str, text: str) -> None:
         """Write a small file, whole or not at all."""
         folder, _, file = name.rpartition("/")
