@@ -19,6 +19,7 @@ FEW_POSTED = "posted bill runs: a few a month"
 BOOK = "rows of the price book: they grow with tariffs"
 NETWORK = "sources, carriers, cells, numbering plan: they grow with the network"
 GROUPS = "groups by service, status, reason or run"
+BY_EXPORT = "exports of batches: one a night"
 ONE_EVENT = "rows of the one event asked for"
 FIGURES = "figures of the demo's page"
 # How many million keys a batch may have is mediation.max_offsets_per_trigger; 67 MB a million.
@@ -40,6 +41,7 @@ ALLOWED = [
     ("jobs/check_quality.py", "run", "collect", ONE_ROW),
     ("jobs/check_quality.py", "run", "frame", "the result of one suite"),
     ("jobs/check_quality.py", "_range", "collect", ONE_ROW),
+    *[("jobs/export_usage.py", name, "collect", ONE_ROW) for name in ("_planned", "_figures")],
     ("jobs/explain_charge.py", "explained", "collect", ONE_EVENT),
     ("jobs/explain_charge.py", "_billed", "collect", ONE_EVENT),
     ("jobs/mediate_usage.py", "_stream", "take", "MicroBatches.take, which brings nothing"),
@@ -76,9 +78,19 @@ ALLOWED = [
     ("jobs/snapshot_reference.py", "_one_moment", "createDataFrame", NETWORK),
     ("jobs/snapshot_reference.py", "_refuse_mistakes", "take", "the first mistakes, to be shown"),
     ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
+    ("jobs/usage_as_json.py", "JsonCopy.recorded", "collect", BY_EXPORT),
+    *[("jobs/usage_as_json.py", "JsonCopy.held", call, BY_EXPORT) for call in ("few_rows", "broadcast", "collect")],
+    ("jobs/usage_as_json.py", "JsonCopy._write_lines", "hint", "rebalance: a shuffle, nothing passes the driver"),
+    ("jobs/usage_as_json.py", "JsonCopy._summed", "collect", ONE_ROW),
+    ("jobs/usage_copies.py", "in_lake", "few_rows", BY_EXPORT),
+    ("jobs/usage_copies.py", "in_lake", "collect", BY_EXPORT),
+    ("jobs/usage_copies.py", "in_lake", "collect", ONE_ROW),
+    ("jobs/usage_in_postgres.py", "PostgresCopy.recorded", "fetchall", BY_EXPORT),
+    ("jobs/usage_in_postgres.py", "PostgresCopy.held", "fetchall", BY_EXPORT),
     ("tollgate/assurance/current_rating.py", "broadcast_if_few", "broadcast", "at most BROADCAST_UP_TO rows"),
     *[("tollgate/assurance/measures.py", "measures", "broadcast", FEW_POSTED)] * 3,
     ("tollgate/assurance/truth.py", "_claims", "broadcast", "codes of mediation"),
+    ("tollgate/assurance/usage_copy.py", "by_export", "broadcast", BY_EXPORT),
     ("tollgate/billing/allowances.py", "with_allowance", "broadcast", BOOK),
     ("tollgate/billing/bill.py", "bill_cycle", "broadcast", BOOK),
     *[("tollgate/billing/bill.py", "bill_cycle", "broadcast", "accounts that fail an equation; 114 MB a million")] * 2,

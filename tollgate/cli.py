@@ -27,6 +27,7 @@ PASSED_ON = {
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
     "bill-accounts": ("jobs.bill_accounts", "The month: allowances, lines, tax, invoices, ledger."),
     "reconcile": ("jobs.reconcile", "Every conservation equation, with both sides."),
+    "export-usage": ("jobs.export_usage", "Accepted usage to PostgreSQL or JSON files, each batch once."),
     "night": ("jobs.night", "Snapshot, quality gate, rating and reconciliation of a date; one at a time."),
     "month": ("jobs.month", "The drafts of a cycle after its last night; with --post, its invoices."),
     "runs": ("tollgate.platform.runs", "What night and month did: status, steps, how long each took."),

@@ -11,7 +11,7 @@ from tollgate.platform.places import STATE_FOLDER, project_root, state_dir
 from tollgate.platform.postgres import connect
 from tollgate.platform.settings import Settings
 
-SCHEMAS = ("billing", "ops", "catalog", "crm")
+SCHEMAS = ("rating", "billing", "ops", "catalog", "crm")
 
 
 def check_emptying(settings: Settings, is_allowed: bool) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tollgate.platform.errors import TollgateError
+from tollgate.platform.folders import Folder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -92,29 +93,16 @@ def _last_number(names: list[str]) -> int | None:
 
 
 def _names(spark: SparkSession, folder: str) -> list[str]:
-    path, system = _place(spark, folder)
-    if not system.exists(path):
-        return []
-    return [status.getPath().getName() for status in system.listStatus(path)]
+    return Folder(spark, folder).names()
 
 
 def _read(spark: SparkSession, file: str) -> str:
-    path, system = _place(spark, file)
-    jvm: Any = spark._jvm
-    if not system.exists(path):
+    folder, _, name = file.rpartition("/")
+    place = Folder(spark, folder)
+    if not place.exists(name):
         raise TollgateError(
             "the checkpoint is damaged: a file is missing",
             where=file,
             way_out="start with --new-generation: it goes on from the end of raw_cdr",
         )
-    stream = system.open(path)
-    try:
-        return str(jvm.org.apache.commons.io.IOUtils.toString(stream, "UTF-8"))
-    finally:
-        stream.close()
-
-
-def _place(spark: SparkSession, name: str) -> tuple[Any, Any]:
-    jvm: Any = spark._jvm
-    path = jvm.org.apache.hadoop.fs.Path(name)
-    return path, path.getFileSystem(spark._jsc.hadoopConfiguration())
+    return place.read_text(name)
