@@ -45,6 +45,7 @@ CREATE TABLE rating.normalized_cdr (
   destination_country text,
   call_type           text,
   call_type_given     text,
+  country_given       text,
   subscriber_id       text,
   technology          text,
   rating_group        text,
@@ -94,6 +95,7 @@ COMMENT ON COLUMN rating.normalized_cdr.msisdn_country IS 'ISO country of the se
 COMMENT ON COLUMN rating.normalized_cdr.destination_country IS 'ISO country of the called number, NULL unknown';
 COMMENT ON COLUMN rating.normalized_cdr.call_type IS 'derived: local, national or international; NULL for data, short codes and numbers of an unknown country';
 COMMENT ON COLUMN rating.normalized_cdr.call_type_given IS 'as the record says it, NULL in dialects without it';
+COMMENT ON COLUMN rating.normalized_cdr.country_given IS 'country of the called number as the record says it, NULL in dialects without it';
 COMMENT ON COLUMN rating.normalized_cdr.subscriber_id IS 'as received: a flag when it differs from the owner, never the owner';
 COMMENT ON COLUMN rating.normalized_cdr.technology IS '2G, 3G, 4G or 5G; NULL unknown';
 COMMENT ON COLUMN rating.normalized_cdr.rating_group IS 'data: web, video, ...; NULL for the other services';
