@@ -47,12 +47,12 @@ def _refuse_unchecked(lake: Lake, table: str, from_no: int, to_no: int, what: st
     taken = lake.read(numbering.marks).select(F.col(numbering.number).alias("no"))
     taken = taken.where(F.col("no").between(from_no, to_no))
     unchecked = taken.join(passed, taken.no.between(passed.from_no, passed.to_no), how="left_anti")
-    found = unchecked.agg(F.min("no").alias("first"), F.count("*").alias("missing")).collect()[0]
+    found = unchecked.agg(F.min("no").alias("first_no"), F.count("*").alias("missing")).collect()[0]
     if found.missing:
         raise TollgateError(
             what,
             where=lake.path("quality_result"),
             expected=f"a passed row of suite {table} for each {numbering.number} {from_no} to {to_no}",
-            found=f"{found.missing} without one, the first is {found.first}",
+            found=f"{found.missing} without one, the first is {found.first_no}",
             way_out=f"run `tollgate check-quality --table {table}`, and mend what it reports",
         )
