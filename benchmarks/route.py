@@ -114,14 +114,16 @@ def _mediated(bench: Bench, events: int) -> list[Row]:
 
 
 def _billed(bench: Bench) -> list[Row]:
-    """Seconds to bill, approve and post the month."""
+    """Seconds to bill, check, approve and post the month."""
     from jobs import bill_accounts, check_quality, rate_usage
 
     bench.run_job(check_quality)
     bench.run_job(rate_usage)
+    bench.run_job(check_quality, "--table", "rated_usage")
 
     def bill() -> None:
         bench.run_job(bill_accounts, "--action", "run", "--cycle", CYCLE, "--as-of", CYCLE_END.isoformat())
+        bench.run_job(check_quality, "--table", "invoice")
         bench.run_job(bill_accounts, "--action", "approve", "--cycle", CYCLE, "--approver", "auto")
         bench.run_job(bill_accounts, "--action", "post", "--cycle", CYCLE)
 

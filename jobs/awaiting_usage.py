@@ -7,7 +7,8 @@ from datetime import datetime
 
 from pyspark.sql import functions as F
 
-from jobs.rate_usage import SUITE, unmarked_night
+from jobs.quality_slices import USAGE
+from jobs.rate_usage import unmarked_night
 from tollgate.assurance.publication import arrived_to, rated_to
 from tollgate.platform.lake import Lake
 
@@ -47,7 +48,7 @@ def taken_to(lake: Lake) -> int:
 def awaiting(lake: Lake, after: int, to_batch: int) -> Awaiting:
     """What waits in the batches after `after`, up to `to_batch`."""
     marks = lake.read("control_mediation").where(F.col("batch_no").between(after + 1, to_batch))
-    results = lake.read("quality_result").where(F.col("suite") == SUITE)
+    results = lake.read("quality_result").where(F.col("suite") == USAGE)
     passed = results.where("passed").agg(F.coalesce(F.max("to_no"), F.lit(-1)).alias("passed_to"))
     # One row each, which is what makes the cross joins harmless.
     refused = results.where("NOT passed").agg(

@@ -25,6 +25,7 @@ from jobs.bill_inputs import (
 )
 from jobs.bill_runs import BillRun, posted_runs
 from jobs.posting import post_run
+from jobs.quality_gates import refuse_unchecked_rating
 from tollgate.billing.bill import Bill
 from tollgate.billing.cycles import month_of
 from tollgate.billing.invoice import run_totals
@@ -95,14 +96,20 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
 
 
 def preview(spark: SparkSession, settings: Settings, cycle: str, as_of: datetime, *, is_open: bool = True) -> Bill:
-    """The bill of a cycle with the newest pins, as frames; nothing is written. is_open: it may not have ended yet."""
+    """The bill of a cycle with the newest pins, as frames; nothing is written. is_open: it may not have ended yet.
+
+    It asks no quality gate: nobody is billed by it, and it shows what usage that did not pass would come to.
+    """
     lake = Lake(spark, settings.lake.root)
     check_balanced(lake)
     return bill_from(spark, settings, cycle, as_of, newest_inputs(settings, lake), is_open=is_open)
 
 
 def draft(spark: SparkSession, settings: Settings, cycle: str, as_of: datetime, started_by: str) -> dict[str, Any]:
-    """Compute the cycle's next run and leave it as a draft; a draft that crashed goes on with its own pins."""
+    """Compute the cycle's next run and leave it as a draft; a draft that crashed goes on with its own pins.
+
+    Raises TollgateError when usage does not balance or a rating run that it would take has not passed its gate.
+    """
     lake = Lake(spark, settings.lake.root)
     check_balanced(lake)
     opened = bill_runs.open_run(settings, cycle)
@@ -110,11 +117,13 @@ def draft(spark: SparkSession, settings: Settings, cycle: str, as_of: datetime, 
         _check_same_time(opened, as_of)
         if opened.is_complete:
             return opened.summary("this run was complete before; nothing was changed")
+        refuse_unchecked_rating(lake, opened.rating_no)
         return _compute(spark, settings, lake, bill_runs.take_over(settings, opened), pinned_inputs(lake, opened))
     inputs = newest_inputs(settings, lake)
     earlier = bill_runs.last_posted(settings, cycle)
     if earlier is not None and not has_accounts_left(spark, settings, cycle, as_of, inputs):
         return earlier.summary("this cycle is posted and no account of it is left to bill; nothing was changed")
+    refuse_unchecked_rating(lake, inputs.rating_no)
     pins = {
         "rating_no": inputs.rating_no,
         "snapshot_id": inputs.reference.snapshot_id,

@@ -16,7 +16,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from jobs import bill_accounts, bill_runs, reconcile
+from jobs import bill_accounts, bill_runs, check_quality, reconcile
 from jobs.awaiting_usage import Awaiting, awaiting, last_batch_before, taken_to
 from jobs.bill_accounts import cycle_of, instant_of, refuse_approver
 from jobs.bill_inputs import has_accounts_left, newest_inputs
@@ -88,6 +88,8 @@ def _month(settings: Settings, args: argparse.Namespace, steps: Steps, spark: Sp
     draft = partial(bill_accounts.draft, spark, settings, args.cycle, as_of, starter)
     bill = steps.run("draft", lambda: _as_bill_run(draft()))
     crash_point("month.after_draft")
+    gate = ["--run-id", bill["bill_run"]]
+    steps.run("check_invoices", lambda: check_quality.run(spark, settings, check_quality.parser().parse_args(gate)))
     steps.run("reconcile", lambda: _equations(spark, settings))
     if args.post:
         bill = _approved_and_posted(settings, args, steps, spark, bill)

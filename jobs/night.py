@@ -1,4 +1,4 @@
-"""The night of a date: snapshot of the reference data, quality gate, rating, reconciliation, in one session.
+"""The night of a date: snapshot of the reference data, gate, rating, its gate, and reconciliation, in one session.
 
 The night of a date takes the published batches up to the last one all of whose records arrived before that date ended
 (UTC). Mediation may go on beside it. A date that is done has nothing left; run again it tries what is held.
@@ -78,7 +78,7 @@ def _play(
 
 
 def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSession) -> dict[str, Any]:
-    """One snapshot, gate and rating for each date in order, one reconciliation of all."""
+    """One snapshot, gate and rating for each date in order, one gate of rated usage and one reconciliation of all."""
     lake = Lake(spark, settings.lake.root)
     job = partial(_run_job, spark, settings)
     steps.run("snapshot_reference", partial(job, snapshot_reference))
@@ -93,6 +93,8 @@ def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSess
         rated = steps.run("rate_usage", partial(job, rate_usage, "--to-batch", to_batch), str(day))
         crash_point("night.after_rate")
         _add(totals, rated)
+    # Of all the dates at once; the month asks for it before a draft.
+    steps.run("check_rated_usage", partial(job, check_quality, "--table", "rated_usage"))
     found = steps.run("reconcile", lambda: _equations(job(reconcile)))
     held = f"{totals['suspended']} event(s) are suspended; mend their cause, the next night tries them again"
     return {"totals": {**totals, **found}, "next": held if totals["suspended"] else "nothing"}

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from jobs.bill_runs import BillRun, fenced_off, find_run, take_over, transaction
 from jobs.pinned import load_price_book, load_reference
+from jobs.quality_gates import refuse_unchecked_invoices
 from tollgate.billing.cycles import cycle_accounts
 from tollgate.billing.fees import forfeited_deposits
 from tollgate.billing.invoice import run_totals
@@ -67,8 +68,8 @@ UPDATE ops.bill_run SET status = 'posted', posted_at = now() WHERE run_id = %(ru
 def post_run(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str, Any]:
     """Post an approved run and return its summary; a posted one changes nothing.
 
-    Raises TollgateError, and posts nothing, when the run is not approved, another process has taken it over, or
-    counts and sums of Delta, staging and the run's row differ.
+    Raises TollgateError, and posts nothing, when the run is not approved, its invoices have not passed their gate,
+    another process has taken it over, or counts and sums of Delta, staging and the run's row differ.
     """
     if run.status == "posted":
         return run.summary("posted before; nothing was changed")
@@ -81,8 +82,9 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str,
             found=f"status {run.status}",
             way_out=way_out,
         )
-    run = take_over(settings, run)
     lake = Lake(spark, settings.lake.root)
+    refuse_unchecked_invoices(lake, run.run_id)
+    run = take_over(settings, run)
     invoice = lake.read("invoice").where(F.col("run_id") == run.run_id)
     _check_lake(run, invoice)
     with step("stage", bill_run_id=run.run_id):

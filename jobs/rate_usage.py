@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.pinned import load_price_book, load_reference, not_published
+from jobs.quality_gates import refuse_unchecked_usage
 from tollgate.assurance.current_rating import broadcast_if_few, current_rating
 from tollgate.assurance.publication import published_to
 from tollgate.platform.crash import crash_point
@@ -29,7 +30,6 @@ from tollgate.rating.rate import rate_events
 from tollgate.reference.frames import PriceBook, Reference
 
 APP_ID = "rate_usage"
-SUITE = "usage_event"
 # An accepted record among those of its id; mediation lets an id through once a month.
 EVENT = ["event_month", "event_hash", "source", "event_id"]
 
@@ -67,7 +67,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     night = _next_night(lake, reference.snapshot_id, book.version, args.to_batch)
     if unmarked is not None and night.to_batch_no < night.from_batch_no:
         return {**_figures(lake.read("rated_usage"), unmarked), "repaired": True}
-    _refuse_unchecked(lake, night)
+    refuse_unchecked_usage(lake, night.from_batch_no, night.to_batch_no)
     held = kept(_held_before(lake, night))
     with step("look for what is held"):
         rated = _rated(lake, night, held, book, reference)
@@ -108,26 +108,6 @@ def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int, to_batch: 
         raise not_published(lake, to_batch, both["published"])
     to_no = both["published"] if to_batch is None else to_batch
     return Night(last + 1, done + 1, max(to_no, done), snapshot_id, pricebook_version)
-
-
-def _refuse_unchecked(lake: Lake, night: Night) -> None:
-    """Every batch of the night must lie in a range that passed the quality gate."""
-    passed = (
-        lake.read("quality_result")
-        .where(f"suite = '{SUITE}' AND table_name = 'usage_event' AND passed")
-        .selectExpr("from_no", "to_no")
-    )
-    taken = lake.read("control_mediation").where(f"batch_no BETWEEN {night.from_batch_no} AND {night.to_batch_no}")
-    unchecked = taken.join(passed, taken.batch_no.between(passed.from_no, passed.to_no), how="left_anti")
-    found = unchecked.selectExpr("min(batch_no) AS first", "count(*) AS batches").first()
-    if found is not None and found["batches"]:
-        raise TollgateError(
-            "usage was not passed by the quality gate, so it is not rated",
-            where=lake.path("quality_result"),
-            expected=f"a passed row of suite {SUITE} for each batch {night.from_batch_no} to {night.to_batch_no}",
-            found=f"{found['batches']} batch(es) without one, the first is {found['first']}",
-            way_out="run `tollgate check_quality`, and mend what it reports",
-        )
 
 
 def _accepted(lake: Lake, night: Night) -> DataFrame:

@@ -38,9 +38,7 @@ ALLOWED = [
     ("jobs/bill_inputs.py", "check_balanced", "first", ONE_ROW),
     ("jobs/bill_runs.py", "posted_runs", "fetchall", BY_RUN),
     ("jobs/bill_runs.py", "_select", "fetchall", BY_RUN),
-    ("jobs/check_quality.py", "run", "collect", ONE_ROW),
-    ("jobs/check_quality.py", "run", "frame", "the result of one suite"),
-    ("jobs/check_quality.py", "_range", "collect", ONE_ROW),
+    ("jobs/check_quality.py", "_checked", "frame", "the result of one suite"),
     *[("jobs/export_usage.py", name, "collect", ONE_ROW) for name in ("_planned", "_figures")],
     ("jobs/explain_charge.py", "explained", "collect", ONE_EVENT),
     ("jobs/explain_charge.py", "_billed", "collect", ONE_EVENT),
@@ -59,8 +57,15 @@ ALLOWED = [
     ("jobs/publish_pricebook.py", "_version", "collect", "numbers of attempts that died"),
     ("jobs/publish_pricebook.py", "_write_tables", "frame", BOOK),
     ("jobs/publish_pricebook.py", "_write_mark", "frame", "one mark"),
+    ("jobs/quality_docs.py", "run", "collect", "the last results of each suite, at most SHOWN"),
+    *[
+        ("jobs/quality_gates.py", name, "collect", ONE_ROW)
+        for name in ("refuse_unchecked_invoices", "_refuse_unchecked")
+    ],
+    ("jobs/quality_slices.py", "new_range", "collect", ONE_ROW),
+    ("jobs/quality_slices.py", "new_runs", "collect", "a row an open bill run"),
+    ("jobs/quality_slices.py", "known_of", "collect", BOOK),
     ("jobs/rate_usage.py", "_next_night", "collect", ONE_ROW),
-    ("jobs/rate_usage.py", "_refuse_unchecked", "first", ONE_ROW),
     ("jobs/rate_usage.py", "_held_before", "collect", ONE_ROW),
     ("jobs/rate_usage.py", "_rated", "collect", "a row a month in which something is suspended"),
     ("jobs/rate_usage.py", "_mark", "first", ONE_ROW),

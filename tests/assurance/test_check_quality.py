@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from frames import assert_rows, table
 
 from jobs import check_quality
+from jobs.quality_slices import new_range
+from tollgate.assurance.quality import read_suite
 from tollgate.platform.errors import TollgateError
 
 MARK = "batch_no BIGINT, received BIGINT"
@@ -37,15 +41,23 @@ def put(spark, lake, batch_no, rows, received=None, **spoilt):
         lake.append(frame.selectExpr(*columns), name, "test", batch_no)
 
 
+def ranges(summary):
+    return [(one["from_no"], one["to_no"], one["rows_checked"]) for one in summary["checked"]]
+
+
 @pytest.mark.covers("QUA-06", "QUA-10", "MED-10")
 def test_the_gate_takes_each_batch_once_and_stays_shut_until_a_range_passes(spark, lake, settings):
     settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": lake.root})})
-    args = check_quality.parser().parse_args([])
+    args = check_quality.parser().parse_args(["--table", "usage_event"])
     assert check_quality.run(spark, settings, args)["to_no"] == -1
-    put(spark, lake, 0, 3)
-    assert check_quality.run(spark, settings, args)["rows_checked"] == 3
-    again = check_quality.run(spark, settings, args)
-    assert (again["from_no"], again["to_no"], again["rows_checked"]) == (1, 0, 0)
+    # Late, every one: told, and passed all the same.
+    put(spark, lake, 0, 3, flags="array('LATE')")
+    late = check_quality.run(spark, settings, args)
+    assert (late["passed"], ranges(late)) == (True, [(0, 0, 3)])
+    assert late["checked"][0]["warnings"] == [
+        "expect_column_values_to_be_in_set of is_in_time: 3 of 3 rows, 80.0% must be met"
+    ]
+    assert ranges(check_quality.run(spark, settings, args)) == [(1, 0, 0)]
     put(
         spark, lake, 1, 4, received=5, msisdn="IF(kafka_offset = 0, '12', '+14165550100')",
         duration_s="IF(kafka_offset < 2, -5, 60)", event_id="IF(kafka_offset = 3, NULL, 'e')",
@@ -66,11 +78,13 @@ def test_the_gate_takes_each_batch_once_and_stays_shut_until_a_range_passes(spar
         "run check_quality again",
     ):
         assert failure in str(refused.value), failure
-    assert "expect_column_values_to_not_be_null" not in str(refused.value)
+    assert "accepted_service" not in str(refused.value)
+    again = new_range(lake, "usage_event")
+    assert (again.from_no, again.to_no, again.rows, again.attempt) == (1, 1, 5, 2)
     results = lake.read("quality_result").selectExpr(
-        "from_no", "to_no", "rows_checked", "passed", "size(failed_expectations)"
+        "from_no", "to_no", "rows_checked", "passed", "size(failed_expectations)", "size(warnings)", "attempt"
     )
-    assert_rows(results, (0, 0, 3, True, 0), (1, 1, 5, False, 7))
+    assert_rows(results, (0, 0, 3, True, 0, 1, 1), (1, 1, 5, False, 7, 1, 1))
 
 
 def test_the_gate_can_be_told_its_last_batch_and_refuses_one_that_is_not_published(spark, lake, settings):
@@ -78,10 +92,23 @@ def test_the_gate_can_be_told_its_last_batch_and_refuses_one_that_is_not_publish
     for batch_no, rows in enumerate((2, 3, 4)):
         put(spark, lake, batch_no, rows)
     to_one, to_five = (check_quality.parser().parse_args(["--to-batch", no]) for no in ("1", "5"))
-    told = check_quality.run(spark, settings, to_one)
-    assert (told["from_no"], told["to_no"], told["rows_checked"]) == (0, 1, 5)
-    assert check_quality.run(spark, settings, to_one)["from_no"] == 2
+    assert ranges(check_quality.run(spark, settings, to_one)) == [(0, 1, 5)]
+    assert ranges(check_quality.run(spark, settings, to_one)) == [(2, 1, 0)]
     with pytest.raises(TollgateError, match="batch 5 is not published"):
         check_quality.run(spark, settings, to_five)
-    rest = check_quality.run(spark, settings, check_quality.parser().parse_args([]))
-    assert (rest["from_no"], rest["to_no"], rest["rows_checked"]) == (2, 2, 4)
+    rest = check_quality.run(spark, settings, check_quality.parser().parse_args(["--table", "usage_event"]))
+    assert (rest["to_no"], ranges(rest)) == (2, [(2, 2, 4)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"severity": "info", "why": "w"}, "expect_it of charge has severity 'info'"),
+        ({"severity": "warning"}, "expect_it of charge has no why"),
+    ],
+)
+def test_an_expectation_has_a_level_and_a_reason(wrong, told):
+    expectation = {"type": "expect_it", "kwargs": {"column": "charge"}, **wrong}
+    text = json.dumps({"suite": "s", "table": "t", "derived": {}, "expectations": [expectation]})
+    with pytest.raises(ValueError, match=told):
+        read_suite(text)

@@ -15,7 +15,7 @@ from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs import analyst_views, bill_accounts, posting
+from jobs import analyst_views, bill_accounts, check_quality, posting
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect, migrate
@@ -56,6 +56,9 @@ class Operator:
     def __call__(self, action: str, cycle: str, *arguments: str) -> dict[str, Any]:
         args = ["--action", action, "--cycle", cycle, "--as-of", AS_OF[cycle], *arguments]
         return bill_accounts.run(self.spark, self.settings, bill_accounts.parser().parse_args(args))
+
+    def gate(self, *arguments: str) -> dict[str, Any]:
+        return check_quality.run(self.spark, self.settings, check_quality.parser().parse_args(list(arguments)))
 
     def write(self, table: str, rows: list[dict[str, Any]], version: int = 1) -> None:
         self.lake.append(frame(self.spark, table, rows), table, "test", version)
@@ -110,12 +113,21 @@ def operator(spark: SparkSession, services: Settings, tmp_path_factory: pytest.T
 
 @pytest.fixture(scope="module")
 def may(operator: Operator) -> dict[str, Any]:
-    """May, posted; on the way the first attempt to post dies before its commit."""
+    """May, posted; on the way the gates stop what they have not seen, and the first attempt to post dies before its
+    commit."""
+    with pytest.raises(TollgateError, match="rated usage was not passed by the quality gate"):
+        operator("run", "2025-05", "--started-by", "ann")
+    runs = operator("list", "2025-05")["runs"]
+    assert not [run for run in runs if run["cycle"] == "2025-05"], "a refused draft leaves nothing"
+    assert operator.gate("--table", "rated_usage")["checked"][0]["rows_checked"] == 2
     draft = operator("run", "2025-05", "--started-by", "ann")
     assert operator("run", "2025-05")["run_id"] == draft["run_id"], "a complete draft is not computed again"
     with pytest.raises(TollgateError, match="cannot post"):
         operator("post", "2025-05", "--run-id", draft["run_id"])
     operator("approve", "2025-05", "--approver", "auto")
+    with pytest.raises(TollgateError, match="the invoices were not passed by the quality gate, so nothing was posted"):
+        operator("post", "2025-05")
+    assert operator.gate("--table", "invoice")["checked"][0]["run_id"] == draft["run_id"]
     with pytest.MonkeyPatch.context() as patch, pytest.raises(InterruptedError):
         patch.setattr(posting, "crash_point", _dies_before_commit)
         operator("post", "2025-05")
@@ -239,6 +251,7 @@ def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left
 ) -> None:
     operator.write("rated_usage", LATE, version=2)
     operator.write("control_rating", [rating(2, 1)], version=2)
+    operator.gate()
     june = operator("run", "2025-06")
     lines = operator.lake.read("invoice_line").where(F.col("run_id") == june["run_id"])
     # 100 minutes a month; May used 90, so 10 of the 11 late ones are free, at May's price.
@@ -249,6 +262,7 @@ def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left
         ("JOB-A", date(2025, 5, 1), 1, 660, 600, Decimal("0.100")),
     )
     operator("approve", "2025-06")
+    operator.gate("--run-id", june["run_id"])
     operator("post", "2025-06")
     assert operator.rows("SELECT count(*) FROM billing.invoice WHERE account_id LIKE 'JOB-%'") == [(4,)]
     assert bill_accounts.posted_runs(operator.settings)[-2:] == [may["run_id"], june["run_id"]]

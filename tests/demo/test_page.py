@@ -21,6 +21,10 @@ SUMMARY = {
         ],
         "misses": ["cdr.raw-0@17 unknown_type : quarantined SERVICE_UNKNOWN; found accepted"],
     },
+    "gates": [
+        {"suite": "invoice", "from_no": 4, "to_no": 4, "rows_checked": 1164, "warnings": []},
+        {"suite": "usage_event", "from_no": 0, "to_no": 1, "rows_checked": 7, "warnings": ["is_in_time: 3 of 7 rows"]},
+    ],
     "rating": [{"retail_status": "suspended", "suspense_reason": "no_zone", "events": 3}],
     "services": [
         {"service": "voice", "rated": 10, "zero_rated": 1, "suspended": 3, "list_charge": "1234.567800",
@@ -68,6 +72,7 @@ def test_every_figure_of_the_summary_is_on_the_page():
     for figure in (
         "1,234 received: accepted 1,200, duplicate 4, quarantined 30", "SERVICE_UNKNOWN", "96.66 %", "100.00 %",
         "cdr.raw-0@17", "no_zone",
+        "1,164", "usage_event 0 to 1: is_in_time: 3 of 7 rows",
         "1,234.567800", "total 22.770 CAD", "2 prior-period lines for 3 late events, 0.250",
         "[ok] one disposition a record (cdr.raw-0): raw rows 7 = accepted 4 + quarantined 2 + duplicate 1",
         "[FAILS] debits are credits (2026-10): debits 1 = credits 2", "Monthly fee", "tax hst on 20.15: 2.62",

@@ -61,10 +61,12 @@ class Route:
         return route._run(mediate_usage, "--once")
 
     def check(self) -> dict[str, Any]:
-        return self._run(check_quality)
+        return self._run(check_quality, "--table", "usage_event")
 
     def rate(self) -> dict[str, Any]:
-        return self._run(rate_usage)
+        rated = self._run(rate_usage)
+        self._run(check_quality, "--table", "rated_usage")
+        return rated
 
     def night(self) -> dict[str, Any]:
         self.check()
@@ -75,6 +77,7 @@ class Route:
 
     def draft_and_approve(self) -> str:
         run_id = self.draft()["run_id"]
+        self._run(check_quality, "--run-id", run_id)
         self._run(bill_accounts, "--action", "approve", "--run-id", run_id, "--approver", "auto")
         return run_id
 

@@ -39,10 +39,20 @@ def arrived_to(control_mediation: DataFrame, before: datetime) -> DataFrame:
 
 def rated_to(control_rating: DataFrame) -> DataFrame:
     """One row, `to_no` BIGINT: the last batch that balanced rating runs have taken; -1 when there is none."""
+    return _runs_before_the_first_gap(control_rating, "to_batch_no")
+
+
+def rating_runs_to(control_rating: DataFrame) -> DataFrame:
+    """One row, `to_no` BIGINT: the last rating run up to which every mark is there and balances; -1 when there is
+    none."""
+    return _runs_before_the_first_gap(control_rating, "rating_no")
+
+
+def _runs_before_the_first_gap(control_rating: DataFrame, reached: str) -> DataFrame:
     order = Window.orderBy("rating_no")
     runs = control_rating.select("rating_no", "to_batch_no", "balanced")
     follows = F.col("rating_no") == F.lag("rating_no").over(order) + 1
-    return _before_the_first_gap(runs, "rating_no", "to_batch_no", F.coalesce(follows, F.lit(True)))
+    return _before_the_first_gap(runs, "rating_no", reached, F.coalesce(follows, F.lit(True)))
 
 
 def _before_the_first_gap(marks: DataFrame, number: str, reached: str, follows: Column) -> DataFrame:

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from tollgate.assurance.views import VIEWS
 from tollgate.demo import figures
 from tollgate.platform.lake import Lake
+from tollgate.platform.places import project_root
 from tollgate.platform.postgres import connect
 from tollgate.platform.reports import read_report
 from tollgate.platform.settings import Settings
@@ -62,3 +63,18 @@ def oracle_runs(spark: SparkSession, settings: Settings, preview_cycle: str) -> 
     runs = [dict(zip(names, row.values(), strict=True)) for row in posted]
     preview = dict(zip(names, (PREVIEW_RUN, f"{preview_cycle}-01", rating_no, snapshot_id), strict=True))
     return [*runs, {**preview, "is_preview": True}]
+
+
+def places(settings: Settings) -> dict[str, str]:
+    """Where to look on, for the end of the page."""
+    root = Path(settings.lake.root)
+    shown = str(root.relative_to(project_root())) if root.is_relative_to(project_root()) else str(root)
+    return {
+        "Delta tables": f"{shown}/<table>; schemas/ says what each column means",
+        "page, summary, truth, oracle's report": "build/demo/",
+        "start broker and database again": "tollgate up",
+        "what the quality gates found": "tollgate quality-docs, then build/quality_docs/index.html",
+        "ask the lake": 'tollgate sql "SELECT * FROM revenue_by_service"',
+        "why one event costs what it costs": "tollgate explain EVENT_ID",
+        "stop, and remove everything": "tollgate down, tollgate clean",
+    }

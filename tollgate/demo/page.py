@@ -15,6 +15,7 @@ def page(summary: Mapping[str, Any]) -> str:
         ("", _headline(summary)),
         ("Records in", _records(summary["records"], summary["parameters"])),
         ("Injected and found, class by class", _truth(summary["truth"])),
+        ("Quality gates", _gates(summary["gates"])),
         ("Rated and suspended", _rating(summary["rating"])),
         ("Revenue and cost by service, list prices", _services(summary["services"])),
         ("Invoices", _invoices(summary["invoices"])),
@@ -76,6 +77,25 @@ def _truth(truth: Mapping[str, Any]) -> list[str]:
         *grid(heads, rows, "lrrrrrr"),
         *missed,
         "Late by a day or less leaves no flag: such a record counts as clean.",
+    ]
+
+
+def _gates(gates: Sequence[Mapping[str, Any]]) -> list[str]:
+    suites = {
+        suite: [gate for gate in gates if gate["suite"] == suite] for suite in ("usage_event", "rated_usage", "invoice")
+    }
+    rows = [
+        [suite, str(len(of_suite)), f"{sum(gate['rows_checked'] for gate in of_suite):,}",
+         str(sum(len(gate["warnings"]) for gate in of_suite))]
+        for suite, of_suite in suites.items()
+    ]  # fmt: skip
+    told = [
+        f"  {gate['suite']} {gate['from_no']} to {gate['to_no']}: {text}" for gate in gates for text in gate["warnings"]
+    ]
+    return [
+        *grid(["suite", "passed", "rows", "warnings"], rows, "lrrr"),
+        *told,
+        "A blocking expectation that is not met ends the route before the next job.",
     ]
 
 

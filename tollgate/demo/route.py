@@ -9,7 +9,7 @@ import heapq
 import json
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from operator import itemgetter
 from pathlib import Path
@@ -20,7 +20,7 @@ from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from tollgate.demo.emptying import check_emptying, empty
-from tollgate.demo.findings import gather
+from tollgate.demo.findings import gather, places
 from tollgate.demo.opinion import second_opinion
 from tollgate.demo.page import page
 from tollgate.demo.progress import Progress
@@ -41,7 +41,7 @@ PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
 # November is played for three of its thirty days.
 PREVIEW_SHARE = 10
 BATCHES_A_MONTH = 7
-STEPS = 33
+STEPS = 35
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ class Stage:
     args: argparse.Namespace
     progress: Progress
     folder: Path
+    # What each quality gate said, in the order in which they were asked.
+    gates: list[dict[str, Any]] = field(default_factory=list)
 
 
 def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
@@ -156,7 +158,7 @@ def _publish(stage: Stage) -> None:
 def _play(stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor, published: Future[None]) -> None:
     """Every night and the month. While one is checked, rated or billed, the usage of the next arrives and is mediated:
     gate and rating are told their last batch, so the tables come out as they would one after the other."""
-    from jobs import check_quality, rate_usage
+    from jobs import rate_usage
 
     step = stage.progress.step
     batches = _arrive(stage, 1, slices[0])
@@ -165,7 +167,7 @@ def _play(stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor,
         last = str(batches - 1)
         next_one = beside.submit(_arrive, stage, night + 1, slices[night]) if night < len(slices) else None
         with step(f"night {night}: quality gate"):
-            _run_job(stage, check_quality, "--to-batch", last)
+            _pass_gate(stage, "--to-batch", last)
         published.result()
         with step(f"night {night}: rate"):
             _run_job(stage, rate_usage, "--to-batch", last)
@@ -192,15 +194,20 @@ def _arrive(stage: Stage, night: int, records: Iterable[Any]) -> int:
 def _bill_month(stage: Stage) -> None:
     from jobs import bill_accounts
 
+    # Once for all nights of the month, which is all that a draft asks.
+    with stage.progress.step("quality gate of rated usage"):
+        _pass_gate(stage, "--table", "rated_usage")
     with stage.progress.step("bill the month"):
         _run_job(stage, bill_accounts, "--action", "run", "--cycle", CYCLE, "--as-of", CYCLE_END.isoformat())
-    with stage.progress.step("approve the run"):
-        _run_job(stage, bill_accounts, "--action", "approve", "--cycle", CYCLE)
 
 
 def _post_month(stage: Stage) -> None:
     from jobs import bill_accounts
 
+    with stage.progress.step("quality gate of the invoices"):
+        _pass_gate(stage, "--table", "invoice")
+    with stage.progress.step("approve the run"):
+        _run_job(stage, bill_accounts, "--action", "approve", "--cycle", CYCLE)
     with stage.progress.step("post the run"):
         _run_job(stage, bill_accounts, "--action", "post", "--cycle", CYCLE)
 
@@ -237,30 +244,24 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
             "preview_cycle": PREVIEW_CYCLE,
         },
         **summary,
+        "gates": sorted(stage.gates, key=lambda gate: (gate["suite"], gate["to_no"])),
         "equations": balances,
         "second_opinion": opinion,
-        "places": _places(stage.settings),
+        "places": places(stage.settings),
         "times": [*stage.progress.times, {"step": "all, some of them side by side", "seconds": stage.progress.wall()}],
     }
+
+
+def _pass_gate(stage: Stage, *argv: str) -> None:
+    from jobs import check_quality
+
+    stage.gates.extend(_run_job(stage, check_quality, *argv)["checked"])
 
 
 def _run_job(stage: Stage, job: ModuleType, *argv: str) -> dict[str, Any]:
     """A job as its command would run it, in this session."""
     result: dict[str, Any] = job.run(stage.spark, stage.settings, job.parser().parse_args(list(argv)))
     return result
-
-
-def _places(settings: Settings) -> dict[str, str]:
-    root = Path(settings.lake.root)
-    shown = str(root.relative_to(project_root())) if root.is_relative_to(project_root()) else str(root)
-    return {
-        "Delta tables": f"{shown}/<table>; schemas/ says what each column means",
-        "page, summary, truth, oracle's report": "build/demo/",
-        "start broker and database again": "tollgate up",
-        "ask the lake": 'tollgate sql "SELECT * FROM revenue_by_service"',
-        "why one event costs what it costs": "tollgate explain EVENT_ID",
-        "stop, and remove everything": "tollgate down, tollgate clean",
-    }
 
 
 def _refuse_differences(summary: dict[str, Any]) -> None:

@@ -11,7 +11,7 @@ from tollgate.platform.errors import TollgateError
 
 # As the wheel has them. Third-party packages are installed where jobs run: native code cannot load from a zip.
 PACKAGES = ("tollgate", "jobs", "generators", "schemas", "sql")
-SUFFIXES = {".py", ".ddl", ".json", ".sql"}
+SUFFIXES = {".py", ".ddl", ".j2", ".json", ".sql"}
 # The first day that a zip can name: the same files give the same bytes.
 _DAY_ONE = (1980, 1, 1, 0, 0, 0)
 

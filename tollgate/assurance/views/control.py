@@ -27,7 +27,7 @@ UNION ALL
 SELECT 'reference', snapshot_id, rows, rows, CAST(NULL AS DECIMAL(38,6)), true
 FROM control_snapshot
 UNION ALL
-SELECT 'quality', to_no, rows_checked, rows_checked, CAST(NULL AS DECIMAL(38,6)), passed
+SELECT concat('quality of ', table_name), to_no, rows_checked, rows_checked, CAST(NULL AS DECIMAL(38,6)), passed
 FROM quality_result
 UNION ALL
 SELECT 'reconciliation', run_no, count(*), count_if(holds), CAST(NULL AS DECIMAL(38,6)), min(holds)
@@ -46,7 +46,7 @@ VIEWS = {
         "(stage, no)",
         CONTROL_TOTAL,
         columns="""
-stage STRING COMMENT 'mediation, rating, reference, quality or reconciliation',
+stage STRING COMMENT 'mediation, rating, reference, quality of a table, or reconciliation',
 no BIGINT COMMENT 'batch_no, rating_no, snapshot_id, last number checked or run_no',
 items_in BIGINT COMMENT 'records, events, rows or equations taken',
 items_out BIGINT COMMENT 'the same, accounted for',
