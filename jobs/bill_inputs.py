@@ -62,7 +62,9 @@ def bill_from(
 def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: str, run_ids: list[str]) -> PostedRuns:
     """What the given posted runs did, as far as the accounts of `cycle` depend on it."""
     cycles = (cycle, month_before(cycle))
-    near = [run for run in all_runs(settings) if run.run_id in run_ids and run.cycle in cycles]
+    runs = [run for run in all_runs(settings) if run.run_id in run_ids]
+    near = [run for run in runs if run.cycle in cycles]
+    cycle_of = spark.createDataFrame([(run.run_id, run.cycle) for run in runs], "run_id STRING, cycle STRING")
     rows = [(run.run_id, run.cycle, run.as_of) for run in near]
     parked = spark.createDataFrame([], "run_id STRING, account_id STRING")
     if any(run.parked for run in near):
@@ -72,6 +74,9 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
         spark.createDataFrame(rows, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
         parked,
         lake.read("billed_usage").where(F.col("run_id").isin(run_ids)),
+        lake.read("invoice_line")
+        .where(F.col("run_id").isin(run_ids))
+        .join(F.broadcast(cycle_of), "run_id", how="inner"),
     )
 
 

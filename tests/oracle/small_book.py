@@ -25,7 +25,8 @@ SHEETS = {
     "own_range": "prefix\n",
     "holiday": "calendar,date,name\n",
     "time_band": "band_set,band_id,priority,weekdays,day_type,from,to,factor\n",
-    "discount": "discount_id,stage,apply_order,stacks,fact,threshold,percent,valid_from,valid_to\n",
+    "discount": "discount_id,name,stage,apply_order,stacks,fact,threshold,plan_id,applies_to,percent,"
+    "valid_from,valid_to\n",
     "tax": "tax_id,jurisdiction,tax_category,name,percent,valid_from,valid_to\n",
     "fee": "fee_id,kind,plan_id,name,amount,proration,tax_category,valid_from,valid_to\n"
     "term_fee,recurring,term,Term,20.00,none,standard,2024-01-01,\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -100,6 +101,27 @@ def draw_start(random: Random) -> int:
     day, second = random.choice(DAYS), random.choice((*WALL_SECONDS, random.randrange(86_400)))
     wall = (second // 3600, second // 60 % 60, second % 60)
     return instant_us(*day, *wall, fold=random.randrange(2)) + random.choice((0, 0, -1, 999_999, 500_000))
+
+
+def draw_bill_discounts(random: Random, nets: list[int]) -> list[str]:
+    """Lines of discount.csv of the billing stage, all in force at the end of some cycle of the autumn.
+
+    nets: usage net of accounts in millionths, so that some thresholds are reached exactly or missed by one millionth.
+    """
+    ends = ("2026-11-01", "2026-10-31T23:59:59-04:00", "2026-12-01", "")
+    drawn = []
+    for order in range(1, 9):
+        volume = random.random() < 0.5
+        threshold = f"{Decimal(random.choice(nets) + random.choice((0, 0, 1))).scaleb(-6):f}" if volume else "0"
+        cells = (
+            *(f"d{order}", f"Discount {order}", "billing", str(order), random.choice(("true", "true", "false"))),
+            *("usage_net" if volume else "everyone", threshold, random.choice(("*", "*", "term", "month_to_month"))),
+            *(random.choice(("usage", "usage", "recurring", "all")), random.choice(("5", "10", "12.5", "33.3", "50"))),
+            *(random.choice(("2024-01-01", "2026-10-31", "2026-11-01")), random.choice(ends)),
+        )
+        if cells[-1] == "" or cells[-2] < cells[-1]:
+            drawn.append(",".join(cells))
+    return drawn
 
 
 def _number(line: int) -> str:

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from tollgate.billing.allowances import with_free_units
 from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
+from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
 from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.net_charge import with_net_charge
@@ -36,12 +37,14 @@ INVOICE_LINE = [
 class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
-    runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage.
+    runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
+    their invoice_line with the run's `cycle` (YYYY-MM).
     """
 
     runs: DataFrame
     parked: DataFrame
     usage: DataFrame
+    lines: DataFrame
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,13 @@ def bill_cycle(
         .select(*_usage_columns())
     )
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
-    lines = keep(all_lines(own, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax")))
+    rules = book.table("price_bill_discount")
+    of_cycle = own.withColumn("cycle", F.lit(cycle))
+    # Most books have no such row; then the plan is without that part.
+    discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
+    lines = keep(
+        all_lines(own, discounts, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax"))
+    )
     failing = keep(failing_accounts(carried, usage, lines))
     sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
     run = F.lit(run_id).alias("run_id")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 
 from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
 from tollgate.oracle.bands import Piece
+from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
@@ -26,11 +28,13 @@ def bill_cycle(
     contracts: list[Contract],
     book: PriceBook,
     used: Counter[Bucket] | None = None,
+    posted: Sequence[PostedLine] = (),
 ) -> Bill | None:
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
+    posted: lines of the account's posted bills.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -48,9 +52,11 @@ def bill_cycle(
     at = cycle.end_us // 1_000_000 - 1
     for fee in _fees(book, "invoice", "*", at):
         lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
+    for line in lines:
+        line.amount = round_to_minor(line.exact_total, bill.minor_digits)
+    lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
         line.line_no = number
-        line.amount = round_to_minor(line.exact_total, bill.minor_digits) if line.amount == 0 else line.amount
         bill.lines.append(line)
     bill.net = sum(line.amount for line in bill.lines)
     _add_tax(bill, account, book, at)

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from tollgate.oracle.amounts import decimal_of
+from tollgate.oracle.bill_discounts import PostedLine
 from tollgate.oracle.billing import Bucket, bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
@@ -53,7 +54,7 @@ class RunPins:
 
 
 class Biller:
-    """Repeats bill runs in their order; keeps what posted runs billed and took of allowances."""
+    """Repeats bill runs in their order; keeps what posted runs billed, took of allowances and wrote on lines."""
 
     def __init__(
         self,
@@ -68,6 +69,7 @@ class Biller:
         self._carried: set[tuple[str, str]] = set()
         self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Bucket]] = defaultdict(Counter)
+        self._lines: dict[str, list[PostedLine]] = defaultdict(list)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
 
     def bill(self, pins: RunPins) -> list[Bill]:
@@ -94,7 +96,8 @@ class Biller:
                 and (event.source, event.event_id) not in self._carried
             ]
             contracts = facts.contracts.get(account_id, [])
-            bill = bill_cycle(account, cycle, calendar, events, contracts, book, self._used[account_id])
+            used, posted = self._used[account_id], self._lines[account_id]
+            bill = bill_cycle(account, cycle, calendar, events, contracts, book, used, posted)
             if bill is not None:
                 bills.append(bill)
         if not pins.is_preview:
@@ -104,6 +107,9 @@ class Biller:
     def _post(self, bills: list[Bill]) -> None:
         for bill in bills:
             self._billed.add((bill.account_id, bill.cycle_start))
+            self._lines[bill.account_id] += [
+                PostedLine(line.origin_cycle or bill.cycle_start, line) for line in bill.lines
+            ]
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
                 holding = billed.event.priced.holding

@@ -70,13 +70,16 @@ def carrier_rate(cells: Cells) -> CarrierRate:
 
 def discount(cells: Cells) -> Discount:
     """A line of discount.csv."""
+    fact = cells.text("fact")
     return Discount(
         discount_id=cells.text("discount_id"),
         stage=cells.text("stage"),
         apply_order=cells.whole("apply_order"),
         stacks=cells.flag("stacks"),
-        fact=cells.text("fact"),
-        threshold=cells.whole_or_none("threshold") or 0,
+        fact=fact,
+        threshold=cells.micros("threshold") if fact == "usage_net" else int(cells.fraction("threshold")),
+        plan_id=cells.text("plan_id"),
+        applies_to=cells.text("applies_to"),
         keep=1 - cells.share_of_percent("percent"),
         valid_from=cells.since(),
         valid_to=cells.until(),

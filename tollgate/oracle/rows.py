@@ -65,7 +65,7 @@ class Destination(NamedTuple):
 
 
 class Discount(NamedTuple):
-    """A discount of one stage; keeps `keep` of the amount."""
+    """A discount of one stage; keeps `keep` of the amount. threshold: months, or millionths where fact is usage_net."""
 
     discount_id: str
     stage: str
@@ -73,6 +73,8 @@ class Discount(NamedTuple):
     stacks: bool
     fact: str
     threshold: int
+    plan_id: str
+    applies_to: str
     keep: Fraction
     valid_from: int
     valid_to: int

@@ -8,7 +8,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from tollgate.reference.exactness import amount_type, denominators, factor_numerator, kept_numerator
+from tollgate.reference.cells import MICROS
+from tollgate.reference.exactness import amount_type, denominators, discounts_of, factor_numerator, kept_numerator
 from tollgate.reference.prefix_intervals import Interval, disjoint_intervals
 from tollgate.reference.pricebook_checks import bands_of
 from tollgate.reference.pricebook_files import SourceBook, SourceRow
@@ -58,7 +59,8 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
         "price_rate_key": list(_rate_rows(book)),
         "price_carrier_key": list(_cost_rows(book)),
         "price_band_day": [_band_row(band_set, day, slots, common.factor) for band_set, day in days],
-        "price_discount": list(_discounts(rows["discount"], common.discount)),
+        "price_discount": list(_rating_discounts(book, common.discount)),
+        "price_bill_discount": list(_bill_discounts(book)),
         "price_fee": _columns(
             rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID
         ),
@@ -142,8 +144,18 @@ def _band_row(band_set: str, day: BandDay, slots: int, factor_den: int) -> tuple
     return band_set, day.local_date, edges, [piece.band.band_id for piece in pieces], factors
 
 
-def _discounts(rows: Sequence[SourceRow], discount_den: int) -> Iterator[tuple[Any, ...]]:
-    for row in rows:
-        den = discount_den if row["stage"] == "rating" else (1 - row["percent"]).denominator
-        facts = ("discount_id", "stage", "apply_order", "stacks", "fact", "threshold")
-        yield *(row[c] for c in facts), kept_numerator(row["percent"], den), row["valid_from"], row["valid_to"]
+def _rating_discounts(book: SourceBook, discount_den: int) -> Iterator[tuple[Any, ...]]:
+    for row in discounts_of(book, "rating"):
+        facts = (row[column] for column in ("discount_id", "stage", "apply_order", "stacks", "fact"))
+        yield *facts, row["threshold"] // MICROS, kept_numerator(row["percent"], discount_den), *_validity(row)
+
+
+def _bill_discounts(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+    columns = ("discount_id", "name", "apply_order", "stacks", "fact", "threshold", "plan_id", "applies_to")
+    for row in discounts_of(book, "billing"):
+        kept = 1 - row["percent"]
+        yield *(row[column] for column in columns), kept.numerator, kept.denominator, *_validity(row)
+
+
+def _validity(row: SourceRow) -> tuple[datetime, datetime]:
+    return row["valid_from"], row["valid_to"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tollgate.reference.cells import ALL, MICROS
 from tollgate.reference.exactness import LARGEST_USAGE
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow
 from tollgate.reference.rate_keys import HOME, NO_GROUP
 
+FACTS_OF = {"rating": ("student", "tenure_months"), "billing": ("everyone", "usage_net")}
 UNIT_OF = {"voice": "second", "sms": "message", "mms": "message", "data": "byte"}
 
 
@@ -66,8 +68,7 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
         if row["zone_id"] == HOME:
             yield row.finding("no dialled number leads to zone home")
     for row in book.rows["discount"]:
-        if (row["fact"] == "student") != (row["threshold"] == 0):
-            yield row.finding("threshold is 0 for student and above 0 for tenure_months")
+        yield from (row.finding(message) for message in _contradictions_of_discount(row))
     for row in book.rows["fee"]:
         if row["kind"] == "invoice" and row["plan_id"] != "*":
             yield row.finding("an invoice fee is for all plans: plan_id must be *")
@@ -85,6 +86,22 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
         if any(row[column] != other[column] for column in same):
             yield row.finding(f"rows of {row['allowance_id']} agree in {', '.join(same)}; see line {other.line}")
     yield from _nested_ranges(book.rows["own_range"])
+
+
+def _contradictions_of_discount(row: SourceRow) -> Iterator[str]:
+    fact, threshold = row["fact"], row["threshold"]
+    if fact not in FACTS_OF[row["stage"]]:
+        yield f"stage {row['stage']} knows the facts {' and '.join(FACTS_OF[row['stage']])}, found {fact}"
+    if fact in ("student", "everyone") and threshold:
+        yield f"threshold is 0 for {fact}"
+    if fact == "tenure_months" and (threshold % MICROS or not MICROS <= threshold <= 1200 * MICROS):
+        yield "threshold of tenure_months is a whole number of months from 1 to 1200"
+    if fact == "usage_net" and not threshold:
+        yield "threshold of usage_net is an amount above 0; a discount without one has the fact everyone"
+    if row["stage"] == "rating" and (row["plan_id"], row["applies_to"]) != (ALL, "usage"):
+        yield "stage rating discounts usage of all plans: plan_id is *, applies_to is usage"
+    if not row["percent"]:
+        yield "percent is above 0"
 
 
 def _nested_ranges(rows: Sequence[SourceRow]) -> Iterator[Finding]:

@@ -20,6 +20,7 @@ PRICE_TABLES = (
     "price_carrier_key",
     "price_band_day",
     "price_discount",
+    "price_bill_discount",
     "price_fee",
     "price_allowance",
     "price_tax",
