@@ -53,9 +53,11 @@ def bill_from(
 ) -> Bill:
     """The bill of a cycle as frames; those that are read more than once are cut from their plans and kept."""
     lake = Lake(spark, settings.lake.root)
+    tiers = lake.read("price_tier")
     return bill_cycle(
         cycle, as_of, lake.read("rated_usage"), inputs.rating_no, inputs.reference, inputs.book,
-        posted_before(spark, settings, lake, cycle, inputs.after_runs), run_id=run_id, is_open=is_open, keep=kept,
+        posted_before(spark, settings, lake, cycle, inputs.after_runs), tiers=None if tiers.isEmpty() else tiers,
+        run_id=run_id, is_open=is_open, keep=kept,
     )  # fmt: skip
 
 

@@ -124,6 +124,16 @@ def discount(
     return {**ALWAYS, **usual, "discount_id": discount_id, "apply_order": apply_order, **fields}
 
 
+def tiers(rate_id: str, counts: str, *prices: tuple[int, str]) -> list[dict[str, Any]]:
+    """Rows of price_tier of a rate: (units of the cycle, price from there on)."""
+    ends = [start for start, _ in prices[1:]] + [None]
+    return [
+        {"pricebook_version": 1, "rate_id": rate_id, "counts": counts, "from_units": start, "to_units": end,
+         "unit_price_micros": int(Decimal(price) * 1_000_000)}
+        for (start, price), end in zip(prices, ends, strict=True)
+    ]  # fmt: skip
+
+
 TERM_BOOK = {
     "fee": [fee("term_fee", "recurring", "term", 20), fee("mtm_fee", "recurring", "month_to_month", 50),
             fee("term_deposit", "deposit", "term", 300)],

@@ -37,6 +37,7 @@ SHEETS = {
     "rate": RATE + "\n"
     "term_voice,term,voice,national,home,none,0.10,second,60,60,,,,,false,false,4,half_up,standard,2024-01-01,\n"
     "mtm_voice,month_to_month,voice,national,home,none,0.05,second,60,60,,,,,false,false,4,half_up,standard,2024-01-01,\n",
+    "tier": "rate_id,counts,from_units,price\n",
     "carrier_rate": CARRIER_RATE + "\n"
     "gb,carrier_001,voice,international,GB,0.04,second,60,60,2,half_up,1.5,2,2024-01-01,\n",
 }

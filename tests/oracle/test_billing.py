@@ -181,6 +181,23 @@ def test_discounts_of_a_bill_follow_their_order_and_late_usage_changes_those_pos
     }
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
+def test_a_unit_costs_what_its_place_in_the_cycle_says_and_late_usage_goes_on_where_posted_usage_ended(tmp_path):
+    # 0.05 a minute, from 90 s on 0.02, from 240 s on 0.10
+    header = SHEETS["tier"]
+    book = PriceBook(write_book(tmp_path, tier=f"{header}mtm_voice,account,240,0.10\nmtm_voice,account,90,0.02\n"))
+    days = ((60, 3, 1), (120, 4, 1), (180, 5, 1), (60, 2, 2))
+    events = [rated(book, call(of, local_us(2026, 10, day, 12)), no, "month_to_month") for of, day, no in days]
+    contract = replace_contract(plan_id="month_to_month", term_ends_on=None)
+    biller = Biller({"A1": events}, lambda _: facts(contracts=[contract]), lambda _: book,
+                    [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 2, 1, 1)])  # fmt: skip
+    (october,) = biller.bill(RunPins("october", OCTOBER, 1, 1))
+    # 30 s at 0.05 and 90 s at 0.02; 60 s at 0.02 and 120 s at 0.10
+    assert [one.net_charge for one in october.billed] == [50_000, 55_000, 220_000]
+    (november,) = biller.bill(RunPins("november", NOVEMBER, 2, 1))
+    assert [one.net_charge for one in november.billed] == [100_000]
+
+
 def test_an_account_set_aside_is_billed_by_the_next_run_of_its_cycle_and_then_no_more(book):
     snapshot = facts(contracts=[TERM])
     biller = Biller({}, lambda _: snapshot, lambda _: book, [RatingRun(1, 1, 1, 1, 1)])

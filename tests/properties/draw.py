@@ -124,6 +124,18 @@ def draw_bill_discounts(random: Random, nets: list[int]) -> list[str]:
     return drawn
 
 
+def draw_tiers(random: Random) -> list[str]:
+    """Lines of tier.csv: messages and bytes, by line and by account, dearer and cheaper, inside and between events."""
+    drawn = []
+    for rate_id, units in (("sms_national", (1, 2, 3)), ("sms_europe", (1, 2)), ("mms", (1, 3)),
+                           ("data_term", (1, 400_000_001, 10**10)), ("data_month_to_month", (999_999, 3 * 10**9)),
+                           ("data_video_month_to_month", (1_000_000, 10**8))):  # fmt: skip
+        counts = random.choice(("line", "account"))
+        for from_units in units:
+            drawn.append(f"{rate_id},{counts},{from_units},{random.choice(('0', '0.004', '0.0075', '0.0333', '0.5'))}")
+    return drawn
+
+
 def _number(line: int) -> str:
     return f"+1416{2000000 + line}" if line % 2 else f"+1647{2000000 + line}"
 

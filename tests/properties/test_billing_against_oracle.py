@@ -12,7 +12,7 @@ from random import Random
 import pyarrow as pa
 import pytest
 from frames import small_frame
-from properties.draw import draw_bill_discounts, draw_population, draw_usage, instant_us
+from properties.draw import draw_bill_discounts, draw_population, draw_tiers, draw_usage, instant_us
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
 from pyspark.sql import functions as F
 
@@ -54,14 +54,16 @@ def oracle_events(nights: list[list[Usage]], facts, book: PriceBook) -> dict[str
     return events
 
 
-def discounted_book(folder: Path, random: Random, events: dict[str, list[RatedEvent]]) -> Path:
-    """The demo's book with drawn discounts of the bill."""
+def book_of_draws(folder: Path, random: Random, events: dict[str, list[RatedEvent]]) -> Path:
+    """The demo's book with drawn discounts of the bill and drawn tiers."""
     shutil.copytree(DEMO_BOOK, folder)
     nets = [sum(event.priced.charge for event in of_account) for of_account in events.values()]
     text = (folder / "discount.csv").read_text(encoding="utf-8")
     drawn = draw_bill_discounts(random, nets)
     others = [line for line in text.splitlines() if ",billing," not in line]
     (folder / "discount.csv").write_text("\n".join([*others, *drawn]) + "\n", encoding="utf-8")
+    with (folder / "tier.csv").open("a", encoding="utf-8") as tiers:
+        tiers.write("\n".join(draw_tiers(random)) + "\n")
     return folder
 
 
@@ -72,10 +74,11 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD")
     usage = draw_usage(random, EVENTS, LINES, starts(random))
     nights = [usage[: EVENTS * 4 // 5], usage[EVENTS * 4 // 5 :]]
-    events = oracle_events(nights, facts, PriceBook(DEMO_BOOK))
-    folder = discounted_book(tmp_path / "book", random, events)
+    folder = book_of_draws(tmp_path / "book", random, oracle_events(nights, facts, PriceBook(DEMO_BOOK)))
     book, book_df, reference = PriceBook(folder), book_frames(spark, folder), reference_frames(spark, facts)
+    tiers = book_df.table("price_tier")
     runs = [RatingRun(number, number, number, SNAPSHOT, VERSION) for number in (1, 2)]
+    events = oracle_events(nights, facts, book)
     biller = Biller(events, lambda _: facts, lambda _: book, runs)
     rated = rate_events(usage_frame(spark, nights[0]), book_df, reference, 1)
     rated = kept(rated.unionByName(rate_events(usage_frame(spark, nights[1]), book_df, reference, 2)))
@@ -97,7 +100,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
             tables["billed_usage"],
             tables["invoice_line"].withColumn("cycle", F.col("run_id")),
         )
-        return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=kept, **options)
+        return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=kept, tiers=tiers, **options)
 
     def check(pins: RunPins, found: Bill) -> None:
         frames = (found.invoice_line, found.invoice, found.billed_usage)

@@ -174,6 +174,18 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
          "rounder percents or fewer discounts"],
     ),
     (
+        "tiers of a rate that has more than a price, of none, and twice", "tier",
+        lambda lines: lines.extend([
+            ["voice_europe", "line", "600", "0.20"], ["data_tern", "line", "1000000", "0.005"],
+            ["mms", "line", "10", "0.25"], ["mms", "account", "10", "0.20"], ["sms_special", "line", "1", "0.01"],
+        ]),
+        ["tier.csv:2: a rate with tiers has a price alone; voice_europe, line 7, has band_set",
+         "tier.csv:3: rate_id data_tern is unknown; expected one that rate.csv declares",
+         "tier.csv:5: duplicate rate_id and from_units mms 10, first in line 4",
+         "tier.csv:5: tiers of mms count alike; see line 4",
+         "tier.csv:6: a rate with tiers has a price alone; sms_special, line 16, has zero_rated"],
+    ),
+    (
         "a free row with a price, a unit of another service", "rate",
         both(cell("voice_special", "price", "0.01"), cell("mms", "unit", "second")),
         ["rate.csv:15: zero_rated contradicts a price, connect fee or minimum above 0",

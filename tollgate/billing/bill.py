@@ -18,6 +18,7 @@ from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.parking import failing_accounts, waiting_accounts
 from tollgate.billing.tax import with_tax
+from tollgate.billing.tiers import with_tier_charge
 from tollgate.reference.frames import PriceBook, Reference
 
 BILLED_USAGE = [
@@ -72,6 +73,7 @@ def bill_cycle(
     book: PriceBook,
     posted: PostedRuns,
     *,
+    tiers: DataFrame | None = None,
     run_id: str = "preview",
     is_open: bool = False,
     keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
@@ -79,8 +81,9 @@ def bill_cycle(
     """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
 
     rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book;
-    posted: what earlier runs did. is_open: bill cycles that have not ended yet, for a preview. keep: frames that are
-    read more than once pass through it; a job persists them. Source: docs/billing.md.
+    posted: what earlier runs did; tiers: price_tier of all versions, None where no rate has tiers. is_open: bill cycles
+    that have not ended yet, for a preview. keep: frames that are read more than once pass through it; a job persists
+    them. Source: docs/billing.md.
     """
     contracts = reference.table("ref_contract")
     candidates = accounts_to_bill(
@@ -91,13 +94,12 @@ def bill_cycle(
     )
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
-    usage = keep(
-        carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage)
-        .transform(with_net_charge, book.band_slots)
-        .transform(with_usage_key)
-        .withColumnRenamed("charge", "list_charge")
-        .select(*_usage_columns())
+    net = carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage).transform(
+        with_net_charge, book.band_slots
     )
+    if tiers is not None:
+        net = net.transform(with_tier_charge, tiers, rated, posted.usage)
+    usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
     rules = book.table("price_bill_discount")
     of_cycle = own.withColumn("cycle", F.lit(cycle))

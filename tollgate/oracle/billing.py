@@ -15,6 +15,7 @@ from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.pricing import HOME, Priced, exact_charge
 from tollgate.oracle.rows import Account, Allowance, Contract, Fee
+from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 
 Bucket = tuple[str, date, str]
 """A line's allowance of one cycle: (subscription, start of the cycle in which the usage began, allowance)."""
@@ -28,13 +29,14 @@ def bill_cycle(
     contracts: list[Contract],
     book: PriceBook,
     used: Counter[Bucket] | None = None,
+    counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
 ) -> Bill | None:
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
-    posted: lines of the account's posted bills.
+    counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -45,7 +47,7 @@ def bill_cycle(
         account.currency,
         book.minor_digits[account.currency],
     )
-    lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()))
+    lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
     if not lines:
         return None
@@ -104,6 +106,7 @@ def _usage_lines(
     contracts: list[Contract],
     book: PriceBook,
     used: Counter[Bucket],
+    counted: Counter[TierCounter],
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowance."""
     lines: dict[str, Line] = {}
@@ -122,6 +125,11 @@ def _usage_lines(
             free = min(priced.charged_units or 0, max(0, granted[bucket] - used[bucket]))
             used[bucket] += free
         numerator, denominator, net = net_charge(priced, free)
+        counter = tier_counter(event, origin.start)
+        if counter is not None:
+            left = (priced.charged_units or 0) - free
+            numerator, denominator, net = tier_charge(priced, counted[counter], left)
+            counted[counter] += left
         line = Line(
             "usage" if origin.start == cycle.start else "prior_period",
             priced.tax_category or "none",

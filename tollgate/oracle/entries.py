@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tollgate.oracle.rows import Allowance, CarrierRate, Destination, Discount, Fee, Plan, Rate, Tax, TimeBand
+from tollgate.oracle.rows import Allowance, CarrierRate, Destination, Discount, Fee, Plan, Rate, Tax, Tier, TimeBand
 from tollgate.oracle.sheet import Cells
 
 
@@ -45,6 +45,11 @@ def rate(cells: Cells) -> Rate:
         valid_from=cells.since(),
         valid_to=cells.until(),
     )
+
+
+def tier(cells: Cells) -> Tier:
+    """A line of tier.csv."""
+    return Tier(cells.text("rate_id"), cells.text("counts"), cells.whole("from_units"), cells.micros("price"))
 
 
 def carrier_rate(cells: Cells) -> CarrierRate:

@@ -20,6 +20,7 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
         "rate_id", "plan_id", "service", "zone_id", "roaming_zone", "rating_group", "price", *_TERMS, "connect_fee",
         "minimum", "maximum", "band_set", "discountable", "zero_rated", "digits", "rounding", "tax_category", "valid",
     ),
+    "tier": ("rate_id", "counts", "from_units", "price"),
     "carrier_rate": (
         "cost_id", "carrier_id", "service", "call_type", "country", "price", *_TERMS, "digits", "rounding", "markup",
         "markup_digits", "valid",

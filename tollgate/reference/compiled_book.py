@@ -9,7 +9,14 @@ from itertools import pairwise
 from typing import Any
 
 from tollgate.reference.cells import MICROS
-from tollgate.reference.exactness import amount_type, denominators, discounts_of, factor_numerator, kept_numerator
+from tollgate.reference.exactness import (
+    amount_type,
+    denominators,
+    discounts_of,
+    factor_numerator,
+    kept_numerator,
+    tiers_of,
+)
 from tollgate.reference.prefix_intervals import Interval, disjoint_intervals
 from tollgate.reference.pricebook_checks import bands_of
 from tollgate.reference.pricebook_files import SourceBook, SourceRow
@@ -57,6 +64,7 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
         "price_destination": list(_destinations(rows["destination"])),
         "price_own_range": [(i.bucket, i.lo, i.hi) for i in disjoint_intervals(r["prefix"] for r in rows["own_range"])],
         "price_rate_key": list(_rate_rows(book)),
+        "price_tier": list(_tiers(book)),
         "price_carrier_key": list(_cost_rows(book)),
         "price_band_day": [_band_row(band_set, day, slots, common.factor) for band_set, day in days],
         "price_discount": list(_rating_discounts(book, common.discount)),
@@ -91,6 +99,15 @@ def _rate_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:
             plan, service, zone, roaming_zone, group, start, end, row["rate_id"], *(row[c] for c in priced),
             row["connect_fee"] or 0, *(row[c] for c in terms),
         )  # fmt: skip
+
+
+def _tiers(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+    for rate in book.rows["rate"]:
+        rows = sorted(tiers_of(book, rate), key=lambda row: row["from_units"])
+        for number, row in enumerate([rate, *rows] if rows else []):
+            start = row["from_units"] if number else 0
+            end = rows[number]["from_units"] if number < len(rows) else None
+            yield rate["rate_id"], rows[0]["counts"], start, end, row["price"]
 
 
 def _cost_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:

@@ -23,6 +23,7 @@ def contradictions(book: SourceBook) -> Iterator[Finding]:
             yield row.finding(f"unit of {row['service']} is {UNIT_OF[row['service']]}, found {row['unit']}")
     for row in book.rows["rate"]:
         yield from (row.finding(message) for message in _contradictions_of_rate(row))
+    yield from _contradictions_of_tiers(book)
     for row in book.rows["carrier_rate"]:
         if (row["markup"] is None) != (row["markup_digits"] is None):
             yield row.finding("markup and markup_digits stand together or are both empty")
@@ -50,6 +51,22 @@ def _contradictions_of_rate(row: SourceRow) -> Iterator[str]:
         yield "time bands are for voice alone"
     if row["band_set"] is not None and LARGEST_USAGE["second"] % row["increment"]:
         yield f"a banded rate's increment must divide 86,400 s, found {row['increment']}"
+
+
+def _contradictions_of_tiers(book: SourceBook) -> Iterator[Finding]:
+    rates = {row["rate_id"]: row for row in book.rows["rate"]}
+    first: dict[str, SourceRow] = {}
+    for row in book.rows["tier"]:
+        other = first.setdefault(row["rate_id"], row)
+        if row["counts"] != other["counts"]:
+            yield row.finding(f"tiers of {row['rate_id']} count alike; see line {other.line}")
+        rate = rates.get(row["rate_id"])
+        if rate is None:
+            continue
+        with_more = [name for name in ("band_set", "connect_fee", "minimum", "maximum") if rate[name]]
+        if with_more or rate["zero_rated"]:
+            what = "zero_rated" if rate["zero_rated"] else " and ".join(with_more)
+            yield row.finding(f"a rate with tiers has a price alone; {row['rate_id']}, line {rate.line}, has {what}")
 
 
 def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:

@@ -50,6 +50,11 @@ def discounts_of(book: SourceBook, stage: str) -> list[SourceRow]:
     return [row for row in book.rows["discount"] if row["stage"] == stage]
 
 
+def tiers_of(book: SourceBook, rate: SourceRow) -> list[SourceRow]:
+    """The rows of tier.csv of a rate."""
+    return [row for row in book.rows["tier"] if row["rate_id"] == rate["rate_id"]]
+
+
 def too_fine_chains(book: SourceBook) -> Iterator[Finding]:
     """Bill discounts at whose start those in force together cut an amount into more parts than a sum can hold."""
     rows = discounts_of(book, "billing")
@@ -73,7 +78,8 @@ def _retail_needs(book: SourceBook) -> Iterator[tuple[SourceRow, int]]:
         factor_den = common.factor if factors else 1
         factor = _over(max(factors, default=Fraction(1)), factor_den)
         scale = row["block"] * factor_den
-        usage = _charged(row) * row["price"] * factor + (row["connect_fee"] or 0) * scale
+        price = max(row["price"], *(tier["price"] for tier in tiers_of(book, row)), 0)
+        usage = _charged(row) * price * factor + (row["connect_fee"] or 0) * scale
         bounded = max(usage, (row["minimum"] or 0) * scale, (row["maximum"] or 0) * scale)
         discounts = chain if row["discountable"] else 1
         yield row, _need(bounded * discounts, scale * discounts, row["digits"])

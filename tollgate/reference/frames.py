@@ -17,6 +17,7 @@ PRICE_TABLES = (
     "price_own_range",
     "price_roaming_zone",
     "price_rate_key",
+    "price_tier",
     "price_carrier_key",
     "price_band_day",
     "price_discount",

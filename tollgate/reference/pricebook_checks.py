@@ -21,6 +21,7 @@ UNIQUE = (
     ("zone", ("zone_id",)),
     ("roaming_zone", ("country",)),
     ("rate", ("rate_id",)),
+    ("tier", ("rate_id", "from_units")),
     ("time_band", ("band_set", "priority")),
     ("holiday", ("calendar", "date")),
     ("discount", ("discount_id",)),

@@ -61,6 +61,12 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "tax_category": c.ident,
         **_VALID,
     },
+    "tier": {
+        "rate_id": c.ident,
+        "counts": c.one_of("line", "account"),
+        "from_units": c.whole(1),
+        "price": c.amount,
+    },
     "time_band": {
         "band_set": c.ident,
         "band_id": c.ident,
