@@ -53,16 +53,20 @@ def bill_from(
 ) -> Bill:
     """The bill of a cycle as frames; those that are read more than once are cut from their plans and kept."""
     lake = Lake(spark, settings.lake.root)
+    tiers = lake.read("price_tier")
     return bill_cycle(
         cycle, as_of, lake.read("rated_usage"), inputs.rating_no, inputs.reference, inputs.book,
-        posted_before(spark, settings, lake, cycle, inputs.after_runs), run_id=run_id, is_open=is_open, keep=kept,
+        posted_before(spark, settings, lake, cycle, inputs.after_runs), tiers=None if tiers.isEmpty() else tiers,
+        run_id=run_id, is_open=is_open, keep=kept,
     )  # fmt: skip
 
 
 def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: str, run_ids: list[str]) -> PostedRuns:
     """What the given posted runs did, as far as the accounts of `cycle` depend on it."""
     cycles = (cycle, month_before(cycle))
-    near = [run for run in all_runs(settings) if run.run_id in run_ids and run.cycle in cycles]
+    runs = [run for run in all_runs(settings) if run.run_id in run_ids]
+    near = [run for run in runs if run.cycle in cycles]
+    cycle_of = spark.createDataFrame([(run.run_id, run.cycle) for run in runs], "run_id STRING, cycle STRING")
     rows = [(run.run_id, run.cycle, run.as_of) for run in near]
     parked = spark.createDataFrame([], "run_id STRING, account_id STRING")
     if any(run.parked for run in near):
@@ -72,6 +76,9 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
         spark.createDataFrame(rows, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
         parked,
         lake.read("billed_usage").where(F.col("run_id").isin(run_ids)),
+        lake.read("invoice_line")
+        .where(F.col("run_id").isin(run_ids))
+        .join(F.broadcast(cycle_of), "run_id", how="inner"),
     )
 
 

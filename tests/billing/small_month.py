@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import date, datetime, timezone
 from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from frames import small_frame
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
 from tollgate.platform.lake import contract
@@ -108,6 +110,30 @@ def allowance(
     return {**row, "zone_id": zone, "unit": UNITS[service][0], "quantity": quantity, "proration": proration, **fields}
 
 
+def discount(
+    discount_id: str, apply_order: int, percent: int, threshold: str | None = None, **fields: Any
+) -> dict[str, Any]:
+    """A row of price_bill_discount that stacks, on usage, of everyone or from a threshold in the currency on."""
+    kept = Fraction(100 - percent, 100)
+    usual = {
+        "name": discount_id, "stacks": True, "plan_id": "*", "applies_to": "usage",
+        "fact": "everyone" if threshold is None else "usage_net",
+        "threshold_micros": int(Fraction(threshold or 0) * 1_000_000),
+        "keep_num": kept.numerator, "keep_den": kept.denominator,
+    }  # fmt: skip
+    return {**ALWAYS, **usual, "discount_id": discount_id, "apply_order": apply_order, **fields}
+
+
+def tiers(rate_id: str, counts: str, *prices: tuple[int, str]) -> list[dict[str, Any]]:
+    """Rows of price_tier of a rate: (units of the cycle, price from there on)."""
+    ends = [start for start, _ in prices[1:]] + [None]
+    return [
+        {"pricebook_version": 1, "rate_id": rate_id, "counts": counts, "from_units": start, "to_units": end,
+         "unit_price_micros": int(Decimal(price) * 1_000_000)}
+        for (start, price), end in zip(prices, ends, strict=True)
+    ]  # fmt: skip
+
+
 TERM_BOOK = {
     "fee": [fee("term_fee", "recurring", "term", 20), fee("mtm_fee", "recurring", "month_to_month", 50),
             fee("term_deposit", "deposit", "term", 300)],
@@ -125,7 +151,7 @@ HST = {
 
 
 def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> PriceBook:
-    """A price book with the given fee, allowance and tax rows."""
+    """A price book with the given fee, allowance, tax and bill_discount rows."""
     zones = [
         {"pricebook_version": 1, "zone_id": zone, "name": zone.title(), "kind": "home"}
         for zone in ("home", "national", "europe")
@@ -134,7 +160,7 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
         {"pricebook_version": 1, "currency": name, "minor_digits": digits}
         for name, digits in (("CAD", 2), ("JPY", 0), ("KWD", 3))
     ]
-    tables = {f"price_{name}": rows.get(name, []) for name in ("fee", "allowance", "tax")}
+    tables = {f"price_{name}": rows.get(name, []) for name in ("fee", "allowance", "tax", "bill_discount")}
     tables |= {"price_zone": zones, "price_currency": currencies}
     version = {
         "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto",
@@ -152,13 +178,17 @@ def reference_of(spark: SparkSession, accounts: list[dict[str, Any]], contracts:
     )
 
 
-def posted_before(spark: SparkSession, usage_rows: DataFrame | None = None, runs: list[tuple[Any, ...]] | None = None,
-                  parked: list[tuple[str, str]] | None = None) -> PostedRuns:  # fmt: skip
-    """Earlier posted runs: (run_id, cycle, as_of), parked accounts, and billed_usage."""
+def posted_before(
+    spark: SparkSession, usage_rows: DataFrame | None = None, runs: list[tuple[Any, ...]] | None = None,
+    parked: list[tuple[str, str]] | None = None, lines: DataFrame | None = None,
+) -> PostedRuns:  # fmt: skip
+    """Earlier posted runs: (run_id, cycle, as_of), parked accounts, billed_usage, and invoice_line with its cycle."""
+    no_lines = frame(spark, "invoice_line", []).withColumn("cycle", F.lit("2025-05"))
     return PostedRuns(
         small_frame(spark, runs or [], "run_id STRING, cycle STRING, as_of TIMESTAMP"),
         small_frame(spark, parked or [], "run_id STRING, account_id STRING"),
         usage_rows if usage_rows is not None else frame(spark, "billed_usage", []),
+        no_lines if lines is None else lines,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg2
 import pytest
-from billing.small_month import HST, TERM_BOOK, account, agreement, at, fee, frame, usage
+from billing.small_month import HST, TERM_BOOK, account, agreement, at, discount, fee, frame, usage
 from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -31,6 +31,7 @@ BOOK = {
     "fee": [*TERM_BOOK["fee"], fee("invoice_fee", "invoice", "*", 1)],
     "allowance": TERM_BOOK["allowance"],
     "tax": [HST],
+    "bill_discount": [discount("volume", 1, 10, "0.10")],
     "zone": [{"pricebook_version": 1, "zone_id": "national", "name": "Canada", "kind": "national"}],
     "currency": [{"pricebook_version": 1, "currency": "CAD", "minor_digits": 2}],
     "version": [{
@@ -140,25 +141,26 @@ def _dies_before_commit(point: str) -> None:
         raise InterruptedError(point)
 
 
-@pytest.mark.covers("BIL-01", "BIL-02", "BIL-04", "BIL-06", "BIL-10", "BIL-17")
+@pytest.mark.covers("BIL-01", "BIL-02", "BIL-03", "BIL-04", "BIL-06", "BIL-10", "BIL-17")
 def test_posted_invoices_equal_the_draft_and_have_numbers_without_a_gap(
     operator: Operator, may: dict[str, Any]
 ) -> None:
-    # A: 20.00 + 300.00 deposit + 0.00 voice + 1.00 fee, HST on 21.00 is 2.73; B: 50.00 + 0.30 + 1.00, HST 6.669.
+    # A: 20.00 + 300.00 deposit + 0.00 voice + 1.00 fee, HST on 21.00 is 2.73;
+    # B: 50.00 + 0.30 voice - 0.03 discount + 1.00 fee, HST 6.6651.
     issued = operator.rows(
         "SELECT account_id, net, tax, total, invoice_no - min(invoice_no) OVER () FROM billing.invoice "
         f"WHERE run_id = '{may['run_id']}' ORDER BY account_id"
     )
     assert issued == [
         ("JOB-A", Decimal("321.000"), Decimal("2.730"), Decimal("323.730"), 0),
-        ("JOB-B", Decimal("51.300"), Decimal("6.670"), Decimal("57.970"), 1),
+        ("JOB-B", Decimal("51.270"), Decimal("6.670"), Decimal("57.940"), 1),
     ]
     assert (may["status"], may["invoices"], may["net"], may["tax"], may["total"]) == (
         "posted",
         2,
-        "372.300",
+        "372.270",
         "9.400",
-        "381.700",
+        "381.670",
     )
     numbers = operator.rows(
         "SELECT max(invoice_no), count(*), (SELECT last_no FROM billing.invoice_counter) FROM billing.invoice"
@@ -181,10 +183,11 @@ def test_the_document_of_an_invoice_has_amounts_as_strings(operator: Operator, m
     (document,) = operator.rows(
         "SELECT document FROM billing.invoice_document WHERE account_id = 'JOB-B' AND cycle_start = '2025-05-01'"
     )[0]
-    assert (document["net"], document["tax"], document["total"]) == ("51.30", "6.67", "57.97")
-    assert document["taxes"] == [{"tax_id": "hst_on", "net": "51.30", "tax": "6.67"}]
+    assert (document["net"], document["tax"], document["total"]) == ("51.27", "6.67", "57.94")
+    assert document["taxes"] == [{"tax_id": "hst_on", "net": "51.27", "tax": "6.67"}]
     assert [(line["line_no"], line["kind"], line["amount"], line["tax_share"]) for line in document["lines"]] == [
-        (1, "invoice_fee", "1.00", "0.13"), (2, "recurring", "50.00", "6.50"), (3, "usage", "0.30", "0.04"),
+        (1, "discount", "-0.03", "0.00"), (2, "invoice_fee", "1.00", "0.13"), (3, "recurring", "50.00", "6.50"),
+        (4, "usage", "0.30", "0.04"),
     ]  # fmt: skip
 
 
@@ -197,7 +200,8 @@ def test_every_journal_balances(operator: Operator, may: dict[str, Any]) -> None
     assert entries == [
         ("JOB-A", "deposit_liability", None, Decimal("-300.000")), ("JOB-A", "receivable", None, Decimal("323.730")),
         ("JOB-A", "revenue_fee", None, Decimal("-1.000")), ("JOB-A", "revenue_recurring", None, Decimal("-20.000")),
-        ("JOB-A", "tax_payable", "hst_on", Decimal("-2.730")), ("JOB-B", "receivable", None, Decimal("57.970")),
+        ("JOB-A", "tax_payable", "hst_on", Decimal("-2.730")), ("JOB-B", "receivable", None, Decimal("57.940")),
+        ("JOB-B", "revenue_discount", None, Decimal("0.030")),
         ("JOB-B", "revenue_fee", None, Decimal("-1.000")), ("JOB-B", "revenue_recurring", None, Decimal("-50.000")),
         ("JOB-B", "revenue_voice", None, Decimal("-0.300")), ("JOB-B", "tax_payable", "hst_on", Decimal("-6.670")),
     ]  # fmt: skip
@@ -260,6 +264,11 @@ def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left
             "account_id", "origin_cycle", "events", "units", "free_units", "amount"
         ),
         ("JOB-A", date(2025, 5, 1), 1, 660, 600, Decimal("0.100")),
+    )
+    # With them the usage of May comes to 0.10, from which the volume discount applies.
+    assert_rows(
+        lines.where("kind LIKE '%discount'").select("account_id", "line_key", "amount"),
+        ("JOB-A", "prior_discount|||||2025-05-01|standard|volume", Decimal("-0.010")),
     )
     operator("approve", "2025-06")
     operator.gate("--run-id", june["run_id"])

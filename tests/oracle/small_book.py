@@ -25,7 +25,8 @@ SHEETS = {
     "own_range": "prefix\n",
     "holiday": "calendar,date,name\n",
     "time_band": "band_set,band_id,priority,weekdays,day_type,from,to,factor\n",
-    "discount": "discount_id,stage,apply_order,stacks,fact,threshold,percent,valid_from,valid_to\n",
+    "discount": "discount_id,name,stage,apply_order,stacks,fact,threshold,plan_id,applies_to,percent,"
+    "valid_from,valid_to\n",
     "tax": "tax_id,jurisdiction,tax_category,name,percent,valid_from,valid_to\n",
     "fee": "fee_id,kind,plan_id,name,amount,proration,tax_category,valid_from,valid_to\n"
     "term_fee,recurring,term,Term,20.00,none,standard,2024-01-01,\n"
@@ -36,6 +37,7 @@ SHEETS = {
     "rate": RATE + "\n"
     "term_voice,term,voice,national,home,none,0.10,second,60,60,,,,,false,false,4,half_up,standard,2024-01-01,\n"
     "mtm_voice,month_to_month,voice,national,home,none,0.05,second,60,60,,,,,false,false,4,half_up,standard,2024-01-01,\n",
+    "tier": "rate_id,counts,from_units,price\n",
     "carrier_rate": CARRIER_RATE + "\n"
     "gb,carrier_001,voice,international,GB,0.04,second,60,60,2,half_up,1.5,2,2024-01-01,\n",
 }

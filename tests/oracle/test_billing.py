@@ -8,6 +8,7 @@ from datetime import date
 
 import pytest
 from oracle.people import DEMO_BOOK, NUMBER, account, call, facts, local_us
+from oracle.small_book import SHEETS, write_book
 
 from tollgate.oracle.amounts import share_out
 from tollgate.oracle.billing import bill_cycle, net_charge
@@ -148,6 +149,55 @@ def test_late_usage_comes_on_the_next_bill_and_takes_what_posted_runs_left(book)
     assert billed(replace(preview, is_preview=False)) == expected
 
 
+@pytest.mark.covers("QUA-02", "BIL-03")
+def test_discounts_of_a_bill_follow_their_order_and_late_usage_changes_those_posted(tmp_path):
+    # flat 0.05 a minute: 86,400 s are 72.00, 33,600 s are 28.00
+    rows = (
+        "volume,V,billing,1,false,usage_net,100.00,*,usage,20,2024-01-01,",
+        "spring,S,billing,2,true,everyone,0,month_to_month,all,10,2024-01-01,2026-11-01",
+        "loyal,L,billing,3,true,everyone,0,*,usage,5,2024-01-01,2026-10-31",
+        "five,F,billing,4,true,everyone,0,*,usage,5,2024-01-01,2026-11-01",
+    )
+    header = SHEETS["discount"]
+    book = PriceBook(write_book(tmp_path, discount=header + "\n".join(rows) + "\n"))
+    whole = rated(book, call(86_400, local_us(2026, 10, 3, 12)), 1, "month_to_month")
+    late = rated(book, call(33_600, local_us(2026, 10, 4, 12)), 2, "month_to_month")
+    contract = replace_contract(plan_id="month_to_month", term_ends_on=None)
+    biller = Biller({"A1": [whole, late]}, lambda _: facts(contracts=[contract]), lambda _: book,
+                    [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 2, 1, 1)])  # fmt: skip
+
+    def discounts(pins: RunPins) -> dict[str, int]:
+        (bill,) = biller.bill(pins)
+        return {line.line_key: line.amount for line in bill.lines if "discount" in line.kind}
+
+    assert discounts(RunPins("october", OCTOBER, 1, 1)) == {
+        "discount|||||2026-10-01|standard|spring": -12_200_000,  # 10 % of 72.00 and of the fee, 50.00
+        "discount|||||2026-10-01|standard|five": -3_240_000,  # 5 % of 64.80
+    }
+    assert discounts(RunPins("november", NOVEMBER, 2, 1)) == {
+        "prior_discount|||||2026-10-01|standard|volume": -20_000_000,  # 100.00 is reached, and ends the chain of usage
+        "prior_discount|||||2026-10-01|standard|spring": 7_200_000,  # 5.00 of the fee is left
+        "prior_discount|||||2026-10-01|standard|five": 3_240_000,
+    }
+
+
+@pytest.mark.covers("QUA-02", "RAT-44")
+def test_a_unit_costs_what_its_place_in_the_cycle_says_and_late_usage_goes_on_where_posted_usage_ended(tmp_path):
+    # 0.05 a minute, from 90 s on 0.02, from 240 s on 0.10
+    header = SHEETS["tier"]
+    book = PriceBook(write_book(tmp_path, tier=f"{header}mtm_voice,account,240,0.10\nmtm_voice,account,90,0.02\n"))
+    days = ((60, 3, 1), (120, 4, 1), (180, 5, 1), (60, 2, 2))
+    events = [rated(book, call(of, local_us(2026, 10, day, 12)), no, "month_to_month") for of, day, no in days]
+    contract = replace_contract(plan_id="month_to_month", term_ends_on=None)
+    biller = Biller({"A1": events}, lambda _: facts(contracts=[contract]), lambda _: book,
+                    [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 2, 1, 1)])  # fmt: skip
+    (october,) = biller.bill(RunPins("october", OCTOBER, 1, 1))
+    # 30 s at 0.05 and 90 s at 0.02; 60 s at 0.02 and 120 s at 0.10
+    assert [one.net_charge for one in october.billed] == [50_000, 55_000, 220_000]
+    (november,) = biller.bill(RunPins("november", NOVEMBER, 2, 1))
+    assert [one.net_charge for one in november.billed] == [100_000]
+
+
 def test_an_account_set_aside_is_billed_by_the_next_run_of_its_cycle_and_then_no_more(book):
     snapshot = facts(contracts=[TERM])
     biller = Biller({}, lambda _: snapshot, lambda _: book, [RatingRun(1, 1, 1, 1, 1)])
@@ -156,5 +206,5 @@ def test_an_account_set_aside_is_billed_by_the_next_run_of_its_cycle_and_then_no
     assert [len(biller.bill(pins)) for pins in runs] == [0, 1, 0]
 
 
-def replace_contract(**fields: date | None) -> Contract:
+def replace_contract(**fields: date | str | None) -> Contract:
     return TERM._replace(**fields)

@@ -175,8 +175,9 @@ def test_nothing_took_place_or_the_row_says_so_is_zero_rated(book):
 def test_connect_fee_minimum_and_maximum_come_before_discounts(tmp_path):
     row = "v,term,voice,national,home,none,0.10,second,60,60,0.05,0.20,0.50,,true,false,4,half_up,standard,2024-01-01,"
     discounts = (
-        "discount_id,stage,apply_order,stacks,fact,threshold,percent,valid_from,valid_to\n"
-        "student,rating,1,true,student,0,10,2024-01-01,\nloyalty,rating,2,true,tenure_months,12,5,2024-01-01,\n"
+        "discount_id,name,stage,apply_order,stacks,fact,threshold,plan_id,applies_to,percent,valid_from,valid_to\n"
+        "student,S,rating,1,true,student,0,*,usage,10,2024-01-01,\n"
+        "loyalty,L,rating,2,true,tenure_months,12,*,usage,5,2024-01-01,\n"
     )
     book = PriceBook(write_book(tmp_path, rate=f"{RATE}\n{row}\n", discount=discounts))
     assert charge_of(call(60), book, facts()) == ("rated", 200_000)

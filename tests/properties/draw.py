@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from decimal import Decimal
 from random import Random
 from zoneinfo import ZoneInfo
 
@@ -100,6 +101,39 @@ def draw_start(random: Random) -> int:
     day, second = random.choice(DAYS), random.choice((*WALL_SECONDS, random.randrange(86_400)))
     wall = (second // 3600, second // 60 % 60, second % 60)
     return instant_us(*day, *wall, fold=random.randrange(2)) + random.choice((0, 0, -1, 999_999, 500_000))
+
+
+def draw_bill_discounts(random: Random, nets: list[int]) -> list[str]:
+    """Lines of discount.csv of the billing stage, all in force at the end of some cycle of the autumn.
+
+    nets: usage net of accounts in millionths, so that some thresholds are reached exactly or missed by one millionth.
+    """
+    ends = ("2026-11-01", "2026-10-31T23:59:59-04:00", "2026-12-01", "")
+    drawn = []
+    for order in range(1, 9):
+        volume = random.random() < 0.5
+        threshold = f"{Decimal(random.choice(nets) + random.choice((0, 0, 1))).scaleb(-6):f}" if volume else "0"
+        cells = (
+            *(f"d{order}", f"Discount {order}", "billing", str(order), random.choice(("true", "true", "false"))),
+            *("usage_net" if volume else "everyone", threshold, random.choice(("*", "*", "term", "month_to_month"))),
+            *(random.choice(("usage", "usage", "recurring", "all")), random.choice(("5", "10", "12.5", "33.3", "50"))),
+            *(random.choice(("2024-01-01", "2026-10-31", "2026-11-01")), random.choice(ends)),
+        )
+        if cells[-1] == "" or cells[-2] < cells[-1]:
+            drawn.append(",".join(cells))
+    return drawn
+
+
+def draw_tiers(random: Random) -> list[str]:
+    """Lines of tier.csv: messages and bytes, by line and by account, dearer and cheaper, inside and between events."""
+    drawn = []
+    for rate_id, units in (("sms_national", (1, 2, 3)), ("sms_europe", (1, 2)), ("mms", (1, 3)),
+                           ("data_term", (1, 400_000_001, 10**10)), ("data_month_to_month", (999_999, 3 * 10**9)),
+                           ("data_video_month_to_month", (1_000_000, 10**8))):  # fmt: skip
+        counts = random.choice(("line", "account"))
+        for from_units in units:
+            drawn.append(f"{rate_id},{counts},{from_units},{random.choice(('0', '0.004', '0.0075', '0.0333', '0.5'))}")
+    return drawn
 
 
 def _number(line: int) -> str:

@@ -27,9 +27,9 @@ def moment(epoch_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=epoch_us)
 
 
-def book_frames(spark: SparkSession) -> frames.PriceBook:
-    """The demo's price book, compiled as publishing does."""
-    source, findings = check_price_book(DEMO_BOOK)
+def book_frames(spark: SparkSession, folder: Path = DEMO_BOOK) -> frames.PriceBook:
+    """A price book, the demo's unless another folder is given, compiled as publishing does."""
+    source, findings = check_price_book(folder)
     assert source is not None and not findings, findings
     book = compile_price_book(source)
     tables = {name: small_frame(spark, book.numbered(name, VERSION), contract(name)) for name in frames.PRICE_TABLES}

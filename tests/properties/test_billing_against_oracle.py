@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections import defaultdict
 from datetime import date, datetime, timezone
+from pathlib import Path
 from random import Random
 
+import pyarrow as pa
 import pytest
 from frames import small_frame
-from properties.draw import draw_population, draw_usage, instant_us
+from properties.draw import draw_bill_discounts, draw_population, draw_tiers, draw_usage, instant_us
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
-from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
 from tollgate.oracle.billing_check import Biller, RunPins, compare_run
@@ -21,10 +24,10 @@ from tollgate.oracle.lines import RatedEvent
 from tollgate.oracle.pricing import price_event
 from tollgate.oracle.report import Report
 from tollgate.oracle.rows import Usage
-from tollgate.platform.lake import contract
+from tollgate.platform.lake import contract, kept
 from tollgate.rating.rate import rate_events
 
-SEED = 20261101
+SEED = 20261108
 EVENTS = 2_000
 LINES = 33
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
@@ -51,40 +54,63 @@ def oracle_events(nights: list[list[Usage]], facts, book: PriceBook) -> dict[str
     return events
 
 
-@pytest.mark.covers("BIL-01", "BIL-02", "BIL-04", "BIL-10", "BIL-21", "RAT-07", "CON-04", "CON-05", "CON-06", "CON-09")
-@pytest.mark.covers("CON-10", "CON-18", "CON-21")
-def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark):
+def book_of_draws(folder: Path, random: Random, events: dict[str, list[RatedEvent]]) -> Path:
+    """The demo's book with drawn discounts of the bill and drawn tiers."""
+    shutil.copytree(DEMO_BOOK, folder)
+    nets = [sum(event.priced.charge for event in of_account) for of_account in events.values()]
+    text = (folder / "discount.csv").read_text(encoding="utf-8")
+    drawn = draw_bill_discounts(random, nets)
+    others = [line for line in text.splitlines() if ",billing," not in line]
+    (folder / "discount.csv").write_text("\n".join([*others, *drawn]) + "\n", encoding="utf-8")
+    with (folder / "tier.csv").open("a", encoding="utf-8") as tiers:
+        tiers.write("\n".join(draw_tiers(random)) + "\n")
+    return folder
+
+
+@pytest.mark.covers("BIL-01", "BIL-02", "BIL-03", "BIL-04", "BIL-10", "BIL-21", "RAT-07", "RAT-40")
+@pytest.mark.covers("CON-04", "CON-05", "CON-06", "CON-09", "CON-10", "CON-18", "CON-21")
+def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_path):
     random = Random(SEED)
     facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD")
     usage = draw_usage(random, EVENTS, LINES, starts(random))
     nights = [usage[: EVENTS * 4 // 5], usage[EVENTS * 4 // 5 :]]
-    book, book_df, reference = PriceBook(DEMO_BOOK), book_frames(spark), reference_frames(spark, facts)
+    folder = book_of_draws(tmp_path / "book", random, oracle_events(nights, facts, PriceBook(DEMO_BOOK)))
+    book, book_df, reference = PriceBook(folder), book_frames(spark, folder), reference_frames(spark, facts)
+    tiers = book_df.table("price_tier")
     runs = [RatingRun(number, number, number, SNAPSHOT, VERSION) for number in (1, 2)]
-    biller = Biller(oracle_events(nights, facts, book), lambda _: facts, lambda _: book, runs)
+    events = oracle_events(nights, facts, book)
+    biller = Biller(events, lambda _: facts, lambda _: book, runs)
     rated = rate_events(usage_frame(spark, nights[0]), book_df, reference, 1)
-    rated = rated.unionByName(rate_events(usage_frame(spark, nights[1]), book_df, reference, 2)).cache()
+    rated = kept(rated.unionByName(rate_events(usage_frame(spark, nights[1]), book_df, reference, 2)))
     report = Report()
 
-    def bill(cycle: str, rating_no: int, posted: list[tuple[str, str, datetime]], billed: DataFrame, **options) -> Bill:
+    def bill(cycle: str, rating_no: int, after: dict[str, Bill], **options) -> Bill:
+        frames = {
+            name: [getattr(of, name).toArrow() for of in after.values()] for name in ("billed_usage", "invoice_line")
+        }
+        tables = {
+            name: spark.createDataFrame(pa.concat_tables(found), contract(name))
+            if found
+            else small_frame(spark, [], contract(name))
+            for name, found in frames.items()
+        }
         before = PostedRuns(
-            small_frame(spark, posted, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
+            small_frame(spark, [(of, of, AS_OF) for of in after], "run_id STRING, cycle STRING, as_of TIMESTAMP"),
             small_frame(spark, [], "run_id STRING, account_id STRING"),
-            billed,
+            tables["billed_usage"],
+            tables["invoice_line"].withColumn("cycle", F.col("run_id")),
         )
-        return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=DataFrame.cache, **options)
+        return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=kept, tiers=tiers, **options)
 
     def check(pins: RunPins, found: Bill) -> None:
         frames = (found.invoice_line, found.invoice, found.billed_usage)
         compare_run(pins, biller.bill(pins), report, *(frame.toArrow() for frame in frames))
         assert found.parked.isEmpty()
 
-    schema = contract("billed_usage")
-    nothing = small_frame(spark, [], schema)
-    october = bill("2026-10", 1, [], nothing, run_id="october")
-    check(RunPins("october", OCTOBER, 1, SNAPSHOT), october)
-    posted = spark.createDataFrame(october.billed_usage.toArrow(), schema)
-    november = bill("2026-11", 2, [("october", "2026-10", AS_OF)], posted, run_id="november", is_open=True)
-    check(RunPins("november", NOVEMBER, 2, SNAPSHOT, is_preview=True), november)
+    october = bill("2026-10", 1, {}, run_id="2026-10")
+    check(RunPins("2026-10", OCTOBER, 1, SNAPSHOT), october)
+    november = bill("2026-11", 2, {"2026-10": october}, run_id="2026-11", is_open=True)
+    check(RunPins("2026-11", NOVEMBER, 2, SNAPSHOT, is_preview=True), november)
 
     assert report.is_equal, json.dumps(report.as_json(), indent=1)
     assert {kind: one.compared > 0 for kind, one in report.comparisons.items()} == {
@@ -92,4 +118,5 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark):
         "invoice": True,
         "billed_usage": True,
     }
-    rated.unpersist()
+    kinds = november.invoice_line.groupBy("kind", F.signum("amount").cast("int").alias("sign")).count().collect()
+    assert {("discount", -1), ("prior_discount", -1), ("prior_discount", 1)} <= {(row.kind, row.sign) for row in kinds}

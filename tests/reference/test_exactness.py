@@ -35,6 +35,12 @@ def test_the_limit_is_where_the_bound_says(tmp_path):
     assert above is not None and findings == [] and amount_type(above)[0] == DECIMAL
 
 
+def test_the_dearest_tier_counts(tmp_path):
+    header = "rate_id,counts,from_units,price\n"
+    dear, findings = book_with(tmp_path, "tier", header, f"{header}data_term,line,1,8.388608\n")
+    assert dear is not None and findings == [] and amount_type(dear)[0] == DECIMAL
+
+
 def test_amounts_that_no_type_holds_are_refused_row_by_row(tmp_path):
     _, findings = book_with(tmp_path, "time_band", "24:00,1\n", "24:00,100000000000000000.000000000000000001\n")
     assert [str(finding) for finding in findings][:2] == [

@@ -16,6 +16,7 @@ from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect
 from tollgate.reference.frames import PRICE_TABLES
 
+FILLED = tuple(name for name in PRICE_TABLES if name != "price_tier")  # the demo's rates have no tiers
 DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
 
 
@@ -79,11 +80,11 @@ def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, plac
     dying("never")
     assert publish(dearest)["pricebook_version"] == 3
 
-    tables = [lake.read(name).selectExpr(f"'{name}' AS name", "pricebook_version") for name in PRICE_TABLES]
+    tables = [lake.read(name).selectExpr(f"'{name}' AS name", "pricebook_version") for name in FILLED]
     every = reduce(lambda left, right: left.union(right), tables).groupBy("name", "pricebook_version").count()
     counts = {(row["name"], row["pricebook_version"]): row["count"] for row in every.collect()}
     assert counts.pop((PRICE_TABLES[0], 2)) == 3
-    assert all(counts[name, 1] == counts[name, 3] for name in PRICE_TABLES) and len(counts) == 2 * len(PRICE_TABLES)
+    assert all(counts[name, 1] == counts[name, 3] for name in FILLED) and len(counts) == 2 * len(FILLED)
     book, first = load_price_book(lake), load_price_book(lake, 1)
     facts = (book.currency, book.time_zone, book.factor_den, book.discount_den, book.band_slots, book.amount_type)
     assert (book.version, *facts) == (3, "CAD", "America/Toronto", 10, 20, 5, "BIGINT")

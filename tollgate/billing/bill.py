@@ -12,11 +12,13 @@ from pyspark.sql import functions as F
 from tollgate.billing.allowances import with_free_units
 from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
+from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
 from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.parking import failing_accounts, waiting_accounts
 from tollgate.billing.tax import with_tax
+from tollgate.billing.tiers import with_tier_charge
 from tollgate.reference.frames import PriceBook, Reference
 
 BILLED_USAGE = [
@@ -36,12 +38,14 @@ INVOICE_LINE = [
 class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
-    runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage.
+    runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
+    their invoice_line with the run's `cycle` (YYYY-MM).
     """
 
     runs: DataFrame
     parked: DataFrame
     usage: DataFrame
+    lines: DataFrame
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,7 @@ def bill_cycle(
     book: PriceBook,
     posted: PostedRuns,
     *,
+    tiers: DataFrame | None = None,
     run_id: str = "preview",
     is_open: bool = False,
     keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
@@ -76,8 +81,9 @@ def bill_cycle(
     """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
 
     rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book;
-    posted: what earlier runs did. is_open: bill cycles that have not ended yet, for a preview. keep: frames that are
-    read more than once pass through it; a job persists them. Source: docs/billing.md.
+    posted: what earlier runs did; tiers: price_tier of all versions, None where no rate has tiers. is_open: bill cycles
+    that have not ended yet, for a preview. keep: frames that are read more than once pass through it; a job persists
+    them. Source: docs/billing.md.
     """
     contracts = reference.table("ref_contract")
     candidates = accounts_to_bill(
@@ -88,15 +94,20 @@ def bill_cycle(
     )
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
-    usage = keep(
-        carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage)
-        .transform(with_net_charge, book.band_slots)
-        .transform(with_usage_key)
-        .withColumnRenamed("charge", "list_charge")
-        .select(*_usage_columns())
+    net = carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage).transform(
+        with_net_charge, book.band_slots
     )
+    if tiers is not None:
+        net = net.transform(with_tier_charge, tiers, rated, posted.usage)
+    usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
-    lines = keep(all_lines(own, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax")))
+    rules = book.table("price_bill_discount")
+    of_cycle = own.withColumn("cycle", F.lit(cycle))
+    # Most books have no such row; then the plan is without that part.
+    discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
+    lines = keep(
+        all_lines(own, discounts, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax"))
+    )
     failing = keep(failing_accounts(carried, usage, lines))
     sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
     run = F.lit(run_id).alias("run_id")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import reduce
+
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
@@ -66,14 +68,16 @@ def usage_lines(usage: DataFrame, zones: DataFrame, accounts: DataFrame) -> Data
     )
 
 
-def all_lines(own: DataFrame, accounts: DataFrame, price_fees: DataFrame) -> DataFrame:
-    """The lines `own` of the accounts with the invoice's fees, numbered 1, 2, ... in the binary order of line_key.
+def all_lines(own: DataFrame, discounts: list[DataFrame], accounts: DataFrame, price_fees: DataFrame) -> DataFrame:
+    """The lines `own` of the accounts with their discounts and the invoice's fees, numbered 1, 2, ... in the binary
+    order of line_key.
 
     An account with a line gets the invoice's fees; one without has no invoice.
     """
     with_a_line = accounts.join(own.select("account_id"), "account_id", how="left_semi")
     order = Window.partitionBy("account_id").orderBy("line_key")
-    return own.unionByName(_complete(fees.invoice_fee_lines(with_a_line, price_fees))).withColumn(
+    more = [*discounts, fees.invoice_fee_lines(with_a_line, price_fees)]
+    return reduce(lambda lines, other: lines.unionByName(_complete(other)), more, own).withColumn(
         "line_no", F.row_number().over(order)
     )
 

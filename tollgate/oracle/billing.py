@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 
 from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
 from tollgate.oracle.bands import Piece
+from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.pricing import HOME, Priced, exact_charge
 from tollgate.oracle.rows import Account, Allowance, Contract, Fee
+from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 
 Bucket = tuple[str, date, str]
 """A line's allowance of one cycle: (subscription, start of the cycle in which the usage began, allowance)."""
@@ -26,11 +29,14 @@ def bill_cycle(
     contracts: list[Contract],
     book: PriceBook,
     used: Counter[Bucket] | None = None,
+    counted: Counter[TierCounter] | None = None,
+    posted: Sequence[PostedLine] = (),
 ) -> Bill | None:
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
+    counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -41,16 +47,18 @@ def bill_cycle(
         account.currency,
         book.minor_digits[account.currency],
     )
-    lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()))
+    lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
     if not lines:
         return None
     at = cycle.end_us // 1_000_000 - 1
     for fee in _fees(book, "invoice", "*", at):
         lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
+    for line in lines:
+        line.amount = round_to_minor(line.exact_total, bill.minor_digits)
+    lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
         line.line_no = number
-        line.amount = round_to_minor(line.exact_total, bill.minor_digits) if line.amount == 0 else line.amount
         bill.lines.append(line)
     bill.net = sum(line.amount for line in bill.lines)
     _add_tax(bill, account, book, at)
@@ -98,6 +106,7 @@ def _usage_lines(
     contracts: list[Contract],
     book: PriceBook,
     used: Counter[Bucket],
+    counted: Counter[TierCounter],
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowance."""
     lines: dict[str, Line] = {}
@@ -116,6 +125,11 @@ def _usage_lines(
             free = min(priced.charged_units or 0, max(0, granted[bucket] - used[bucket]))
             used[bucket] += free
         numerator, denominator, net = net_charge(priced, free)
+        counter = tier_counter(event, origin.start)
+        if counter is not None:
+            left = (priced.charged_units or 0) - free
+            numerator, denominator, net = tier_charge(priced, counted[counter], left)
+            counted[counter] += left
         line = Line(
             "usage" if origin.start == cycle.start else "prior_period",
             priced.tax_category or "none",

@@ -12,6 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from tollgate.oracle.amounts import decimal_of
+from tollgate.oracle.bill_discounts import PostedLine
 from tollgate.oracle.billing import Bucket, bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
@@ -19,6 +20,7 @@ from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, read_table, rows_of
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.report import Report
+from tollgate.oracle.tiers import TierCounter, tier_counter
 
 LINE_COLUMNS = (
     *("account_id", "line_key", "line_no", "kind", "subscription_id", "service", "zone_id", "roaming_zone"),
@@ -53,7 +55,7 @@ class RunPins:
 
 
 class Biller:
-    """Repeats bill runs in their order; keeps what posted runs billed and took of allowances."""
+    """Repeats bill runs in their order; keeps what posted runs billed, took of allowances and wrote on lines."""
 
     def __init__(
         self,
@@ -68,6 +70,8 @@ class Biller:
         self._carried: set[tuple[str, str]] = set()
         self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Bucket]] = defaultdict(Counter)
+        self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
+        self._lines: dict[str, list[PostedLine]] = defaultdict(list)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
 
     def bill(self, pins: RunPins) -> list[Bill]:
@@ -94,7 +98,8 @@ class Biller:
                 and (event.source, event.event_id) not in self._carried
             ]
             contracts = facts.contracts.get(account_id, [])
-            bill = bill_cycle(account, cycle, calendar, events, contracts, book, self._used[account_id])
+            earlier = self._used[account_id], self._counted[account_id], self._lines[account_id]
+            bill = bill_cycle(account, cycle, calendar, events, contracts, book, *earlier)
             if bill is not None:
                 bills.append(bill)
         if not pins.is_preview:
@@ -104,9 +109,16 @@ class Biller:
     def _post(self, bills: list[Bill]) -> None:
         for bill in bills:
             self._billed.add((bill.account_id, bill.cycle_start))
+            self._lines[bill.account_id] += [
+                PostedLine(line.origin_cycle or bill.cycle_start, line) for line in bill.lines
+            ]
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
                 holding = billed.event.priced.holding
+                counter = tier_counter(billed.event, billed.origin_cycle)
+                if counter is not None:
+                    units = billed.event.priced.charged_units or 0
+                    self._counted[bill.account_id][counter] += units - billed.free_units
                 if billed.allowance_id is not None and holding is not None:
                     bucket = (holding.subscription_id, billed.origin_cycle, billed.allowance_id)
                     self._used[bill.account_id][bucket] += billed.free_units

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from tollgate.oracle import entries
 from tollgate.oracle.bands import BandCalendar
 from tollgate.oracle.clock import LocalClock
-from tollgate.oracle.rows import CarrierRate, Destination, Rate
+from tollgate.oracle.rows import CarrierRate, Destination, Rate, Tier
 from tollgate.oracle.sheet import SheetError, lines_of, read_sheet
 
 ANY = "*"
@@ -45,7 +45,9 @@ class PriceBook:
             read_sheet(folder, "discount", clock, entries.discount), key=lambda row: row.apply_order
         )
         self._read_destinations(folder)
-        self._rates = _grouped(read_sheet(folder, "rate", clock, entries.rate), rate_key)
+        tiers = _grouped(read_sheet(folder, "tier", clock, entries.tier), lambda row: (row.rate_id,))
+        rates = read_sheet(folder, "rate", clock, entries.rate)
+        self._rates = _grouped((_with_tiers(row, tiers.get((row.rate_id,), [])) for row in rates), rate_key)
         self._carrier_rates = _grouped(read_sheet(folder, "carrier_rate", clock, entries.carrier_rate), carrier_key)
         self._carriers = {key[0] for key in self._carrier_rates} - {ANY}
         self._rate_chains: dict[tuple[str, ...], list[Rate]] = {}
@@ -109,6 +111,12 @@ class PriceBook:
         """Whether an E.164 number (with +) lies in the operator's own ranges."""
         digits = number.lstrip("+")
         return any(digits[:length] in self._own for length in self._own_lengths)
+
+
+def _with_tiers(rate: Rate, tiers: list[Tier]) -> Rate:
+    if not tiers:
+        return rate
+    return rate._replace(tiers=tuple(sorted((row.from_units, row.price) for row in tiers)), counts=tiers[0].counts)
 
 
 def rate_key(row: Rate) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tollgate.oracle.rows import Allowance, CarrierRate, Destination, Discount, Fee, Plan, Rate, Tax, TimeBand
+from tollgate.oracle.rows import Allowance, CarrierRate, Destination, Discount, Fee, Plan, Rate, Tax, Tier, TimeBand
 from tollgate.oracle.sheet import Cells
 
 
@@ -47,6 +47,11 @@ def rate(cells: Cells) -> Rate:
     )
 
 
+def tier(cells: Cells) -> Tier:
+    """A line of tier.csv."""
+    return Tier(cells.text("rate_id"), cells.text("counts"), cells.whole("from_units"), cells.micros("price"))
+
+
 def carrier_rate(cells: Cells) -> CarrierRate:
     """A line of carrier_rate.csv."""
     return CarrierRate(
@@ -70,13 +75,16 @@ def carrier_rate(cells: Cells) -> CarrierRate:
 
 def discount(cells: Cells) -> Discount:
     """A line of discount.csv."""
+    fact = cells.text("fact")
     return Discount(
         discount_id=cells.text("discount_id"),
         stage=cells.text("stage"),
         apply_order=cells.whole("apply_order"),
         stacks=cells.flag("stacks"),
-        fact=cells.text("fact"),
-        threshold=cells.whole_or_none("threshold") or 0,
+        fact=fact,
+        threshold=cells.micros("threshold") if fact == "usage_net" else int(cells.fraction("threshold")),
+        plan_id=cells.text("plan_id"),
+        applies_to=cells.text("applies_to"),
         keep=1 - cells.share_of_percent("percent"),
         valid_from=cells.since(),
         valid_to=cells.until(),

@@ -10,7 +10,10 @@ OPEN_END_S = 253_402_214_400  # 9999-12-31 00:00:00 UTC
 
 
 class Rate(NamedTuple):
-    """A retail rate row. Amounts in millionths; `block` units cost `price`. `*` in a key column is every value."""
+    """A retail rate row. Amounts in millionths; `block` units cost `price`. `*` in a key column is every value.
+
+    tiers: (units of the cycle, price from there on), ascending; counts: whose units, line or account.
+    """
 
     rate_id: str
     plan_id: str
@@ -33,6 +36,17 @@ class Rate(NamedTuple):
     tax_category: str
     valid_from: int
     valid_to: int
+    tiers: tuple[tuple[int, int], ...] = ()
+    counts: str = "line"
+
+
+class Tier(NamedTuple):
+    """From so many units of a cycle on, a block of the rate costs `price`, millionths."""
+
+    rate_id: str
+    counts: str
+    from_units: int
+    price: int
 
 
 class CarrierRate(NamedTuple):
@@ -65,7 +79,7 @@ class Destination(NamedTuple):
 
 
 class Discount(NamedTuple):
-    """A discount of one stage; keeps `keep` of the amount."""
+    """A discount of one stage; keeps `keep` of the amount. threshold: months, or millionths where fact is usage_net."""
 
     discount_id: str
     stage: str
@@ -73,6 +87,8 @@ class Discount(NamedTuple):
     stacks: bool
     fact: str
     threshold: int
+    plan_id: str
+    applies_to: str
     keep: Fraction
     valid_from: int
     valid_to: int

@@ -20,18 +20,22 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
         "rate_id", "plan_id", "service", "zone_id", "roaming_zone", "rating_group", "price", *_TERMS, "connect_fee",
         "minimum", "maximum", "band_set", "discountable", "zero_rated", "digits", "rounding", "tax_category", "valid",
     ),
+    "tier": ("rate_id", "counts", "from_units", "price"),
     "carrier_rate": (
         "cost_id", "carrier_id", "service", "call_type", "country", "price", *_TERMS, "digits", "rounding", "markup",
         "markup_digits", "valid",
     ),
-    "discount": ("discount_id", "stage", "apply_order", "stacks", "fact", "threshold", "percent", "valid"),
+    "discount": (
+        "discount_id", "name", "stage", "apply_order", "stacks", "fact", "threshold", "plan_id", "applies_to",
+        "percent", "valid",
+    ),
     "fee": ("fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", "valid"),
     "allowance": (
         "allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity", "proration", "valid",
     ),
     "tax": ("tax_id", "jurisdiction", "tax_category", "name", "rate_ppm", "valid"),
 }  # fmt: skip
-_AMOUNTS = {"price", "connect_fee", "minimum", "maximum", "amount"}
+_AMOUNTS = {"price", "connect_fee", "minimum", "maximum", "amount", "threshold"}
 
 
 def catalog_rows(book: SourceBook, table: str) -> list[tuple[Any, ...]]:

@@ -8,7 +8,15 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from tollgate.reference.exactness import amount_type, denominators, factor_numerator, kept_numerator
+from tollgate.reference.cells import MICROS
+from tollgate.reference.exactness import (
+    amount_type,
+    denominators,
+    discounts_of,
+    factor_numerator,
+    kept_numerator,
+    tiers_of,
+)
 from tollgate.reference.prefix_intervals import Interval, disjoint_intervals
 from tollgate.reference.pricebook_checks import bands_of
 from tollgate.reference.pricebook_files import SourceBook, SourceRow
@@ -56,9 +64,11 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
         "price_destination": list(_destinations(rows["destination"])),
         "price_own_range": [(i.bucket, i.lo, i.hi) for i in disjoint_intervals(r["prefix"] for r in rows["own_range"])],
         "price_rate_key": list(_rate_rows(book)),
+        "price_tier": list(_tiers(book)),
         "price_carrier_key": list(_cost_rows(book)),
         "price_band_day": [_band_row(band_set, day, slots, common.factor) for band_set, day in days],
-        "price_discount": list(_discounts(rows["discount"], common.discount)),
+        "price_discount": list(_rating_discounts(book, common.discount)),
+        "price_bill_discount": list(_bill_discounts(book)),
         "price_fee": _columns(
             rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID
         ),
@@ -89,6 +99,15 @@ def _rate_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:
             plan, service, zone, roaming_zone, group, start, end, row["rate_id"], *(row[c] for c in priced),
             row["connect_fee"] or 0, *(row[c] for c in terms),
         )  # fmt: skip
+
+
+def _tiers(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+    for rate in book.rows["rate"]:
+        rows = sorted(tiers_of(book, rate), key=lambda row: row["from_units"])
+        for number, row in enumerate([rate, *rows] if rows else []):
+            start = row["from_units"] if number else 0
+            end = rows[number]["from_units"] if number < len(rows) else None
+            yield rate["rate_id"], rows[0]["counts"], start, end, row["price"]
 
 
 def _cost_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:
@@ -142,8 +161,18 @@ def _band_row(band_set: str, day: BandDay, slots: int, factor_den: int) -> tuple
     return band_set, day.local_date, edges, [piece.band.band_id for piece in pieces], factors
 
 
-def _discounts(rows: Sequence[SourceRow], discount_den: int) -> Iterator[tuple[Any, ...]]:
-    for row in rows:
-        den = discount_den if row["stage"] == "rating" else (1 - row["percent"]).denominator
-        facts = ("discount_id", "stage", "apply_order", "stacks", "fact", "threshold")
-        yield *(row[c] for c in facts), kept_numerator(row["percent"], den), row["valid_from"], row["valid_to"]
+def _rating_discounts(book: SourceBook, discount_den: int) -> Iterator[tuple[Any, ...]]:
+    for row in discounts_of(book, "rating"):
+        facts = (row[column] for column in ("discount_id", "stage", "apply_order", "stacks", "fact"))
+        yield *facts, row["threshold"] // MICROS, kept_numerator(row["percent"], discount_den), *_validity(row)
+
+
+def _bill_discounts(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+    columns = ("discount_id", "name", "apply_order", "stacks", "fact", "threshold", "plan_id", "applies_to")
+    for row in discounts_of(book, "billing"):
+        kept = 1 - row["percent"]
+        yield *(row[column] for column in columns), kept.numerator, kept.denominator, *_validity(row)
+
+
+def _validity(row: SourceRow) -> tuple[datetime, datetime]:
+    return row["valid_from"], row["valid_to"]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tollgate.reference.cells import ALL, MICROS
 from tollgate.reference.exactness import LARGEST_USAGE
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow
 from tollgate.reference.rate_keys import HOME, NO_GROUP
 
+FACTS_OF = {"rating": ("student", "tenure_months"), "billing": ("everyone", "usage_net")}
 UNIT_OF = {"voice": "second", "sms": "message", "mms": "message", "data": "byte"}
 
 
@@ -21,6 +23,7 @@ def contradictions(book: SourceBook) -> Iterator[Finding]:
             yield row.finding(f"unit of {row['service']} is {UNIT_OF[row['service']]}, found {row['unit']}")
     for row in book.rows["rate"]:
         yield from (row.finding(message) for message in _contradictions_of_rate(row))
+    yield from _contradictions_of_tiers(book)
     for row in book.rows["carrier_rate"]:
         if (row["markup"] is None) != (row["markup_digits"] is None):
             yield row.finding("markup and markup_digits stand together or are both empty")
@@ -50,6 +53,22 @@ def _contradictions_of_rate(row: SourceRow) -> Iterator[str]:
         yield f"a banded rate's increment must divide 86,400 s, found {row['increment']}"
 
 
+def _contradictions_of_tiers(book: SourceBook) -> Iterator[Finding]:
+    rates = {row["rate_id"]: row for row in book.rows["rate"]}
+    first: dict[str, SourceRow] = {}
+    for row in book.rows["tier"]:
+        other = first.setdefault(row["rate_id"], row)
+        if row["counts"] != other["counts"]:
+            yield row.finding(f"tiers of {row['rate_id']} count alike; see line {other.line}")
+        rate = rates.get(row["rate_id"])
+        if rate is None:
+            continue
+        with_more = [name for name in ("band_set", "connect_fee", "minimum", "maximum") if rate[name]]
+        if with_more or rate["zero_rated"]:
+            what = "zero_rated" if rate["zero_rated"] else " and ".join(with_more)
+            yield row.finding(f"a rate with tiers has a price alone; {row['rate_id']}, line {rate.line}, has {what}")
+
+
 def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
     homes = [row for row in book.rows["zone"] if (row["kind"] == HOME) != (row["zone_id"] == HOME)]
     yield from (row.finding("the zone of kind home, and it alone, has the id home") for row in homes)
@@ -66,8 +85,7 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
         if row["zone_id"] == HOME:
             yield row.finding("no dialled number leads to zone home")
     for row in book.rows["discount"]:
-        if (row["fact"] == "student") != (row["threshold"] == 0):
-            yield row.finding("threshold is 0 for student and above 0 for tenure_months")
+        yield from (row.finding(message) for message in _contradictions_of_discount(row))
     for row in book.rows["fee"]:
         if row["kind"] == "invoice" and row["plan_id"] != "*":
             yield row.finding("an invoice fee is for all plans: plan_id must be *")
@@ -85,6 +103,22 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
         if any(row[column] != other[column] for column in same):
             yield row.finding(f"rows of {row['allowance_id']} agree in {', '.join(same)}; see line {other.line}")
     yield from _nested_ranges(book.rows["own_range"])
+
+
+def _contradictions_of_discount(row: SourceRow) -> Iterator[str]:
+    fact, threshold = row["fact"], row["threshold"]
+    if fact not in FACTS_OF[row["stage"]]:
+        yield f"stage {row['stage']} knows the facts {' and '.join(FACTS_OF[row['stage']])}, found {fact}"
+    if fact in ("student", "everyone") and threshold:
+        yield f"threshold is 0 for {fact}"
+    if fact == "tenure_months" and (threshold % MICROS or not MICROS <= threshold <= 1200 * MICROS):
+        yield "threshold of tenure_months is a whole number of months from 1 to 1200"
+    if fact == "usage_net" and not threshold:
+        yield "threshold of usage_net is an amount above 0; a discount without one has the fact everyone"
+    if row["stage"] == "rating" and (row["plan_id"], row["applies_to"]) != (ALL, "usage"):
+        yield "stage rating discounts usage of all plans: plan_id is *, applies_to is usage"
+    if not row["percent"]:
+        yield "percent is above 0"
 
 
 def _nested_ranges(rows: Sequence[SourceRow]) -> Iterator[Finding]:

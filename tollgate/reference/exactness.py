@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from fractions import Fraction
-from math import lcm
+from math import lcm, prod
 from typing import NamedTuple
 
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow
@@ -13,6 +13,8 @@ LARGEST_USAGE = {"second": 86_400, "message": 1, "byte": 1 << 40}
 BIGINT_MAX = 2**63 - 1
 DECIMAL_MAX = 10**38 - 1
 BIGINT, DECIMAL = "BIGINT", "DECIMAL(38,0)"
+# Into how many parts the bill's discounts of one time may cut a sum of lines (below 10^21 micros) in DECIMAL(38,0).
+LARGEST_CHAIN = 10**15
 
 
 class Denominators(NamedTuple):
@@ -25,7 +27,7 @@ class Denominators(NamedTuple):
 def denominators(book: SourceBook) -> Denominators:
     """Least common denominators; 1 without bands or discounts."""
     factors = (row["factor"].denominator for row in book.rows["time_band"])
-    kept = ((1 - row["percent"]).denominator for row in _rating_discounts(book))
+    kept = ((1 - row["percent"]).denominator for row in discounts_of(book, "rating"))
     return Denominators(lcm(*factors), lcm(*kept))
 
 
@@ -43,16 +45,41 @@ def amount_type(book: SourceBook) -> tuple[str, list[Finding]]:
     return (BIGINT if all(need <= BIGINT_MAX for _, need in needs) else DECIMAL), findings
 
 
+def discounts_of(book: SourceBook, stage: str) -> list[SourceRow]:
+    """The rows of discount.csv of a stage."""
+    return [row for row in book.rows["discount"] if row["stage"] == stage]
+
+
+def tiers_of(book: SourceBook, rate: SourceRow) -> list[SourceRow]:
+    """The rows of tier.csv of a rate."""
+    return [row for row in book.rows["tier"] if row["rate_id"] == rate["rate_id"]]
+
+
+def too_fine_chains(book: SourceBook) -> Iterator[Finding]:
+    """Bill discounts at whose start those in force together cut an amount into more parts than a sum can hold."""
+    rows = discounts_of(book, "billing")
+    for row in rows:
+        at = row["valid_from"]
+        together = [other for other in rows if other["valid_from"] <= at < other["valid_to"]]
+        parts = prod((1 - other["percent"]).denominator for other in together)
+        if parts > LARGEST_CHAIN:
+            yield row.finding(
+                f"the {len(together)} bill discounts of this time keep shares of {parts:.1e} parts, expected at most "
+                f"{LARGEST_CHAIN:.0e}; use rounder percents or fewer discounts"
+            )
+
+
 def _retail_needs(book: SourceBook) -> Iterator[tuple[SourceRow, int]]:
     common = denominators(book)
-    chain = common.discount ** len(_rating_discounts(book))
+    chain = common.discount ** len(discounts_of(book, "rating"))
     for row in book.rows["rate"]:
         factors = [band["factor"] for band in book.rows["time_band"] if band["band_set"] == row["band_set"]]
         # A flat rate is priced with the factor 1 over 1.
         factor_den = common.factor if factors else 1
         factor = _over(max(factors, default=Fraction(1)), factor_den)
         scale = row["block"] * factor_den
-        usage = _charged(row) * row["price"] * factor + (row["connect_fee"] or 0) * scale
+        price = max(row["price"], *(tier["price"] for tier in tiers_of(book, row)), 0)
+        usage = _charged(row) * price * factor + (row["connect_fee"] or 0) * scale
         bounded = max(usage, (row["minimum"] or 0) * scale, (row["maximum"] or 0) * scale)
         discounts = chain if row["discountable"] else 1
         yield row, _need(bounded * discounts, scale * discounts, row["digits"])
@@ -75,10 +102,6 @@ def _need(numerator: int, denominator: int, digits: int) -> int:
 def _charged(row: SourceRow) -> int:
     increment: int = row["increment"]
     return -(-LARGEST_USAGE[row["unit"]] // increment) * increment
-
-
-def _rating_discounts(book: SourceBook) -> list[SourceRow]:
-    return [row for row in book.rows["discount"] if row["stage"] == "rating"]
 
 
 def _over(share: Fraction, denominator: int) -> int:

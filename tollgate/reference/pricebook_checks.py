@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tollgate.reference import references
 from tollgate.reference.contradictions import contradictions
-from tollgate.reference.exactness import amount_type
+from tollgate.reference.exactness import amount_type, too_fine_chains
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, read_source_book
 from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
 from tollgate.reference.time_bands import DAY_S, Band, wall_clock_pieces
@@ -21,6 +21,7 @@ UNIQUE = (
     ("zone", ("zone_id",)),
     ("roaming_zone", ("country",)),
     ("rate", ("rate_id",)),
+    ("tier", ("rate_id", "from_units")),
     ("time_band", ("band_set", "priority")),
     ("holiday", ("calendar", "date")),
     ("discount", ("discount_id",)),
@@ -131,7 +132,7 @@ def _bands(book: SourceBook) -> Iterator[Finding]:
 
 
 def _exactness(book: SourceBook) -> list[Finding]:
-    return amount_type(book)[1]
+    return [*amount_type(book)[1], *too_fine_chains(book)]
 
 
 def _grouped(rows: Iterable[SourceRow], columns: Sequence[str]) -> dict[tuple[str, ...], list[SourceRow]]:

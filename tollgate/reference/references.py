@@ -15,6 +15,8 @@ DECLARED_BY = {
     ("rate", "roaming_zone"): ("roaming_zone", "roaming_zone"),
     ("rate", "band_set"): ("time_band", "band_set"),
     ("rate", "tax_category"): ("tax", "tax_category"),
+    ("tier", "rate_id"): ("rate", "rate_id"),
+    ("discount", "plan_id"): ("plan", "plan_id"),
     ("fee", "plan_id"): ("plan", "plan_id"),
     ("fee", "tax_category"): ("tax", "tax_category"),
     ("allowance", "plan_id"): ("plan", "plan_id"),
