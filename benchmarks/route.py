@@ -48,15 +48,16 @@ class Bench:
 
 def measured(events: int, subscribers: int) -> list[Row]:
     """All rows, in the order of the route."""
-    with _bench() as bench:
-        rows = _produced(bench, events, subscribers)
-        rows += _mediated(bench, events)
-        rows += rating_rows(bench.spark, bench.settings, bench.folder)
-        return rows + _billed(bench)
+    with bench() as found:
+        rows = produced(found, events, subscribers)
+        rows += _mediated(found, events)
+        rows += rating_rows(found.spark, found.settings, found.folder)
+        return rows + _billed(found)
 
 
 @contextlib.contextmanager
-def _bench() -> Iterator[Bench]:
+def bench(overrides: dict[str, str] | None = None) -> Iterator[Bench]:
+    """A broker, a database, a lake and a session of its own, under build/bench. overrides: settings by dotted key."""
     from tollgate.platform.spark import spark_session
 
     folder = project_root() / "build" / "bench"
@@ -64,7 +65,7 @@ def _bench() -> Iterator[Bench]:
     before = os.environ.get("TOLLGATE_STATE")
     os.environ["TOLLGATE_STATE"] = str(folder / "state")
     own = {"lake.root": str(folder / "lake"), "kafka.bootstrap": "", "postgres.url": ""}
-    settings = load_settings(None, {**own, "spark.generated_code": "true"})
+    settings = load_settings(None, {**own, "spark.generated_code": "true", **(overrides or {})})
     try:
         with running(settings):
             spark = spark_session(settings, "bench")
@@ -79,7 +80,7 @@ def _bench() -> Iterator[Bench]:
             os.environ["TOLLGATE_STATE"] = before
 
 
-def _produced(bench: Bench, events: int, subscribers: int) -> list[Row]:
+def produced(bench: Bench, events: int, subscribers: int) -> list[Row]:
     """Records generated, produced and acknowledged a second, in one process; the plan and the population count too."""
     from generators.customers import build_population
     from generators.dirt import DirtRates

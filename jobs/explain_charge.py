@@ -105,7 +105,8 @@ def is_equal(row: Mapping[str, Any]) -> bool:
 def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     used = {"voice": f"{row['duration_s']} s", "data": f"{row['volume_bytes']} bytes"}.get(row["service"], "1 message")
     abroad = f" from {row['roaming_country']}" if row["roaming_country"] else ""
-    to = f" to {row['destination']}" if row["destination"] else f" ({row['rating_group']})"
+    group = f" ({row['rating_group']})" if row["rating_group"] else ""
+    to = f" to {row['destination']}" if row["destination"] else group
     yield "event", f"{row['service']}, {used}{to}{abroad}, started {row['started_at']} UTC, id {row['event_id']}"
     if row["subscription_id"]:
         yield "line", f"{row['subscription_id']} of account {row['account_id']}, plan {row['plan_id'] or 'none'}"

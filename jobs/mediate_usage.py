@@ -9,8 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from contextlib import nullcontext
-from pathlib import Path
+import threading
 from typing import Any
 
 from pyspark.errors import StreamingQueryException
@@ -18,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.micro_batch import COUNTED, JOB, MicroBatches, Pins, standing
 from jobs.stream_watch import StreamWatch
+from jobs.table_upkeep import Upkeep, keep_up
 from tollgate.mediation import continuity
 from tollgate.mediation.continuity import NEW_GENERATION, Disagreement, Offsets, Standing
 from tollgate.mediation.rules import RULE_VERSION
@@ -26,10 +26,11 @@ from tollgate.platform.checkpoint import batch_end, generations, read_checkpoint
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
-from tollgate.platform.locks import writer_lock
 from tollgate.platform.settings import Settings
+from tollgate.platform.stream_requests import answer
 
 EARLIEST = -2  # Kafka's own number for it
+REQUESTS_EVERY_S = 1
 
 
 def parser() -> argparse.ArgumentParser:
@@ -52,7 +53,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     """
     lake = Lake(spark, settings.lake.root)
     batches = MicroBatches(lake)
-    with _alone(spark, settings):
+    # One stream on a lake: a JVM that outlives its killed Python must not commit beside the next one.
+    with lake.alone(JOB):
         batches.newest_snapshot()
         begin, end = kafka.begin_offsets(settings), kafka.end_offsets(settings)
         stands, unmarked = standing(lake, settings.kafka.topic)
@@ -102,45 +104,55 @@ def _stream(
 ) -> None:
     failed: list[Exception] = []
     done = {"batch_no": stands.last_batch_no}
+    turn = threading.Lock()  # of a batch, or of maintenance between two
 
     def take(records: DataFrame, batch_id: int) -> None:
         batch_no = stands.base + batch_id
         if batch_no <= done["batch_no"]:
             return  # Spark replays a batch whose three commits stand already.
         try:
-            offsets = _planned(spark, folder, settings.kafka.topic, batch_id)
-            snapshot = batches.newest_snapshot()
-            pins = Pins(batch_no, stands.generation, settings.kafka.topic, offsets, snapshot, RULE_VERSION)
-            with watch.batch(pins):
-                batches.take(records, pins)
-            done["batch_no"] = batch_no
+            with turn:
+                offsets = _planned(spark, folder, settings.kafka.topic, batch_id)
+                snapshot = batches.newest_snapshot()
+                pins = Pins(batch_no, stands.generation, settings.kafka.topic, offsets, snapshot, RULE_VERSION)
+                with watch.batch(pins):
+                    batches.take(records, pins)
+                done["batch_no"] = batch_no
         except Exception as error:
             # The query fails, so the offsets are not committed; the error is shown as it was raised here.
             failed.append(error)
             raise
 
-    start = {str(partition): stands.end.get(partition, EARLIEST) for partition in begin}
-    source = (
-        spark.readStream.format("kafka")
-        .option("kafka.bootstrap.servers", kafka.bootstrap(settings))
-        .option("subscribe", settings.kafka.topic)
-        .option("startingOffsets", json.dumps({settings.kafka.topic: start}))
-        .option("failOnDataLoss", "true")
-        .option("maxOffsetsPerTrigger", str(settings.mediation.max_offsets_per_trigger))
-        .option("includeHeaders", "true")
-        .load()
-    )
-    writer = source.writeStream.queryName(JOB).option("checkpointLocation", folder).foreachBatch(take)
+    records = _records(spark, settings, {partition: stands.end.get(partition, EARLIEST) for partition in begin})
+    writer = records.writeStream.queryName(JOB).option("checkpointLocation", folder).foreachBatch(take)
     pause = {"availableNow": True} if args.once else {"processingTime": f"{args.trigger_seconds} seconds"}
     query = writer.trigger(**pause).start()
+    lake = Lake(spark, settings.lake.root)
     try:
-        query.awaitTermination()
+        while not query.awaitTermination(REQUESTS_EVERY_S):
+            with turn:
+                answer(lake, lambda work: keep_up(lake, settings, Upkeep(**work)))
     except StreamingQueryException as error:
         if failed:
             raise failed[0] from None
         raise _unreadable(error, settings) from error
     except KeyboardInterrupt:
         query.stop()
+
+
+def _records(spark: SparkSession, settings: Settings, start: Offsets) -> DataFrame:
+    """The topic as a stream with headers, from these offsets on; what is gone from it stops the stream."""
+    starting = {settings.kafka.topic: {str(partition): offset for partition, offset in start.items()}}
+    return (
+        spark.readStream.format("kafka")
+        .option("kafka.bootstrap.servers", kafka.bootstrap(settings))
+        .option("subscribe", settings.kafka.topic)
+        .option("startingOffsets", json.dumps(starting))
+        .option("failOnDataLoss", "true")
+        .option("maxOffsetsPerTrigger", str(settings.mediation.max_offsets_per_trigger))
+        .option("includeHeaders", "true")
+        .load()
+    )
 
 
 def _planned(spark: SparkSession, folder: str, topic: str, batch_id: int) -> dict[str, tuple[int, int]]:
@@ -168,12 +180,6 @@ def _refuse(disagreement: Disagreement | None, where: str) -> None:
 def _summary(batches: MicroBatches) -> dict[str, Any]:
     figures = {name: batches.figures[name] for name in ("batches", *COUNTED)}
     return {**figures, "by_reason": dict(sorted(batches.by_reason.items()))}
-
-
-def _alone(spark: SparkSession, settings: Settings) -> Any:
-    """One stream on a lake: a JVM that outlives its killed Python must not commit beside the next one."""
-    root = settings.lake.root
-    return nullcontext() if "://" in root else writer_lock(spark, Path(root) / "_locks" / f"{JOB}.lock")
 
 
 if __name__ == "__main__":

@@ -184,9 +184,15 @@ def standing(lake: Lake, topic: str) -> tuple[Standing, list[tuple[Pins, bool]]]
     return Standing(generation, base, last, end), open_batches
 
 
-def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
+def last_batch(lake: Lake) -> int:
+    """The last batch whose bytes stand in raw_cdr, marked or not; -1 without any."""
     # The number of a batch is the version of its commit, in every generation.
-    last = max(lake.last_versions("raw_cdr").values(), default=-1)
+    versions = lake.last_versions("raw_cdr").items()
+    return max((version for app_id, version in versions if app_id.startswith(f"{JOB}/")), default=-1)
+
+
+def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
+    last = last_batch(lake)
     if last <= published:
         return []
     found: dict[str, set[int]] = {"raw_cdr": set(), "usage_event": set(), "control_mediation": set()}
@@ -198,7 +204,7 @@ def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
         found[row["place"]].add(row["batch_no"])
     unmarked = sorted(found["raw_cdr"] - found["control_mediation"])
     # Commits come in the order of their batches, so those of the open batches are the last.
-    commits = lake.commit_metadata("raw_cdr", newest=last - published) if unmarked else []
+    commits = lake.commit_metadata("raw_cdr", last - published, "batch_no") if unmarked else []
     pins = {kept["batch_no"]: Pins(**kept) for kept in commits}
     lost = [str(number) for number in unmarked if number not in pins]
     if lost:

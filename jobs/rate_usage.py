@@ -87,7 +87,7 @@ def unmarked_night(lake: Lake) -> Night | None:
     committed, marked = lake.last_version("rated_usage", APP_ID), lake.last_version("control_rating", APP_ID)
     if committed is None or committed == marked:
         return None
-    return Night(**lake.commit_metadata("rated_usage", newest=1)[0])
+    return Night(**lake.commit_metadata("rated_usage", 1, "rating_no")[0])
 
 
 def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int, to_batch: int | None) -> Night:

@@ -20,6 +20,7 @@ BOOK = "rows of the price book: they grow with tariffs"
 NETWORK = "sources, carriers, cells, numbering plan: they grow with the network"
 GROUPS = "groups by service, status, reason or run"
 BY_EXPORT = "exports of batches: one a night"
+HOLDS = "legal holds in force and whom they name: decisions of people"
 ONE_EVENT = "rows of the one event asked for"
 FIGURES = "figures of the demo's page"
 # How many million keys a batch may have is mediation.max_offsets_per_trigger; 67 MB a million.
@@ -43,6 +44,9 @@ ALLOWED = [
     *[("jobs/export_usage.py", name, "collect", ONE_ROW) for name in ("_planned", "_figures")],
     ("jobs/explain_charge.py", "explained", "collect", ONE_EVENT),
     ("jobs/explain_charge.py", "_billed", "collect", ONE_EVENT),
+    *[("jobs/legal_hold.py", name, "fetchall", HOLDS) for name in ("holds_in_force", "_select")],
+    ("jobs/maintain.py", "_maintain_all", "frame", "a row a table"),
+    ("jobs/maintain.py", "_unmarked", "collect", "a row a table"),
     ("jobs/mediate_usage.py", "_stream", "take", "MicroBatches.take, which brings nothing"),
     ("jobs/mediate_usage.py", "_stream", "foreachBatch", "plans a batch; its rows stay on the executors"),
     ("jobs/micro_batch.py", "MicroBatches._mediate", "first", "the months that a batch touches, as one row"),
@@ -84,6 +88,10 @@ ALLOWED = [
     ("jobs/snapshot_reference.py", "_one_moment", "createDataFrame", NETWORK),
     ("jobs/snapshot_reference.py", "_refuse_mistakes", "take", "the first mistakes, to be shown"),
     ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
+    *[("jobs/table_upkeep.py", "_looked_at", "first", ONE_ROW)] * 2,
+    *[("jobs/table_upkeep.py", name, "first", ONE_ROW) for name in ("_what_stays", "_published")],
+    ("jobs/table_upkeep.py", "_held", "few_rows", HOLDS),
+    ("jobs/table_upkeep.py", "_subscriptions", "collect", HOLDS),
     ("jobs/usage_as_json.py", "JsonCopy.recorded", "collect", BY_EXPORT),
     *[("jobs/usage_as_json.py", "JsonCopy.held", call, BY_EXPORT) for call in ("few_rows", "broadcast", "collect")],
     ("jobs/usage_as_json.py", "JsonCopy._write_lines", "hint", "rebalance: a shuffle, nothing passes the driver"),
@@ -95,6 +103,7 @@ ALLOWED = [
     ("jobs/usage_in_postgres.py", "PostgresCopy.held", "fetchall", BY_EXPORT),
     ("tollgate/assurance/current_rating.py", "broadcast_if_few", "broadcast", "at most BROADCAST_UP_TO rows"),
     *[("tollgate/assurance/measures.py", "measures", "broadcast", FEW_POSTED)] * 3,
+    *[("tollgate/assurance/retention.py", name, "broadcast", HOLDS) for name in ("reach", "held")],
     ("tollgate/assurance/truth.py", "_claims", "broadcast", "codes of mediation"),
     ("tollgate/assurance/usage_copy.py", "by_export", "broadcast", BY_EXPORT),
     ("tollgate/billing/allowances.py", "with_allowance", "broadcast", BOOK),
@@ -129,6 +138,7 @@ ALLOWED = [
     ("tollgate/platform/lake.py", "Lake.commit_metadata", "collect", "as many commits as are asked for, or four times"),
     ("tollgate/platform/metrics.py", "CarriedOn.collect", "collect", "metrics of Prometheus, no rows"),
     ("tollgate/platform/run_history.py", "_rows", "fetchall", "the newest nights and months, at most --last"),
+    *[("tollgate/platform/upkeep.py", name, "first", ONE_ROW) for name in ("size_of", "vacuum")],
     ("tollgate/rating/as_of.py", "book_rows", "broadcast", BOOK),
     ("tollgate/rating/discounts.py", "discount_rules", "collect", BOOK),
 ]

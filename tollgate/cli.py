@@ -32,6 +32,8 @@ PASSED_ON = {
     "night": ("jobs.night", "Snapshot, quality gate, rating and reconciliation of a date; one at a time."),
     "month": ("jobs.month", "The drafts of a cycle after its last night; with --post, its invoices."),
     "runs": ("tollgate.platform.runs", "What night and month did: status, steps, how long each took."),
+    "maintain": ("jobs.maintain", "Retention, fewer and larger files, and none that nobody needs."),
+    "hold": ("jobs.legal_hold", "Legal holds: what `maintain` must leave whole."),
     "explain": ("jobs.explain_charge", "Why an event costs what it costs."),
     "sql": ("jobs.answer_query", "Ask the lake: every table and view by name, numbers as tokens."),
     "tables": ("jobs.list_tables", "List the tables and views, or the columns of one, with what they mean."),

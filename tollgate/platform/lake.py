@@ -5,15 +5,15 @@ from __future__ import annotations
 import functools
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.locks import writer_lock
+from tollgate.platform.locks import WAIT_S, one_of_two, writer_lock
 from tollgate.platform.progress import step
 from tollgate.platform.widening import as_contract, widen
 
@@ -133,8 +133,8 @@ class Lake:
         metadata: kept with the commit as JSON, see `commit_metadata`. Another process that commits the same version at
         the same moment, as it can where no lock on a disk reaches, is a TollgateError too; its rows stand once.
         """
-        _check_columns(df, table)
-        with step(f"append {table}", level="debug"), self._writer(table), _one_of_two(self.path(table)):
+        check_columns(df, table)
+        with step(f"append {table}", level="debug"), self.alone(table), one_of_two(self.path(table)):
             if not self.exists(table):
                 self._create(table)
             widen(self.spark, self.path(table), contract(table), table)
@@ -154,13 +154,18 @@ class Lake:
         if not self.exists(table):
             return {}
         jvm: Any = self.spark._jvm
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))
-        none = getattr(getattr(jvm.scala, "None$"), "MODULE$")
-        found = jvm.scala.jdk.javaapi.CollectionConverters.asJava(log.update(False, none, none).transactions())
+        found = jvm.scala.jdk.javaapi.CollectionConverters.asJava(self.snapshot(table).transactions())
         return {str(app_id): int(version) for app_id, version in found.items()}
 
-    def commit_metadata(self, table: str, newest: int) -> list[dict[str, Any]]:
-        """The `metadata` of the `newest` last commits that have one, oldest first.
+    def snapshot(self, table: str) -> Any:
+        """Delta's own account of `table` as it stands now; the table must exist."""
+        jvm: Any = self.spark._jvm
+        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))
+        none = getattr(getattr(jvm.scala, "None$"), "MODULE$")
+        return log.update(False, none, none)
+
+    def commit_metadata(self, table: str, newest: int, naming: str = "") -> list[dict[str, Any]]:
+        """The `metadata` of the `newest` last commits that have one (naming: with this key), oldest first.
 
         The log is read backwards as far as needed; all of it would come to the driver commit by commit.
         """
@@ -168,13 +173,14 @@ class Lake:
 
         if not self.exists(table):
             return []
-        reach, found = newest, []
+        reach = newest
         while True:
             history = DeltaTable.forPath(self.spark, self.path(table)).history(reach)
             commits = history.orderBy("version", ascending=False).select("userMetadata").collect()
-            found = [commit.userMetadata for commit in commits if commit.userMetadata is not None][:newest]
+            told = [json.loads(commit.userMetadata) for commit in commits if commit.userMetadata is not None]
+            found = [metadata for metadata in told if not naming or naming in metadata][:newest]
             if len(found) == newest or len(commits) < reach:
-                return [json.loads(metadata) for metadata in reversed(found)]
+                return found[::-1]
             reach *= 4
 
     def register_views(
@@ -201,45 +207,27 @@ class Lake:
         for name, sql in wanted.items():
             self.spark.sql(sql).createOrReplaceTempView(name)
 
+    @property
+    def lock_folder(self) -> Path | None:
+        """Where the locks stand; None where the storage itself keeps two writers apart and none are needed."""
+        return Path(self._local_root()) / "_locks" if self._is_on_local_disk() else None
+
+    def alone(self, name: str, wait_s: int = WAIT_S) -> AbstractContextManager[None]:
+        """Hold the lock of a table or a job while the block runs; TollgateError when another keeps it for `wait_s`."""
+        folder = self.lock_folder
+        return nullcontext() if folder is None else writer_lock(self.spark, folder / f"{name}.lock", wait_s)
+
     def _create(self, table: str) -> None:
         from delta.tables import DeltaTable
 
         builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(contract(table))
         builder.partitionedBy(*partition_columns(table)).execute()
 
-    def _writer(self, table: str) -> AbstractContextManager[None]:
-        if not self._is_on_local_disk():
-            return nullcontext()
-        return writer_lock(self.spark, Path(self._local_root()) / "_locks" / f"{table}.lock")
-
     def _is_on_local_disk(self) -> bool:
         return self.root.startswith("file:") or "://" not in self.root
 
     def _local_root(self) -> str:
         return "/" + self.root.removeprefix("file:").lstrip("/") if self.root.startswith("file:") else self.root
-
-
-@contextmanager
-def _one_of_two(path: str) -> Iterator[None]:
-    """Delta lets one of two conflicting commits through; the other one is told in words."""
-    from delta import exceptions as conflict
-
-    kinds = (
-        conflict.ConcurrentTransactionException,
-        conflict.ConcurrentWriteException,
-        conflict.MetadataChangedException,
-        conflict.ProtocolChangedException,
-    )
-    try:
-        yield
-    except kinds as error:
-        raise TollgateError(
-            "another process wrote this table at the same moment; nothing of this write was kept",
-            where=path,
-            expected="one writer for each table",
-            found=type(error).__name__,
-            way_out="end one of the two jobs and start the other one again: what stands is not written twice",
-        ) from error
 
 
 def _needed(views: dict[str, str], query: str) -> dict[str, str]:
@@ -257,8 +245,8 @@ def _names(name: str, sql: str) -> bool:
     return re.search(rf"(?i)\b{name}\b", sql) is not None
 
 
-def _check_columns(df: DataFrame, table: str) -> None:
-    """Delta would fill a missing column with NULL without a word, so the columns are compared first."""
+def check_columns(df: DataFrame, table: str) -> None:
+    """Refuse other columns than the contract's: Delta would fill a missing one with NULL without a word."""
     wanted = [(field.name, field.dataType.simpleString()) for field in contract(table).fields]
     given = [(field.name, field.dataType.simpleString()) for field in df.schema.fields]
     if wanted == given:

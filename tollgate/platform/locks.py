@@ -58,3 +58,26 @@ def _acquire(channel: Any, lock_file: Path, wait_s: int) -> Any:
                 way_out="wait for the other job or end it; the lock goes with its process, the file may stay",
             )
         time.sleep(_PAUSE_S)
+
+
+@contextmanager
+def one_of_two(path: str) -> Iterator[None]:
+    """Delta lets one of two conflicting commits through; the other one is told in words."""
+    from delta import exceptions as conflict
+
+    kinds = (
+        conflict.ConcurrentTransactionException,
+        conflict.ConcurrentWriteException,
+        conflict.MetadataChangedException,
+        conflict.ProtocolChangedException,
+    )
+    try:
+        yield
+    except kinds as error:
+        raise TollgateError(
+            "another process wrote this table at the same moment; nothing of this write was kept",
+            where=path,
+            expected="one writer for each table",
+            found=type(error).__name__,
+            way_out="end one of the two jobs and start the other one again: what stands is not written twice",
+        ) from error

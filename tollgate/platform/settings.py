@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.places import project_root
@@ -77,6 +77,21 @@ class BillingSettings(_Section):
     approver: str
 
 
+class RetentionSettings(_Section):
+    """How long what is personal stays in the lake."""
+
+    payload_days: int = Field(gt=0)
+    location_days: int = Field(gt=0)
+    itemised_months: int = Field(gt=0)
+
+    @model_validator(mode="after")
+    def _payload_leaves_first(self) -> RetentionSettings:
+        # A legal hold finds the bytes of a record by the numbers in its usage event.
+        if self.payload_days > self.itemised_months * 28:
+            raise ValueError("payload_days must end before itemised_months, or a legal hold could not find a payload")
+        return self
+
+
 class GeneratorSettings(_Section):
     """Share of each dirt class among the records, in millionths."""
 
@@ -115,6 +130,7 @@ class Settings(_Section):
     mediation: MediationSettings
     pricebook: PricebookSettings
     billing: BillingSettings
+    retention: RetentionSettings
     generator: GeneratorSettings
     local: LocalSettings
     metrics: MetricsSettings

@@ -32,6 +32,9 @@ FROM quality_result
 UNION ALL
 SELECT 'reconciliation', run_no, count(*), count_if(holds), CAST(NULL AS DECIMAL(38,6)), min(holds)
 FROM control_reconcile GROUP BY run_no
+UNION ALL
+SELECT 'maintenance', maintenance_no, sum(rows_before), sum(rows_after), CAST(NULL AS DECIMAL(38,6)), min(balanced)
+FROM control_maintenance GROUP BY maintenance_no
 """
 
 VIEWS = {
@@ -46,8 +49,8 @@ VIEWS = {
         "(stage, no)",
         CONTROL_TOTAL,
         columns="""
-stage STRING COMMENT 'mediation, rating, reference, quality of a table, or reconciliation',
-no BIGINT COMMENT 'batch_no, rating_no, snapshot_id, last number checked or run_no',
+stage STRING COMMENT 'mediation, rating, reference, quality of a table, reconciliation or maintenance',
+no BIGINT COMMENT 'batch_no, rating_no, snapshot_id, last number checked, run_no or maintenance_no',
 items_in BIGINT COMMENT 'records, events, rows or equations taken',
 items_out BIGINT COMMENT 'the same, accounted for',
 amount DECIMAL(38,6) COMMENT 'rating: sum of list charges; NULL elsewhere',

@@ -1,0 +1,260 @@
+"""Maintenance between the batches of a running stream, and by itself; the route goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from argparse import Namespace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import pytest
+from psycopg2 import DatabaseError
+from pyspark.sql import functions as F
+
+from faults.route import Route, canonical_digest
+from generators.producer import produce
+from jobs import legal_hold, maintain, mediate_usage, reconcile
+from jobs.table_upkeep import Upkeep, keep_up
+from tollgate.assurance.retention import RULES, cutoffs
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.postgres import connect
+
+AS_OF, LATER = "2027-02-10", "2028-06-01"
+USAGE_TABLES = "raw_cdr,usage_event,control_mediation"
+GONE = {rule.table: {name for one in RULES if one.table == rule.table for name in one.columns} for rule in RULES}
+
+
+def held_account(route: Route) -> str:
+    """The account with the most accepted events."""
+    rated = route.lake.read("rated_usage").where("account_id IS NOT NULL").groupBy("account_id").count()
+    return rated.orderBy(F.desc("count"), "account_id").first()["account_id"]
+
+
+def hold(route: Route, *argv: str) -> dict[str, Any]:
+    return legal_hold.run_cli(route.settings, legal_hold.parser().parse_args(list(argv)))
+
+
+def stays(route: Route, table: str, to_batch: int) -> str:
+    """Digest of what no retention takes, of the batches up to one."""
+    rows = route.lake.read(table)
+    rows = rows.where(F.col("batch_no") <= to_batch) if "batch_no" in rows.columns else rows
+    return canonical_digest(rows.withColumns({name: F.lit(None) for name in GONE.get(table, ())}), table)
+
+
+def published(route: Route) -> int:
+    return sum(row["raw_rows"] for row in route.lake.read("control_mediation").collect())
+
+
+def payloads(route: Route) -> dict[tuple[int, int], bytes]:
+    rows = route.lake.read("raw_cdr").where("payload IS NOT NULL").collect()
+    return {(row["kafka_partition"], row["kafka_offset"]): bytes(row["payload"]) for row in rows}
+
+
+def files(route: Route, table: str) -> int:
+    return len(list(Path(route.lake.path(table)).rglob("*.parquet"))) - len(
+        list((Path(route.lake.path(table)) / "_delta_log").glob("*.parquet"))
+    )
+
+
+class Stream:
+    """The stream of a route in a thread, as a process of its own would run it."""
+
+    def __init__(self, route: Route) -> None:
+        args = mediate_usage.parser().parse_args(["--trigger-seconds", "1"])
+        self.route, self.failed = route, []
+        self.thread = threading.Thread(target=self._run, args=(args,), daemon=True)
+        self.thread.start()
+
+    def _run(self, args: Namespace) -> None:
+        try:
+            mediate_usage.run(self.route.spark, self.route.settings, args)
+        except Exception as error:
+            self.failed.append(error)
+
+    def wait_for(self, records: int) -> None:
+        give_up = time.monotonic() + 90
+        while published(self.route) < records:
+            assert not self.failed and time.monotonic() < give_up, self.failed
+            time.sleep(0.3)
+
+    def stop(self) -> None:
+        for query in self.route.spark.streams.active:
+            query.stop()
+        self.thread.join(30)
+        assert not self.thread.is_alive() and not self.failed, self.failed
+
+
+@pytest.fixture(scope="module")
+def story(start_route, month_of_records) -> dict[str, Any]:
+    """Records, a night, a hold, maintenance through the stream, more records; what was seen on the way."""
+    first, more, last = month_of_records[:900], month_of_records[900:1200], month_of_records[1200:1300]
+    route = start_route("maintained", first)
+    stream = Stream(route)
+    seen: dict[str, Any] = {"route": route}
+    try:
+        stream.wait_for(len(first))
+        route.night()
+        seen["account"] = held_account(route)
+        seen["hold"] = hold(route, "add", "--account", seen["account"], "--reason", "court", "--by", "ann")
+        seen["to_batch"] = route.lake.read("raw_cdr").agg(F.max("batch_no")).first()[0]
+        tables = ("raw_cdr", "usage_event", "rated_usage", "control_mediation")
+        seen["stays"] = {table: stays(route, table, seen["to_batch"]) for table in tables}
+        seen["payloads"], seen["files"] = payloads(route), files(route, "raw_cdr")
+        dry = route._run(maintain, "--as-of", AS_OF, "--force", "test", "--dry-run", "--tables", "raw_cdr")
+        assert stays(route, "raw_cdr", 99) == seen["stays"]["raw_cdr"] and payloads(route) == seen["payloads"]
+        seen["dry"] = dry["tables"][0]
+        seen["run"] = route._run(
+            maintain, "--as-of", AS_OF, "--force", "test", "--tables", f"{USAGE_TABLES},rated_usage"
+        )
+        seen["payloads_after"] = payloads(route)
+        produce(more, route.settings, Path(route.lake.root).parent / "maintained_more")
+        stream.wait_for(len(first) + len(more))
+    finally:
+        stream.stop()
+    seen["last"] = last
+    return seen
+
+
+@pytest.mark.covers("PRF-13", "OPS-22")
+def test_the_running_stream_maintains_its_tables_between_two_batches(story):
+    route, run = story["route"], story["run"]
+    lines = {line["table"]: line for line in run["tables"]}
+    assert {table: line["by"] for table, line in lines.items()} == {
+        "raw_cdr": "stream", "usage_event": "stream", "control_mediation": "stream", "rated_usage": "self",
+    }  # fmt: skip
+    assert story["files"] >= 2 and lines["raw_cdr"]["files_after"] == 1
+    assert lines["usage_event"]["files_after"] == lines["usage_event"]["partitions_after"]
+    for table, digest in story["stays"].items():
+        assert stays(route, table, story["to_batch"]) == digest, table
+    row = route.lake.read("control_maintenance").where("table_name = 'raw_cdr'").first()
+    taken = (row["maintenance_no"], row["blanked_rows"], row["held_rows"], row["files_after"], row["forced_because"])
+    assert taken == (1, lines["raw_cdr"]["blanked_rows"], lines["raw_cdr"]["held_rows"], 1, "test")
+    assert reconcile.check(route.spark, route.settings)["holds"]
+
+
+@pytest.mark.covers("CMP-03")
+def test_payload_and_location_leave_and_a_hold_keeps_what_it_reaches(story):
+    route, to_batch = story["route"], story["to_batch"]
+    usage = route.lake.read("usage_event").where(F.col("batch_no") <= to_batch)
+    owned = route.lake.read("rated_usage").where(F.col("account_id") == story["account"])
+    of_account = {(row["kafka_partition"], row["kafka_offset"]) for row in usage.join(
+        owned.select("source", "event_id").distinct(), ["source", "event_id"], how="left_semi").collect()}  # fmt: skip
+    kept = story["payloads_after"]
+    assert of_account and of_account <= set(kept) and len(kept) < len(story["payloads"]) // 2
+    assert all(story["payloads"][place] == payload for place, payload in kept.items())
+    line = story["run"]["tables"][0]
+    assert line["retention"]["payload"] == {"blanked": len(story["payloads"]) - len(kept), "held": len(kept)}
+    assert story["dry"]["retention"] == line["retention"]
+    headers = route.lake.read("raw_cdr").where(F.col("batch_no") <= to_batch).where("headers IS NOT NULL")
+    assert {(row["kafka_partition"], row["kafka_offset"]) for row in headers.collect()} <= set(kept)
+    located = usage.where("cell_id IS NOT NULL OR cell_region IS NOT NULL").collect()
+    assert located and {(row["kafka_partition"], row["kafka_offset"]) for row in located} <= set(kept)
+    # 18 months have not passed: the numbers are there.
+    assert usage.where("msisdn IS NOT NULL").count() > len(kept)
+
+
+@pytest.mark.covers("PRF-13")
+def test_a_stream_goes_on_when_the_log_that_maintenance_left_has_expired(story):
+    route, spark = story["route"], story["route"].spark
+    for table in USAGE_TABLES.split(","):
+        log = Path(route.lake.path(table)) / "_delta_log"
+        before = len(list(log.glob("*.json")))
+        for file in log.glob("*.json"):
+            os.utime(file, (time.time() - 60 * 86_400,) * 2)
+        route.lake.snapshot(table).deltaLog().checkpoint()
+        assert len(list(log.glob("*.json"))) < before, "the log was not cleaned"
+        spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert route.mediate()["batches"] == 0
+    produce(story["last"], route.settings, Path(route.lake.root).parent / "maintained_last")
+    assert route.mediate()["received"] == len(story["last"])
+    assert stays(route, "raw_cdr", story["to_batch"]) == story["stays"]["raw_cdr"]
+    assert route.mediate()["batches"] == 0
+    assert reconcile.check(spark, route.settings)["holds"]
+
+
+@pytest.mark.covers("CMP-03", "CMP-04", "OPS-22")
+def test_a_run_that_died_is_told_by_the_next_and_a_release_lets_go_down_to_the_disk(story):
+    route = story["route"]
+    keep = {name: at.isoformat() for name, at in cutoffs(
+        datetime(2028, 6, 1, tzinfo=timezone.utc), **route.settings.retention.model_dump()).items()}  # fmt: skip
+    dead = Upkeep("rated_usage", 2, ("retention",), f"{LATER}T00:00:00+00:00", keep, 168)
+    taken = keep_up(route.lake, route.settings, dead)["retention"]["itemised"]
+    assert taken["blanked"] > 0 and taken["held"] > 0
+    # The same run again, as who asked a stream that then died would have it: the commit stands and is told once more.
+    assert keep_up(route.lake, route.settings, dead)["retention"]["itemised"] == taken
+    released = hold(route, "release", str(story["hold"]["hold_id"]), "--reason", "settled", "--by", "bob")
+    assert released["released_by"] == "bob"
+    run = route._run(
+        maintain, "--as-of", LATER, "--force", "no job runs", "--vacuum-hours", "0",
+        "--tables", "raw_cdr,usage_event,rated_usage",
+    )  # fmt: skip
+    assert (run["maintenance_no"], run["repaired"], run["held_rows"]) == (3, 1, 0)
+    assert {line["by"] for line in run["tables"]} == {"self"}
+    marks = route.lake.read("control_maintenance").where("table_name = 'rated_usage'").orderBy("maintenance_no")
+    assert [(row["maintenance_no"], row["blanked_rows"]) for row in marks.collect()] == [
+        (1, 0), (2, taken["blanked"]), (3, taken["held"])]  # fmt: skip
+    for rule in RULES:
+        on_disk = route.spark.read.option("recursiveFileLookup", "true").option("pathGlobFilter", "part-*.parquet")
+        left = on_disk.parquet(route.lake.path(rule.table)).where(" OR ".join(f"{n} IS NOT NULL" for n in rule.columns))
+        assert left.isEmpty(), f"{rule.table} still has {rule.columns} in a file"
+    assert stays(route, "rated_usage", story["to_batch"]) == story["stays"]["rated_usage"]
+    assert reconcile.check(route.spark, route.settings)["holds"]
+    versions = {table: route.lake.snapshot(table).version() for table in GONE}
+    again = route._run(maintain, "--as-of", LATER, "--force", "x", "--only", "retention", "--only", "compact",
+                       "--tables", ",".join(GONE))  # fmt: skip
+    assert (again["blanked_rows"], again["maintenance_no"]) == (0, 4)
+    assert {table: route.lake.snapshot(table).version() for table in GONE} == versions, "a repeat commits nothing"
+
+
+def test_maintenance_waits_for_the_mark_of_an_open_batch(story, monkeypatch):
+    route = story["route"]
+    monkeypatch.setattr("jobs.table_upkeep.last_batch", lambda lake: 99)
+    with pytest.raises(TollgateError, match="no mark that balances"):
+        route._run(maintain, "--only", "compact", "--tables", "raw_cdr")
+
+
+def test_a_hold_is_signed_names_somebody_known_and_never_vanishes(story, capsys):
+    route = story["route"]
+    placed = hold(route, "add", "--number", "+14165550123", "--from", "2026-10-01", "--reason", "fraud", "--by", "eve")
+    assert json.loads(capsys.readouterr().out)["held_from"] == "2026-10-01T00:00:00+00:00"
+    assert [one["hold_id"] for one in hold(route, "list")["holds"]] == [placed["hold_id"]]
+    assert len(hold(route, "list", "--all")["holds"]) == 2
+    for argv, said in (
+        (("--account", "nobody"), "somebody unknown"),
+        (("--number", "911"), "not a number"),
+        (("--from", "2026-10-01"), "both ends of a time"),
+        (("--from", "2026-10-02", "--to", "2026-10-01"), "ends before it begins"),
+    ):
+        with pytest.raises(TollgateError, match=said):
+            hold(route, "add", *argv, "--reason", "x", "--by", "eve")
+    hold(route, "release", str(placed["hold_id"]), "--reason", "over", "--by", "eve")
+    with pytest.raises(TollgateError, match="was released before"):
+        hold(route, "release", str(placed["hold_id"]), "--reason", "over", "--by", "eve")
+    session = connect(route.settings)
+    try:
+        for statement in (
+            "DELETE FROM ops.legal_hold",
+            "UPDATE ops.legal_hold SET reason = 'y'",
+            "TRUNCATE ops.legal_hold",
+        ):
+            with pytest.raises(DatabaseError, match=said), session, session.cursor() as cursor:
+                cursor.execute(statement)
+    finally:
+        session.close()
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [(["--as-of", "2999-01-01"], "a time to come"), (["--vacuum-hours", "24"], "may lose its files")],
+)
+def test_what_cannot_come_back_needs_a_reason(argv, said):
+    with pytest.raises(TollgateError, match=said):
+        maintain.check_args(maintain.parser().parse_args(argv))
+    maintain.check_args(maintain.parser().parse_args([*argv, "--force", "why"]))
+    for wrong in (["--tables", "raw_cdrs"], ["--as-of", "yesterday"], ["--vacuum-hours", "200"]):
+        with pytest.raises(SystemExit):
+            maintain.parser().parse_args(wrong)
