@@ -90,7 +90,7 @@ def test_a_wrong_line_and_a_wrong_checksum_are_refused(tmp_path: Path, monkeypat
 
 def test_contracts_and_migrations_are_inside_the_packages() -> None:
     config = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
-    assert {"*.ddl", "*.json", "*.sql"} <= set(config["package-data"]["*"])
+    assert {"*.ddl", "*.j2", "*.json", "*.sql"} <= set(config["package-data"]["*"])
     listed = "from setuptools import find_namespace_packages as find; print(*find('.', include={}))"
     include = config["packages"]["find"]["include"]
     found = subprocess.run(
