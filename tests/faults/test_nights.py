@@ -62,6 +62,7 @@ def tollgate(nightly, monkeypatch, capsys) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.mark.covers("BIZ-03", "RAT-01", "RAT-09", "BIL-19", "OPS-17")
+@pytest.mark.long
 def test_nights_and_a_month_by_their_commands_leave_the_tables_of_the_jobs(tollgate, nightly, undisturbed, monkeypatch):
     *early, late = nightly.lake.read("control_mediation").orderBy("batch_no").collect()
     assert late.recorded_at.date() == date(2026, 11, 1) > early[-1].recorded_at.date()

@@ -34,14 +34,15 @@ def book(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, book, capsys):
-    """Import a table, text or object, into the copy: exit code, stdout, stderr."""
+    """Import a table, text or object, into the copy: exit code, stdout, stderr without the lines of the log."""
 
     def run(table: object, *flags: str) -> tuple[int, str, str]:
         file = tmp_path / "table.json"
         file.write_text(table if isinstance(table, str) else json.dumps(table), encoding="utf-8")
         argv = [str(file), "--pricebook", str(book), *flags]
         code = main_without_spark(import_carriers.parser(), import_carriers.run_cli, argv)
-        return code, *capsys.readouterr()
+        out, err = capsys.readouterr()
+        return code, out, "".join(line for line in err.splitlines(keepends=True) if not line.startswith("{"))
 
     return run
 
