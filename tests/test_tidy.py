@@ -6,8 +6,11 @@ import ast
 import functools
 import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import pytest
 from coverage_matrix import IDS, covered
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,6 +124,27 @@ def test_tests_stand_where_what_they_test_stands() -> None:
     homes |= {"generators", "jobs", "sql", "benchmarks", "notebooks"}
     found = [path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name not in homes]
     assert not found, f"a folder of tests without a twin: {found}"
+
+
+@pytest.mark.covers("OPS-07")
+def test_documents_name_places_that_exist() -> None:
+    place = re.compile(r"`((?:jobs|generators|tollgate|schemas|conf|sql|notebooks|benchmarks|docs|tests)/[\w./*-]*)`")
+    missing = [
+        f"{page.relative_to(ROOT)}: {named}"
+        for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+        for named in place.findall(page.read_text(encoding="utf-8"))
+        if not list(ROOT.glob(named.rstrip("/")))
+    ]
+    assert not missing, f"named in a document and not there: {missing}"
+
+
+@pytest.mark.covers("OPS-11", "OPS-12", "QUA-01")
+def test_layers_are_held_apart() -> None:
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports")], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout
+    assert "Contracts: 3 kept, 0 broken." in done.stdout
 
 
 def test_covers_marks_name_requirements_that_exist() -> None:

@@ -147,6 +147,7 @@ def test_a_table_folds_no_number_and_shows_null(spark, capsys):
     assert "\n== Physical Plan ==\n" in f"\n{piped.text}"
 
 
+@pytest.mark.covers("ANA-11")
 def test_parquet_has_every_row_in_types_that_others_read(spark, tmp_path):
     rows = spark.sql("SELECT id, 0.10BD AS amount, TIMESTAMP '2026-10-01 11:48:57' AS at FROM range(0, 250, 1, 2)")
     out = tmp_path / "answer"
