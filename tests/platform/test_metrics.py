@@ -18,6 +18,7 @@ from tollgate.platform.errors import TollgateError
 from tollgate.platform.log_lines import FIELDS
 from tollgate.platform.metrics import METRICS
 from tollgate.platform.progress import step
+from tollgate.platform.unattended import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
 DASHBOARD, ALERTS = ROOT / "conf/grafana/tollgate.json", ROOT / "conf/prometheus/alerts.yml"
@@ -66,6 +67,26 @@ def test_a_short_job_leaves_a_file_whose_counters_go_on(tmp_path: Path, capsys) 
     parser = job.add_common(argparse.ArgumentParser(prog="rate_usage"))
     assert job.main_without_spark(parser, lambda settings, args: dry, argv) == 0
     assert values(file)["tollgate_rated_total", "rated"] == 16
+
+
+@pytest.mark.covers("OPS-20")
+def test_the_jobs_of_a_night_count_under_their_own_names(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "night.prom"
+    parser = job.add_common(argparse.ArgumentParser(prog="tollgate night"))
+
+    def work(settings: Any, args: argparse.Namespace) -> None:
+        steps = Steps("again")
+        steps.run("check_quality", lambda: {"passed": True, "rows_checked": 9}, "2026-10-10")
+        rated = {"rating_no": 7, "rated": 8, "zero_rated": 1, "suspended": {"no_rate": 1}}
+        assert steps.run("rate_usage", lambda: rated, "2026-10-10") == rated
+
+    assert job.main_without_spark(parser, work, ["--metrics-file", str(file)]) == 0
+    found = values(file)
+    assert {key[1] for key in found if key[0] == "tollgate_job_runs_total"} == {"night", "check_quality", "rate_usage"}
+    assert ("tollgate_job_last_success_timestamp_seconds", "rate_usage") in found, (
+        "what the alert NightMissing asks for"
+    )
+    assert found["tollgate_rated_total", "rated"] == 8, "once, for the night itself has rated nothing"
 
 
 @pytest.mark.covers("OPS-20")

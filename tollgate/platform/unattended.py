@@ -10,8 +10,10 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, redire
 from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError
+from tollgate.platform.progress import job
 from tollgate.platform.run_history import LockedError, RunRow, as_json, one_at_a_time
 from tollgate.platform.settings import Settings
+from tollgate.platform.watching import figures_of
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -37,7 +39,9 @@ class Steps:
         if self.row is not None:
             self.row.at(name, {"steps": self.done})
         begun = time.monotonic()
-        figures = dict(work())
+        with job(name) as seen:
+            figures = dict(work())
+            seen.note(**figures_of(figures))
         seconds = round(time.monotonic() - begun, 1)
         self.done.append({**self.now, "seconds": seconds, **figures})
         say(f"{f'{day} ' if day else ''}{name}: {seconds} s")
