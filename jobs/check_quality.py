@@ -71,7 +71,8 @@ def _checked(lake: Lake, slice_: Slice) -> Verdict:
     """Judge a slice and keep the result; a repeat of a failed one has a transaction of its own."""
     suite = slice_.suite
     try:
-        with step("hold the suite against the rows", suite=suite.suite, slice=slice_.told):
+        with step("hold the suite against the rows", suite=suite.suite, bill_run_id=slice_.run_id) as held:
+            held.note(from_no=slice_.from_no, to_no=slice_.to_no, rows_checked=slice_.rows)
             verdict = judge(rows_of(lake, slice_), suite, known_of(lake, slice_))
     except AnalysisException as error:
         raise TollgateError(
