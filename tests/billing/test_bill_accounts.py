@@ -245,7 +245,7 @@ def test_analysts_see_the_lines_of_posted_runs_only(operator: Operator, may: dic
     question = "SELECT run_id, cycle, sum(total) FROM posted_invoice GROUP BY ALL"
     analyst_views.register(operator.spark, operator.settings, question)
     found = {row[:2]: row[2] for row in operator.spark.sql(question).collect()}
-    assert found[may["run_id"], "2025-05"] == Decimal("381.700")
+    assert found[may["run_id"], "2025-05"] == Decimal(may["total"]) > 0
     assert draft["run_id"] not in {run_id for run_id, _ in found}
 
 
