@@ -31,7 +31,7 @@ check: $(INSTALLED) ## Format, lint, types, import rules, contracts, tidiness
 test: setup ## The tests, on a real broker and a real database
 	@$(BIN)/python -m pytest --durations=15 $(ARGS)
 
-prove: setup ## The long tests: the whole route on a standalone Spark cluster, nights and a month by their commands
+prove: setup ## The long tests: every job on a cluster, nights and a month by their commands, maintenance
 	@$(BIN)/python -m pytest --durations=15 -m long $(ARGS)
 
 demo: setup ## From nothing to invoices on two fixed months; leaves lake and database to look at

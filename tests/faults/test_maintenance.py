@@ -119,6 +119,7 @@ def story(start_route, month_of_records) -> dict[str, Any]:
     return seen
 
 
+@pytest.mark.long
 @pytest.mark.covers("PRF-13", "OPS-22")
 def test_the_running_stream_maintains_its_tables_between_two_batches(story):
     route, run = story["route"], story["run"]
@@ -136,6 +137,7 @@ def test_the_running_stream_maintains_its_tables_between_two_batches(story):
     assert reconcile.check(route.spark, route.settings)["holds"]
 
 
+@pytest.mark.long
 @pytest.mark.covers("CMP-03")
 def test_payload_and_location_leave_and_a_hold_keeps_what_it_reaches(story):
     route, to_batch = story["route"], story["to_batch"]
@@ -157,6 +159,7 @@ def test_payload_and_location_leave_and_a_hold_keeps_what_it_reaches(story):
     assert usage.where("msisdn IS NOT NULL").count() > len(kept)
 
 
+@pytest.mark.long
 @pytest.mark.covers("PRF-13")
 def test_a_stream_goes_on_when_the_log_that_maintenance_left_has_expired(story):
     route, spark = story["route"], story["route"].spark
@@ -176,6 +179,7 @@ def test_a_stream_goes_on_when_the_log_that_maintenance_left_has_expired(story):
     assert reconcile.check(spark, route.settings)["holds"]
 
 
+@pytest.mark.long
 @pytest.mark.covers("CMP-03", "CMP-04", "OPS-22")
 def test_a_run_that_died_is_told_by_the_next_and_a_release_lets_go_down_to_the_disk(story):
     route = story["route"]
@@ -210,6 +214,7 @@ def test_a_run_that_died_is_told_by_the_next_and_a_release_lets_go_down_to_the_d
     assert {table: route.lake.snapshot(table).version() for table in GONE} == versions, "a repeat commits nothing"
 
 
+@pytest.mark.long
 def test_maintenance_waits_for_the_mark_of_an_open_batch(story, monkeypatch):
     route = story["route"]
     monkeypatch.setattr("jobs.table_upkeep.last_batch", lambda lake: 99)
@@ -217,6 +222,7 @@ def test_maintenance_waits_for_the_mark_of_an_open_batch(story, monkeypatch):
         route._run(maintain, "--only", "compact", "--tables", "raw_cdr")
 
 
+@pytest.mark.long
 def test_a_hold_is_signed_names_somebody_known_and_never_vanishes(story, capsys):
     route = story["route"]
     placed = hold(route, "add", "--number", "+14165550123", "--from", "2026-10-01", "--reason", "fraud", "--by", "eve")
