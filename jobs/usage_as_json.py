@@ -13,6 +13,7 @@ import json
 from contextlib import AbstractContextManager
 from typing import Any
 
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -71,9 +72,10 @@ class JsonCopy:
         sums = lines.groupBy("batches").agg(*[F.expr(total) for total in totals(self.fields)])
         try:
             rows = sums.join(F.broadcast(counted), "batches", how="inner").collect()  # one row an export
-        except PySparkException as error:
+        except (PySparkException, Py4JJavaError) as error:  # the second while a file is read, as in a local session
+            told = getattr(error, "java_exception", error)
             raise TollgateError(
-                "the JSON copy cannot be read", where=self.where, found=str(error).strip().splitlines()[0],
+                "the JSON copy cannot be read", where=self.where, found=str(told).strip().splitlines()[0],
                 way_out="remove the manifest of the export that is damaged and export again",
             ) from None  # fmt: skip
         names = ("events", "duration_s", "volume_bytes", "contents")

@@ -242,12 +242,12 @@ def test_a_hold_is_signed_names_somebody_known_and_never_vanishes(story, capsys)
         hold(route, "release", str(placed["hold_id"]), "--reason", "over", "--by", "eve")
     session = connect(route.settings)
     try:
-        for statement in (
-            "DELETE FROM ops.legal_hold",
-            "UPDATE ops.legal_hold SET reason = 'y'",
-            "TRUNCATE ops.legal_hold",
+        for statement, refused in (
+            ("DELETE FROM ops.legal_hold", "cannot be deleted"),
+            ("UPDATE ops.legal_hold SET reason = 'y'", "is released and cannot change|can only be released"),
+            ("TRUNCATE ops.legal_hold", "legal_hold"),
         ):
-            with pytest.raises(DatabaseError, match=said), session, session.cursor() as cursor:
+            with pytest.raises(DatabaseError, match=refused), session, session.cursor() as cursor:
                 cursor.execute(statement)
     finally:
         session.close()

@@ -124,5 +124,5 @@ def test_a_root_on_an_object_store_and_a_master_are_settings(root: str, monkeypa
         assert settings.mediation.checkpoint == f"{root}/_checkpoint/mediate_usage"
     lake = Lake(None, root)  # type: ignore[arg-type]
     assert lake.path("raw_cdr") == f"{root}/raw_cdr"
-    with lake._writer("raw_cdr"):
+    with lake.alone("raw_cdr"):
         pass  # No lock file is asked for, which would need a session and a disk.
