@@ -28,8 +28,9 @@ check: $(INSTALLED) ## Format, lint, types, import rules, contracts, tidiness
 	@$(BIN)/lint-imports
 	@$(BIN)/python -m pytest -q -p no:cacheprovider tests/test_tidy.py tests/test_contracts.py
 
-test: setup ## The tests, on a real broker and a real database
-	@$(BIN)/python -m pytest --durations=15 $(ARGS)
+test: setup ## The tests, on a real broker and a real database; all of them also hold the floor of coverage
+	@mkdir -p build
+	@$(BIN)/python -m pytest --durations=15 $(if $(ARGS),$(ARGS),--cov --cov-report=)
 
 prove: setup ## The long tests: every job on a cluster, nights and a month by their commands, maintenance
 	@$(BIN)/python -m pytest --durations=15 -m long $(ARGS)
