@@ -54,7 +54,8 @@ class JsonCopy:
             return {}
         manifests = self.spark.read.schema(MANIFEST).json(self.folder.path("_manifest"))
         rows = manifests.select("_metadata.file_name", "*").collect()  # one row an export
-        damaged = [row[0] for row in rows if None in row]
+        # `None in row` would look for a field of that name.
+        damaged = [row[0] for row in rows if any(value is None for value in row)]
         if damaged:
             raise TollgateError(
                 "manifests of the JSON copy cannot be read", where=self.folder.path("_manifest"),
