@@ -22,6 +22,7 @@ from tollgate.assurance.usage_copy import TITLES, Batches, Figures, lacking, tot
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 MOST_MONTHS = 120
@@ -118,7 +119,9 @@ def _planned(lake: Lake, copy: UsageCopy, args: argparse.Namespace) -> list[Batc
 
 def _export(lake: Lake, copy: UsageCopy, batches: Batches, args: argparse.Namespace) -> dict[str, Any]:
     usage = accepted(lake, copy, f"batch_no BETWEEN {batches.from_no} AND {batches.to_no}")
-    figures, months = _figures(lake, copy, usage, batches)
+    about: dict[str, Any] = {"from_batch_no": batches.from_no, "to_batch_no": batches.to_no}
+    with step("add up the lake", **about):
+        figures, months = _figures(lake, copy, usage, batches)
     if len(months) > args.most_months:
         raise TollgateError(
             f"the events of batches {batches.name} are of {len(months)} months", where=lake.path("usage_event"),
@@ -126,9 +129,10 @@ def _export(lake: Lake, copy: UsageCopy, batches: Batches, args: argparse.Namesp
             way_out="take fewer batches (--to-batch), or allow it (--most-months)",
         )  # fmt: skip
     if not args.dry_run:
-        copy.write(usage, batches, figures, months, args.again or args.changed)
+        with step("write the copy", events=figures.events, **about):
+            copy.write(usage, batches, figures, months, args.again or args.changed)
     counts = {name: getattr(figures, name) for name in ("events", "duration_s", "volume_bytes")}
-    return {"from_batch_no": batches.from_no, "to_batch_no": batches.to_no, **counts, "months": months}
+    return {**about, **counts, "months": months}
 
 
 def _figures(lake: Lake, copy: UsageCopy, usage: Any, batches: Batches) -> tuple[Figures, list[str]]:

@@ -152,9 +152,11 @@ def test_json_gets_each_accepted_event_once_with_exact_text_and_a_manifest(expor
     assert not (tmp_path / "other").exists()
     sound = file.read_bytes()
     file.write_bytes(b"no gzip")
-    with pytest.raises(TollgateError, match="the JSON copy cannot be read"):
-        exported.broken()
-    file.write_bytes(sound)
+    try:
+        with pytest.raises(TollgateError, match="the JSON copy cannot be read"):
+            exported.broken()
+    finally:
+        file.write_bytes(sound)
     manifest = exported.json / "_manifest" / "9-9.json"
     manifest.write_text('{"from_batch_no": 9, ')
     with pytest.raises(TollgateError, match=r"manifests .* cannot be read"):
