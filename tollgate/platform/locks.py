@@ -70,6 +70,9 @@ def one_of_two(path: str) -> Iterator[None]:
         conflict.ConcurrentWriteException,
         conflict.MetadataChangedException,
         conflict.ProtocolChangedException,
+        conflict.ConcurrentAppendException,
+        conflict.ConcurrentDeleteReadException,
+        conflict.ConcurrentDeleteDeleteException,
     )
     try:
         yield
