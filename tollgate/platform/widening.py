@@ -11,6 +11,11 @@ if TYPE_CHECKING:
     from pyspark.sql.types import StructField, StructType
 
 
+# Tables, by path and number of columns, that this process has seen as wide as their contract: asked once, not at each
+# append, which would plan a read of the table.
+_WIDE_ENOUGH: set[tuple[str, int]] = set()
+
+
 def as_contract(stored: DataFrame, wanted: StructType, table: str) -> DataFrame:
     """The rows of a table in the columns of its contract, in that order; NULL where the table is older than a column.
 
@@ -32,8 +37,11 @@ def widen(spark: SparkSession, path: str, wanted: StructType, table: str) -> Non
 
     TollgateError when no new column explains the difference, see `new_columns`.
     """
+    if (path, len(wanted)) in _WIDE_ENOUGH:
+        return
     stored = spark.read.format("delta").load(path)
     if stored._jdf.schema().length() == len(wanted):
+        _WIDE_ENOUGH.add((path, len(wanted)))
         return
     added = ", ".join(_told(field, wanted) for field in new_columns(stored.schema, wanted, table))
     spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({added})")
