@@ -17,7 +17,7 @@ RUN useradd --create-home --uid 1000 tollgate \
 WORKDIR /opt/tollgate
 
 COPY requirements.txt ./
-RUN pip install --no-cache-dir --require-hashes --requirement requirements.txt \
+RUN pip install --no-cache-dir --no-deps --require-hashes --requirement requirements.txt \
  && test -x "$SPARK_HOME/bin/spark-class"
 
 # The jars depend on these files alone, so another change does not fetch them again.

@@ -62,7 +62,7 @@ $(ENVIRONMENT): requirements.txt
 	@python=$$(bash conf/find_python.sh $(PYTHON)) && bash conf/find_java.sh && \
 	echo "environment: $(VENV) from $$python, about a minute the first time" && \
 	"$$python" -m venv $(VENV) && \
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	@touch $@
 
 $(INSTALLED): $(ENVIRONMENT) pyproject.toml
