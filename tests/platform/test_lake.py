@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from frames import assert_rows
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from tollgate.platform.errors import TollgateError
@@ -22,6 +23,36 @@ def raw_cdr(spark: SparkSession, batch_no: int) -> DataFrame:
         SELECT {batch_no}L AS batch_no, 'cdr.raw' AS topic, 0 AS kafka_partition, {batch_no}L AS kafka_offset,
                TIMESTAMP '2026-10-01 00:00:00' AS arrived_at, X'61' AS record_key, X'62' AS payload,
                CAST(NULL AS ARRAY<STRUCT<key: STRING, value: BINARY>>) AS headers""")
+
+
+@pytest.mark.covers("PRF-09")
+def test_an_append_is_one_commit_and_one_job_also_when_it_makes_the_table(spark: SparkSession, lake: Lake) -> None:
+    """Delta's own idempotent write asks the whole state of the table each time: a second job, longer with each file."""
+    jobs = []
+    for version in range(1, 5):
+        spark.sparkContext.setJobGroup(f"append {version}", "")
+        lake.append(raw_cdr(spark, version), "raw_cdr", "job/1", version, {"batch_no": version})
+        jobs.append(len(spark.sparkContext.statusTracker().getJobIdsForGroup(f"append {version}")))
+    assert jobs == [1, 1, 1, 1]
+    history = spark.sql(f"DESCRIBE HISTORY delta.`{lake.path('raw_cdr')}`").orderBy("version")
+    assert_rows(
+        history.select("version", "operation", "userMetadata", F.col("operationMetrics")["numOutputRows"]),
+        *[(no - 1, "WRITE", f'{{"batch_no": {no}}}', "1") for no in range(1, 5)],
+    )
+
+
+def test_who_committed_is_known_with_and_without_a_checksum_file(spark: SparkSession, lake: Lake) -> None:
+    for version, job in enumerate(("job/1", "job/2", "job/1")):
+        lake.append(raw_cdr(spark, version), "raw_cdr", job, version)
+    versions = {"job/1": 2, "job/2": 1}
+    assert lake.last_versions("raw_cdr") == versions
+    for checksum in (Path(lake.path("raw_cdr")) / "_delta_log").glob("*.crc"):
+        checksum.unlink()
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert not lake.snapshot("raw_cdr").checksumOpt().isDefined()
+    assert lake.last_versions("raw_cdr") == versions
+    lake.append(raw_cdr(spark, 2), "raw_cdr", "job/1", 2)
+    assert lake.read("raw_cdr").count() == 3
 
 
 @pytest.mark.covers("QUA-10")
@@ -40,7 +71,6 @@ def test_a_version_is_appended_once_and_remembered_with_its_metadata(spark: Spar
         lake.append(raw_cdr(spark, again), "raw_cdr", "job/1", version, {"pin": again})
     assert_rows(lake.read("raw_cdr").select("batch_no"), (1,), (3,))
     assert (lake.last_version("raw_cdr", "job/1"), lake.last_version("raw_cdr", "job/2")) == (2, None)
-    # The first commit made the table and has none.
     assert lake.commit_metadata("raw_cdr", newest=1) == [{"pin": 3}]
     assert lake.commit_metadata("raw_cdr", newest=9) == [{"pin": 1}, {"pin": 3}]
     stored = [(field.name, field.dataType, field.nullable) for field in lake.read("raw_cdr").schema.fields]

@@ -12,6 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from tollgate.platform.commits import append_once, committed_versions, delta_log, no_value
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import WAIT_S, one_of_two, writer_lock
 from tollgate.platform.progress import step
@@ -135,15 +136,10 @@ class Lake:
         """
         check_columns(df, table)
         with step(f"append {table}", level="debug"), self.alone(table), one_of_two(self.path(table)):
-            if not self.exists(table):
-                self._create(table)
-            widen(self.spark, self.path(table), contract(table), table)
-            writer = (
-                df.write.format("delta").mode("append").option("txnAppId", app_id).option("txnVersion", str(version))
-            )
-            if metadata is not None:
-                writer = writer.option("userMetadata", json.dumps(metadata, sort_keys=True))
-            writer.save(self.path(table))
+            if self.exists(table):
+                widen(self.spark, self.snapshot(table), self.path(table), contract(table), table)
+            told = None if metadata is None else json.dumps(metadata, sort_keys=True)
+            append_once(df, self.path(table), contract(table), partition_columns(table), app_id, version, told)
 
     def last_version(self, table: str, app_id: str) -> int | None:
         """The highest `version` that `app_id` has committed to `table`; None when there is none."""
@@ -153,16 +149,12 @@ class Lake:
         """The highest `version` that each app_id has committed to `table`; read from its log, not from its rows."""
         if not self.exists(table):
             return {}
-        jvm: Any = self.spark._jvm
-        found = jvm.scala.jdk.javaapi.CollectionConverters.asJava(self.snapshot(table).transactions())
-        return {str(app_id): int(version) for app_id, version in found.items()}
+        return committed_versions(self.spark, self.snapshot(table))
 
     def snapshot(self, table: str) -> Any:
         """Delta's own account of `table` as it stands now; the table must exist."""
-        jvm: Any = self.spark._jvm
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(self.spark._jsparkSession, self.path(table))
-        none = getattr(getattr(jvm.scala, "None$"), "MODULE$")
-        return log.update(False, none, none)
+        none = no_value(self.spark)
+        return delta_log(self.spark, self.path(table)).update(False, none, none)
 
     def commit_metadata(self, table: str, newest: int, naming: str = "") -> list[dict[str, Any]]:
         """The `metadata` of the `newest` last commits that have one (naming: with this key), oldest first.
@@ -216,12 +208,6 @@ class Lake:
         """Hold the lock of a table or a job while the block runs; TollgateError when another keeps it for `wait_s`."""
         folder = self.lock_folder
         return nullcontext() if folder is None else writer_lock(self.spark, folder / f"{name}.lock", wait_s)
-
-    def _create(self, table: str) -> None:
-        from delta.tables import DeltaTable
-
-        builder = DeltaTable.createIfNotExists(self.spark).location(self.path(table)).addColumns(contract(table))
-        builder.partitionedBy(*partition_columns(table)).execute()
 
     def _is_on_local_disk(self) -> bool:
         return self.root.startswith("file:") or "://" not in self.root

@@ -81,7 +81,7 @@ def rewrite(
     """Replace the rows `where` by what `change` makes of them, in one commit that happens once, see `Lake.append`."""
     changed = change(lake.read(table).where(where))
     check_columns(changed, table)
-    widen(lake.spark, lake.path(table), contract(table), table)
+    widen(lake.spark, lake.snapshot(table), lake.path(table), contract(table), table)
     writer = changed.write.format("delta").mode("overwrite").option("replaceWhere", where)
     writer = writer.option("txnAppId", app_id).option("txnVersion", str(version))
     with one_of_two(lake.path(table)):

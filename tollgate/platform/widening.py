@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructField, StructType
-
-
-# Tables, by path and number of columns, that this process has seen as wide as their contract: asked once, not at each
-# append, which would plan a read of the table.
-_WIDE_ENOUGH: set[tuple[str, int]] = set()
 
 
 def as_contract(stored: DataFrame, wanted: StructType, table: str) -> DataFrame:
@@ -32,17 +27,15 @@ def as_contract(stored: DataFrame, wanted: StructType, table: str) -> DataFrame:
     )
 
 
-def widen(spark: SparkSession, path: str, wanted: StructType, table: str) -> None:
+def widen(spark: SparkSession, snapshot: Any, path: str, wanted: StructType, table: str) -> None:
     """Add to the table at `path` the columns that its contract has gained: one commit, none when nothing is new.
 
-    TollgateError when no new column explains the difference, see `new_columns`.
+    snapshot: Delta's account of the table as it stands. TollgateError when no new column explains the
+    difference, see `new_columns`.
     """
-    if (path, len(wanted)) in _WIDE_ENOUGH:
+    if snapshot.schema().length() == len(wanted):
         return
     stored = spark.read.format("delta").load(path)
-    if stored._jdf.schema().length() == len(wanted):
-        _WIDE_ENOUGH.add((path, len(wanted)))
-        return
     added = ", ".join(_told(field, wanted) for field in new_columns(stored.schema, wanted, table))
     spark.sql(f"ALTER TABLE delta.`{path}` ADD COLUMNS ({added})")
 
