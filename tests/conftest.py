@@ -44,6 +44,7 @@ def spark(settings: Settings) -> Iterator[SparkSession]:
     # Tables of a few rows are done before a compiler has started on them.
     session.conf.set("spark.sql.codegen.wholeStage", "false")
     session.conf.set("spark.sql.codegen.factoryMode", "NO_CODEGEN")
+    session.conf.set("spark.sql.lightweightPlanChangeValidation", "true")
     # Rows by hand go through the plan; the optimizer would otherwise compute their result and leave no plan to look at.
     folding = "org.apache.spark.sql.catalyst.optimizer.ConvertToLocalRelation"
     session.conf.set("spark.sql.optimizer.excludedRules", folding)

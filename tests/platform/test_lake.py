@@ -13,9 +13,11 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
+from tollgate.platform import skipping
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, contract, contract_names, few_rows, partition_columns
 from tollgate.platform.locks import writer_lock
+from tollgate.platform.skipping import SKIPPING
 
 
 def raw_cdr(spark: SparkSession, batch_no: int) -> DataFrame:
@@ -53,6 +55,29 @@ def test_who_committed_is_known_with_and_without_a_checksum_file(spark: SparkSes
     assert lake.last_versions("raw_cdr") == versions
     lake.append(raw_cdr(spark, 2), "raw_cdr", "job/1", 2)
     assert lake.read("raw_cdr").count() == 3
+
+
+def test_statistics_are_asked_from_the_table_of_many_files_on(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both ways find the same rows; what differs is the work."""
+    monkeypatch.setattr(skipping, "FEW_FILES", 3)
+    before = spark.conf.get(SKIPPING)
+    try:
+        spark.conf.set(SKIPPING, "false")
+        for version in range(1, 7):
+            lake.append(raw_cdr(spark, version), "raw_cdr", "job/1", version)
+            of_one = lake.read("raw_cdr").where("batch_no = 1")
+            assert_rows(of_one.select("batch_no"), (1,))
+            # The append looks at what stands before it, a process's first read at what it reads.
+            assert spark.conf.get(SKIPPING) == ("true" if version > 4 else "false"), version
+            assert len(of_one.inputFiles()) == (1 if version > 4 else version)
+        spark.conf.set(SKIPPING, "false")
+        monkeypatch.setattr(skipping, "_asked", set())
+        lake.read("raw_cdr")
+        assert spark.conf.get(SKIPPING) == "true"
+    finally:
+        spark.conf.set(SKIPPING, before)
 
 
 @pytest.mark.covers("QUA-10")

@@ -16,6 +16,7 @@ from tollgate.platform.commits import append_once, committed_versions, delta_log
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import WAIT_S, one_of_two, writer_lock
 from tollgate.platform.progress import step
+from tollgate.platform.skipping import is_news, skip_if_many
 from tollgate.platform.widening import as_contract, widen
 
 if TYPE_CHECKING:
@@ -115,6 +116,8 @@ class Lake:
         """
         if not self.exists(table):
             return self.frame([], table)
+        if is_news(self.path(table)):
+            skip_if_many(self.spark, self.snapshot(table))
         return as_contract(self.spark.read.format("delta").load(self.path(table)), contract(table), table)
 
     def frame(self, rows: Sequence[Sequence[Any]], table: str) -> DataFrame:
@@ -137,7 +140,9 @@ class Lake:
         check_columns(df, table)
         with step(f"append {table}", level="debug"), self.alone(table), one_of_two(self.path(table)):
             if self.exists(table):
-                widen(self.spark, self.snapshot(table), self.path(table), contract(table), table)
+                snapshot = self.snapshot(table)
+                skip_if_many(self.spark, snapshot)
+                widen(self.spark, snapshot, self.path(table), contract(table), table)
             told = None if metadata is None else json.dumps(metadata, sort_keys=True)
             append_once(df, self.path(table), contract(table), partition_columns(table), app_id, version, told)
 

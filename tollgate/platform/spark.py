@@ -11,6 +11,7 @@ from tollgate.platform.gateway import quiet_gateway
 from tollgate.platform.java import java_binary
 from tollgate.platform.places import jars_dir, project_root
 from tollgate.platform.progress import follow
+from tollgate.platform.skipping import SKIPPING
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -28,6 +29,10 @@ _ON_ONE_MACHINE = {
     "spark.databricks.delta.snapshotPartitions": "1",
     # Finding out which partitions of a few files to leave unread costs a query of its own.
     "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
+    # So does finding out by their statistics; `Lake` turns it on for tables of many files.
+    SKIPPING: "false",
+    # Spark looks each plan over after each of its own rules; the tests do, and leave it on.
+    "spark.sql.lightweightPlanChangeValidation": "false",
 }
 # Room for compiled methods, so that none is thrown out again. In another time zone Delta checks each commit twice.
 _JAVA_OPTIONS = (

@@ -1,0 +1,36 @@
+"""Whether a read looks at each file's statistics first: a query of its own, that pays once a table has many files."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+SKIPPING = "spark.databricks.delta.stats.skipping"
+# Opening a file that holds nothing of what is asked takes some milliseconds, asking the statistics a quarter of a
+# second.
+FEW_FILES = 64
+
+# Tables whose number of files was asked by this process. Only an append makes it grow, and asks again.
+_asked: set[str] = set()
+
+
+def skip_if_many(spark: SparkSession, snapshot: Any) -> None:
+    """Turn the statistics on, for the rest of the session, when the table of `snapshot` has more than FEW_FILES.
+
+    They are off only in sessions on one machine, see `tollgate/platform/spark.py`.
+    """
+    if spark.conf.get(SKIPPING, "true") == "true":
+        return
+    checksum = snapshot.checksumOpt()
+    if not checksum.isDefined() or checksum.get().numFiles() > FEW_FILES:
+        spark.conf.set(SKIPPING, "true")
+
+
+def is_news(path: str) -> bool:
+    """Whether this process has not asked yet for the table at `path`."""
+    if path in _asked:
+        return False
+    _asked.add(path)
+    return True
