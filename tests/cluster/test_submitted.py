@@ -62,9 +62,6 @@ def test_mediation_on_a_cluster_leaves_the_tables_of_local_mode(
 ) -> None:
     route = start_route("cluster", month_of_records)
     settings = settings_of(route)
-    without = cluster.submit("mediate_usage", "--once", settings=settings, package=None)
-    assert without.code == 1 and "ModuleNotFoundError: No module named" in without.shown
-
     mediated = cluster.submit("mediate_usage", "--once", settings=settings, package=package, spark=QUICK)
     assert mediated.summary["received"] == len(month_of_records)
     assert was_distributed(mediated), mediated.tasks
@@ -81,6 +78,10 @@ def test_every_job_on_a_cluster_leaves_the_tables_and_invoices_of_local_mode(
     route = start_route("cluster_route", month_of_records, from_nothing=True)
     settings = settings_of(route)
     assert not route.lake.exists("price_version")
+    without = cluster.submit(
+        "publish_pricebook", "--author", "ann", "--reason", "none", settings=settings, package=None
+    )
+    assert without.code == 1 and "ModuleNotFoundError: No module named" in without.shown
 
     def submit(spark: dict[str, str], job: str, *argv: str) -> Submitted:
         done = cluster.submit(job, *argv, settings=settings, package=package, spark=spark)
