@@ -60,7 +60,7 @@ lock: $(INSTALLED) ## Compile requirements.in into requirements.txt (needs uv on
 
 $(ENVIRONMENT): requirements.txt
 	@python=$$(bash conf/find_python.sh $(PYTHON)) && bash conf/find_java.sh && \
-	echo "environment: $(VENV) from $$python, about a minute the first time" && \
+	echo "environment: $(VENV) from $$python, some minutes the first time" && \
 	"$$python" -m venv $(VENV) && \
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.txt
 	@touch $@
