@@ -67,11 +67,16 @@ def explained(
             where=lake.path("rated_usage"),
             way_out="it may be quarantined, a duplicate, or not rated yet: look for it in usage_event",
         )
-    billed = _billed(lake, settings, is_wanted)
+    unknown = {}
+    try:
+        billed = _billed(lake, settings, is_wanted)
+    except TollgateError as error:
+        # The row explains itself; what runs took of it is all that needs the database.
+        billed, unknown = [], {"billed_unknown": f"unknown: {error.what}; {error.way_out}"}
     texts = []
     for row in rows:
         slices = [slice_ for slice_ in billed if slice_["source"] == row["source"]]
-        texts.append(explain_text({**row.asDict(), "billed": slices}))
+        texts.append(explain_text({**row.asDict(), "billed": slices, **unknown}))
     names = ("source", "event_id", "charge")
     return texts, [{**{name: row[name] for name in names}, "equal": is_equal(row.asDict())} for row in rows]
 
@@ -84,8 +89,8 @@ def readable(rated: DataFrame) -> DataFrame:
 def explain_text(row: Mapping[str, Any]) -> str:
     """The arithmetic of one row of rated_usage, a line a step, so that a customer can follow it with a calculator.
 
-    row: the columns of rated_usage by name, `started_at` as shown; optionally `billed`, rows of billed_usage. Nothing
-    else is read: the row alone recomputes its charge.
+    row: the columns of rated_usage by name, `started_at` as shown; optionally `billed`, rows of billed_usage, or
+    `billed_unknown`, why they are not known. Nothing else is read: the row alone recomputes its charge.
     """
     return "\n".join(f"{name:<11}{text}" for name, text in _steps(row)) + "\n"
 
@@ -127,6 +132,8 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             f"{slice_['free_units']} units free by {slice_['allowance_id']}" if slice_["allowance_id"] else "none free"
         )
         yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}, run {slice_['run_id']}"
+    if "billed_unknown" in row:
+        yield "billed", row["billed_unknown"]
 
 
 def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

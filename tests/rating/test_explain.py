@@ -43,6 +43,10 @@ pins       price book 7, snapshot 3, rating run 5
 @pytest.mark.covers("RAT-08")
 def test_a_customer_can_follow_the_arithmetic():
     assert explain_text(ROW) == TEXT
+    without = explain_text(
+        {**ROW, "billed": [], "billed_unknown": "unknown: no PostgreSQL is running; run `tollgate up`"}
+    )
+    assert without == TEXT + "billed     unknown: no PostgreSQL is running; run `tollgate up`\n"
 
 
 @pytest.mark.covers("RAT-08")
