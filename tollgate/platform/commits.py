@@ -38,10 +38,10 @@ def append_once(
     app_id: str,
     version: int,
     metadata: str | None,
-) -> bool:
+) -> None:
     """Append `frame` to the table at `path` in one commit that also makes the table, when there is none.
 
-    False, and nothing written, for a `version` not above the last one of `app_id`. `frame` has the columns of `schema`;
+    A `version` not above the last one of `app_id` writes nothing. `frame` has the columns of `schema`;
     metadata: kept with the commit as it is. Raises Delta's ConcurrentTransactionException, and keeps nothing of the
     rows, when another process commits as `app_id` at the same moment.
     """
@@ -51,7 +51,7 @@ def append_once(
     if transaction.readVersion() < 0:
         transaction.updateMetadataForNewTable(_new_table(spark, transaction.metadata(), schema, partitioned_by))
     elif version <= committed_versions(spark, transaction.snapshot()).get(app_id, -1):
-        return False
+        return
     # What was just looked up: a commit by the same writer in between is a conflict.
     transaction.readTxn().addOne(app_id)
     files = transaction.writeFiles(frame._jdf)
@@ -60,7 +60,6 @@ def append_once(
     mode = _jvm(spark).org.apache.spark.sql.SaveMode.Append
     write = getattr(delta, "DeltaOperations$Write")
     transaction.commit(files, write(mode, none, none, some(metadata), none, none, none, none, none))
-    return True
 
 
 def _new_table(spark: SparkSession, empty: Any, schema: StructType, partitioned_by: list[str]) -> Any:
