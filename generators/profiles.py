@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+# What the commands take when nothing is said: the population and the month that the demo plays.
+SEED, SUBSCRIBERS, EVENTS = 42, 2000, 200_000
+
 SERVICES = ("voice", "sms", "mms", "data")
 VOICE, SMS, MMS, DATA = range(4)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import sys
 from pathlib import Path
@@ -13,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from tollgate import __version__
-from tollgate.platform.errors import TollgateError, UsageError
+from tollgate.platform.errors import TollgateError, UsageError, nearest
 
 # Command to the module that does it, with its own arguments: the same as `spark-submit jobs/NAME.py`.
 PASSED_ON = {
@@ -55,12 +54,11 @@ class _NearestName(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            known = [*self.list_commands(ctx), *ALIASES]
-            near = difflib.get_close_matches(args[0].replace("_", "-"), known, n=1, cutoff=0.5)
+            near = nearest(args[0].replace("_", "-"), [*self.list_commands(ctx), *ALIASES])
             _fail(
                 UsageError(
                     f"unknown command {args[0]}",
-                    way_out=f"did you mean `tollgate {near[0]}`?" if near else "`tollgate --help` lists the commands",
+                    way_out=f"did you mean `tollgate {near}`?" if near else "`tollgate --help` lists the commands",
                 )
             )
         return super().resolve_command(ctx, args)
@@ -196,7 +194,9 @@ def _pass_on(name: str, argv: list[str]) -> int:
     parser.prog = f"tollgate {name}"
     if hasattr(module, "run_cli"):
         return job.main_without_spark(parser, module.run_cli, argv)
-    return job.main(parser, module.run, argv, getattr(module, "check_args", None))
+    return job.main(
+        parser, module.run, argv, getattr(module, "check_args", None), getattr(module, "check_before_spark", None)
+    )
 
 
 def _settings(conf_file: str | None, set_values: list[str] | None) -> Any:

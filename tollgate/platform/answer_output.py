@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from tollgate.platform.answer_table import print_table
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -53,11 +53,11 @@ def output_from(args: argparse.Namespace, lake_root: str) -> Output:
     output = Output(args.format, args.out, args.replace, args.limit)
     if output.out is None:
         if output.format == "parquet":
-            raise TollgateError("Parquet is a folder of files", way_out="name it with --out FOLDER")
+            raise UsageError("Parquet is a folder of files", way_out="name it with --out FOLDER")
         return output
     if "://" in output.out:
         if output.format != "parquet":
-            raise TollgateError(
+            raise UsageError(
                 "only Parquet is written to a URL",
                 found=output.out,
                 way_out="--format parquet, or a file of this machine",

@@ -6,19 +6,23 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.progress import job as job_of
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings, load_settings
-from tollgate.platform.watching import add_watching, figures_of, watching
+from tollgate.platform.watching import add_watching, figures_of, lines_of, watching
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from tollgate.platform.log_lines import LogLines
+
 Run = Callable[["SparkSession", Settings, argparse.Namespace], "dict[str, Any]"]
 Check = Callable[[argparse.Namespace], object]
+Ready = Callable[[Settings, argparse.Namespace], object]
 
 
 def add_common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -54,12 +58,17 @@ def settings_from(args: argparse.Namespace) -> Settings:
     return load_settings(args.conf_file, overrides)
 
 
-def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None, check: Check | None = None) -> int:
+def main(
+    parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None, check: Check | None = None,
+    ready: Ready | None = None,
+) -> int:  # fmt: skip
     """Run one job and return its exit code; the summary goes to stdout as one JSON line, a failure to stderr.
 
-    check: refuses, by UsageError and before Spark starts, arguments that only together are wrong.
+    check: refuses, by UsageError, arguments that only together are wrong. ready: refuses, by TollgateError, what the run
+    could not do: a database that is down, files that are wrong. Both before Spark starts, and `run` does not lean on it.
     """
     args = parser.parse_args(argv)
+    lines = lines_of(args)
 
     def job() -> None:
         if check is not None:
@@ -67,7 +76,9 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = Non
         from tollgate.platform.spark import spark_session
 
         settings = settings_from(args)
-        with watching(settings, args), job_of(_name(parser)) as seen:
+        with watching(settings, args, lines), job_of(_name(parser)) as seen:
+            if ready is not None:
+                ready(settings, args)
             with step("start Spark"):
                 spark = spark_session(settings, parser.prog.removesuffix(".py"))
             try:
@@ -77,7 +88,7 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = Non
                 spark.stop()
         print(json.dumps(summary, default=str, sort_keys=True), flush=True)
 
-    return guarded(job)
+    return guarded(job, lines)
 
 
 def main_without_spark(
@@ -87,13 +98,14 @@ def main_without_spark(
 ) -> int:
     """Run a command that needs settings and no Spark, and return its exit code; it prints for itself."""
     args = parser.parse_args(argv)
+    lines = lines_of(args)
 
     def command() -> None:
         settings = settings_from(args)
-        with watching(settings, args), job_of(_name(parser)) as seen:
+        with watching(settings, args, lines), job_of(_name(parser)) as seen:
             seen.note(**figures_of(run(settings, args)))
 
-    return guarded(command)
+    return guarded(command, lines)
 
 
 def _name(parser: argparse.ArgumentParser) -> str:
@@ -101,22 +113,34 @@ def _name(parser: argparse.ArgumentParser) -> str:
     return parser.prog.removesuffix(".py").split()[-1].replace("-", "_")
 
 
-def guarded(action: Callable[[], None]) -> int:
-    """Run `action`; a TollgateError becomes its message on stderr and its exit code, everything else passes."""
+def guarded(action: Callable[[], None], lines: LogLines | None = None) -> int:
+    """Run `action`; a TollgateError becomes its message on stderr and its exit code, everything else passes.
+
+    lines: who writes the JSON lines of the command; the message is its last one then, and text without.
+    """
     try:
         action()
     except TollgateError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
+        return _refused(error, lines)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr, flush=True)
+        if lines is None:
+            print("stopped", file=sys.stderr, flush=True)
+        else:
+            lines.hears("command stopped", "warning", {})
         return 130
     except Exception as error:
         # Spark wraps it deep inside its own exceptions, where only the text is left.
         if "No space left on device" not in str(error):
             raise
-        print(
-            f"error: {TollgateError('the disk is full', way_out='free some space and run it again')}", file=sys.stderr
-        )
-        return 1
+        return _refused(TollgateError("the disk is full", way_out="free some space and run it again"), lines)
     return 0
+
+
+def _refused(error: TollgateError, lines: LogLines | None) -> int:
+    # A closed terminal or a full disk must not hide the exit code.
+    with suppress(OSError):
+        if lines is None:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        else:
+            lines.fails(error)
+    return error.exit_code

@@ -50,7 +50,9 @@ class Step:
 
 
 class Onlooker(Protocol):
-    """Who is told, from any thread."""
+    """Who is told, from any thread. in_lines: what it hears becomes a line on stderr, where nothing else belongs then."""
+
+    in_lines: bool
 
     def begins(self, step: Step) -> None:
         """A step has begun."""
@@ -88,11 +90,11 @@ def step(
 
 
 @contextmanager
-def job(name: str) -> Iterator[Step]:
+def job(name: str, **facts: Any) -> Iterator[Step]:
     """Do a job in the block: the steps in it are its own. A job may stand inside another, as in a night."""
     _jobs.append(name)
     try:
-        with step(name, kind=JOB) as now:
+        with step(name, kind=JOB, **facts) as now:
             yield now
     finally:
         _jobs.pop()
@@ -111,6 +113,11 @@ def follow(spark: SparkSession) -> None:
 def is_watched() -> bool:
     """Whether anybody looks on; if not, nothing needs to be found out for them."""
     return bool(_onlookers)
+
+
+def is_told_in_lines() -> bool:
+    """Whether somebody writes lines to stderr, so that a remark for people belongs into `say` and not beside them."""
+    return any(onlooker.in_lines for onlooker in _onlookers)
 
 
 @contextmanager

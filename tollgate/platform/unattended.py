@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
+from tollgate.platform import progress
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.progress import job
+from tollgate.platform.progress import is_told_in_lines, job
 from tollgate.platform.run_history import LockedError, RunRow, as_json, one_at_a_time
 from tollgate.platform.settings import Settings
 from tollgate.platform.watching import figures_of
@@ -39,12 +41,13 @@ class Steps:
         if self.row is not None:
             self.row.at(name, {"steps": self.done})
         begun = time.monotonic()
-        with job(name) as seen:
+        with job(name, **({"date": day} if day else {})) as seen:
             figures = dict(work())
             seen.note(**figures_of(figures))
         seconds = round(time.monotonic() - begun, 1)
         self.done.append({**self.now, "seconds": seconds, **figures})
-        say(f"{f'{day} ' if day else ''}{name}: {seconds} s")
+        if not is_told_in_lines():  # They say it with its figures.
+            say(f"{f'{day} ' if day else ''}{name}: {seconds} s")
         return figures
 
 
@@ -60,18 +63,23 @@ def unattended(
     *,
     resume: str,
     writes: bool = True,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Do `work` under the lock and print its summary as one JSON line, also when it fails; all else goes to stderr.
 
     subject: see `one_at_a_time`. session: entered once the lock is held. writes: a dry run takes no lock and leaves no
-    row. resume: the command that starts it again. SIGTERM ends it as SIGINT does. What `work` raises passes.
+    row. resume: the command that starts it again. warnings: said at once, and kept in the summary. SIGTERM ends it as
+    SIGINT does. What `work` raises passes.
     """
     steps = Steps(resume)
     summary: dict[str, Any] = {"command": command, **subject, "run_id": None, "dry_run": not writes}
+    summary["warnings"] = list(warnings)
+    for warning in warnings:
+        say(warning, level="warning")
     try:
         with ExitStack() as stack:
             stack.enter_context(_ended_by_sigterm())
-            stack.enter_context(redirect_stdout(sys.stderr))
+            stack.enter_context(redirect_stdout(_Told() if is_told_in_lines() else sys.stderr))
             if writes:
                 steps.row = stack.enter_context(one_at_a_time(settings, command, subject))
                 summary["run_id"] = steps.row.run_id
@@ -108,9 +116,24 @@ def own_session(settings: Settings, name: str) -> Iterator[SparkSession]:
             spark.stop()
 
 
-def say(line: str) -> None:
-    """A line for people."""
-    print(line, file=sys.stderr, flush=True)
+def say(line: str, *, level: str = "info") -> None:
+    """A line for people: on a terminal as it is, elsewhere as one of the JSON lines."""
+    if is_told_in_lines():
+        progress.say(line, level=level)
+    else:
+        print(line if level == "info" else f"{level}: {line}", file=sys.stderr, flush=True)
+
+
+class _Told(io.TextIOBase):
+    """What a job prints for whoever calls it alone, such as each equation: here only for those who want to know all."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        for line in filter(None, text.splitlines()):
+            progress.say(line, level="debug")
+        return len(text)
 
 
 def _close(row: RunRow | None, summary: Mapping[str, Any]) -> None:
