@@ -38,8 +38,8 @@ from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 __all__ = [
-    "check_args", "check_before_spark", "cycle_of", "draft", "instant_of", "parser", "posted_runs", "preview", "refuse_approver",
-    "run", "totals_of",
+    "check_args", "check_before_spark", "cycle_of", "draft", "instant_of", "parser", "posted_runs", "preview",
+    "refuse_approver", "run", "totals_of",
 ]  # fmt: skip
 
 ACTIONS = ("run", "preview", "approve", "post", "void", "list")

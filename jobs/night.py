@@ -25,8 +25,9 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import UsageError
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.lake import Lake
+from tollgate.platform.progress import remark
 from tollgate.platform.settings import Settings
-from tollgate.platform.unattended import Steps, own_session, say, unattended
+from tollgate.platform.unattended import Steps, own_session, unattended
 
 ONE_DAY = timedelta(days=1)
 NOTHING = Decimal("0.000000")
@@ -59,7 +60,7 @@ def run_cli(settings: Settings, args: argparse.Namespace) -> None:
     now = datetime.now(timezone.utc)
     if not (args.date or args.from_date):
         args.date = now.date() - ONE_DAY
-        say(f"night of {args.date}: yesterday by the clock of this machine, UTC")
+        remark(f"night of {args.date}: yesterday by the clock of this machine, UTC")
     _play(settings, args, own_session(settings, "night"), unfinished(args.to_date or args.date, now))
 
 

@@ -54,7 +54,7 @@ DELETE FROM rating.staging_normalized_cdr WHERE attempt = %(attempt)s;
 
 
 def check_database(settings: Settings) -> None:
-    """TollgateError when the database does not answer, or is migrated and lacks a column of the copy. Needs no Spark."""
+    """TollgateError when the database does not answer, or, migrated, lacks a column of the copy. Needs no Spark."""
     if is_migrated(settings):
         _check_columns(settings, [one.name for one in described("usage_event").columns if one.name not in LEFT_OUT])
 

@@ -31,7 +31,10 @@ ALLOWED = [
     ("jobs/analyst_views.py", "_pads", "few_rows", ONE_ROW),
     ("jobs/analyst_views.py", "_posted_run", "few_rows", BY_RUN),
     ("jobs/analyst_views.py", "_posted_runs", "fetchall", BY_RUN),
-    *[("jobs/awaiting_usage.py", name, "collect", ONE_ROW) for name in ("last_batch_before", "taken_to", "awaiting")],
+    *[
+        ("jobs/awaiting_usage.py", name, "collect", ONE_ROW)
+        for name in ("last_batch_before", "taken_to", "later_than", "awaiting")
+    ],
     ("jobs/bill_accounts.py", "_totals", "first", ONE_ROW),
     *[("jobs/bill_inputs.py", "posted_before", "createDataFrame", FEW_POSTED)] * 2,
     ("jobs/bill_inputs.py", "posted_before", "broadcast", FEW_POSTED),
@@ -101,6 +104,12 @@ ALLOWED = [
     ("jobs/usage_copies.py", "in_lake", "collect", ONE_ROW),
     ("jobs/usage_in_postgres.py", "PostgresCopy.recorded", "fetchall", BY_EXPORT),
     ("jobs/usage_in_postgres.py", "PostgresCopy.held", "fetchall", BY_EXPORT),
+    (
+        "jobs/usage_in_postgres.py",
+        "_check_columns",
+        "fetchall",
+        "a row a table, or a month's partition, of schema rating",
+    ),
     ("tollgate/assurance/current_rating.py", "broadcast_if_few", "broadcast", "at most BROADCAST_UP_TO rows"),
     *[("tollgate/assurance/measures.py", "measures", "broadcast", FEW_POSTED)] * 3,
     *[("tollgate/assurance/retention.py", name, "broadcast", HOLDS) for name in ("reach", "held")],

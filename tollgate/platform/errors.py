@@ -41,7 +41,7 @@ class UsageError(TollgateError):
 
 
 def outcome_of(error: BaseException | None) -> str:
-    """How a piece of work ended: done, failed, stopped by a signal, or locked, when another run kept it from starting."""
+    """How a piece of work ended: done, failed, stopped by a signal, or locked: another run kept it from starting."""
     if error is None:
         return "done"
     if isinstance(error, TollgateError):

@@ -64,8 +64,8 @@ def main(
 ) -> int:  # fmt: skip
     """Run one job and return its exit code; the summary goes to stdout as one JSON line, a failure to stderr.
 
-    check: refuses, by UsageError, arguments that only together are wrong. ready: refuses, by TollgateError, what the run
-    could not do: a database that is down, files that are wrong. Both before Spark starts, and `run` does not lean on it.
+    Both before Spark starts, and `run` does not lean on them. check: refuses, by UsageError, arguments that only
+    together are wrong. ready: refuses, by TollgateError, what cannot be done: a database is down, a file is wrong.
     """
     args = parser.parse_args(argv)
     lines = lines_of(args)

@@ -115,7 +115,7 @@ class LogLines:
             self._write(f"{step.kind} {outcome}", "warning", step, **told)
 
     def fails(self, error: TollgateError) -> None:
-        """The last line of a command that fails, with its whole message: the one line that may name a customer's data."""
+        """The last line of a command that fails, with its whole message: the one line that may name customers."""
         parts = {name: getattr(error, name) or None for name in ("where", "expected", "found", "way_out")}
         self._log.error("command failed", error=error.what, **parts, exit_code=error.exit_code)
 

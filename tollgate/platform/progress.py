@@ -5,6 +5,7 @@ Nobody looks on unless `tollgate.platform.watching` lets them; then a step costs
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -50,7 +51,7 @@ class Step:
 
 
 class Onlooker(Protocol):
-    """Who is told, from any thread. in_lines: what it hears becomes a line on stderr, where nothing else belongs then."""
+    """Who is told, from any thread. in_lines: what it hears becomes a line on stderr, where nothing else belongs."""
 
     in_lines: bool
 
@@ -116,8 +117,16 @@ def is_watched() -> bool:
 
 
 def is_told_in_lines() -> bool:
-    """Whether somebody writes lines to stderr, so that a remark for people belongs into `say` and not beside them."""
+    """Whether somebody writes lines to stderr."""
     return any(onlooker.in_lines for onlooker in _onlookers)
+
+
+def remark(text: str, *, level: str = "info") -> None:
+    """A line for people on stderr: as it is, or as one of the lines where they are written, for stderr has one form."""
+    if is_told_in_lines():
+        say(text, level=level)
+    else:
+        print(text if level == "info" else f"{level}: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager

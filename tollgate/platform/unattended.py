@@ -10,9 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
-from tollgate.platform import progress
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.progress import is_told_in_lines, job
+from tollgate.platform.progress import is_told_in_lines, job, remark, say
 from tollgate.platform.run_history import LockedError, RunRow, as_json, one_at_a_time
 from tollgate.platform.settings import Settings
 from tollgate.platform.watching import figures_of
@@ -47,7 +46,7 @@ class Steps:
         seconds = round(time.monotonic() - begun, 1)
         self.done.append({**self.now, "seconds": seconds, **figures})
         if not is_told_in_lines():  # They say it with its figures.
-            say(f"{f'{day} ' if day else ''}{name}: {seconds} s")
+            remark(f"{f'{day} ' if day else ''}{name}: {seconds} s")
         return figures
 
 
@@ -75,7 +74,7 @@ def unattended(
     summary: dict[str, Any] = {"command": command, **subject, "run_id": None, "dry_run": not writes}
     summary["warnings"] = list(warnings)
     for warning in warnings:
-        say(warning, level="warning")
+        remark(warning, level="warning")
     try:
         with ExitStack() as stack:
             stack.enter_context(_ended_by_sigterm())
@@ -116,14 +115,6 @@ def own_session(settings: Settings, name: str) -> Iterator[SparkSession]:
             spark.stop()
 
 
-def say(line: str, *, level: str = "info") -> None:
-    """A line for people: on a terminal as it is, elsewhere as one of the JSON lines."""
-    if is_told_in_lines():
-        progress.say(line, level=level)
-    else:
-        print(line if level == "info" else f"{level}: {line}", file=sys.stderr, flush=True)
-
-
 class _Told(io.TextIOBase):
     """What a job prints for whoever calls it alone, such as each equation: here only for those who want to know all."""
 
@@ -132,7 +123,7 @@ class _Told(io.TextIOBase):
 
     def write(self, text: str) -> int:
         for line in filter(None, text.splitlines()):
-            progress.say(line, level="debug")
+            say(line, level="debug")
         return len(text)
 
 
@@ -152,7 +143,7 @@ def _failure(error: BaseException, steps: Steps) -> dict[str, Any]:
         error.way_out = f"{error.way_out}; then {goes_on}" if error.way_out else goes_on
         return {**told, "exit_code": error.exit_code, "error": str(error), "next": error.way_out}
     if isinstance(error, KeyboardInterrupt):
-        say(goes_on)
+        remark(goes_on)
         told |= {"status": "stopped", "exit_code": INTERRUPTED}
         return {**told, "error": "interrupted by a signal", "next": goes_on}
     lines = str(error).strip().splitlines()
