@@ -87,6 +87,7 @@ def test_wrong_use_ends_with_exit_code_2_before_spark_starts(
         ("calls", [*PASSED_ON, *ALIASES], None),
         ("publish", [*PASSED_ON, *ALIASES], "publish-pricebook"),
         ("explian", [*PASSED_ON, *ALIASES], "explain"),
+        ("n", ["night"], None),
         ("", ["night"], None),
     ],
 )

@@ -51,6 +51,6 @@ def outcome_of(error: BaseException | None) -> str:
 
 def nearest(name: str, known: Collection[str]) -> str | None:
     """The known name that was meant by a misspelt or shortened one; None when none is near."""
-    begun = [one for one in known if name and one.startswith(name)]
+    begun = [one for one in known if len(name) >= 3 and one.startswith(name)]
     near = begun or difflib.get_close_matches(name, known, n=1, cutoff=0.6)
     return near[0] if near else None
