@@ -72,7 +72,10 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
         ["bill-accounts", "--action", "list"],
     ],
 )
-def test_a_database_that_is_down_is_told(argv: list[str], capsys: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_down_is_told(
+    argv: list[str], capsys: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TOLLGATE_STATE", str(tmp_path))  # Other tests may have started the local server.
     assert "no PostgreSQL is running" in refused(capsys, *argv, "--set", "postgres.url=")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
