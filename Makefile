@@ -8,6 +8,8 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Two processes, each with a broker, a database and a Spark session of its own; tests/conftest.py says what goes where.
+SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
 
 # What is made once and again only when its sources change.
 ENVIRONMENT := $(VENV)/environment.stamp
@@ -30,7 +32,7 @@ check: $(INSTALLED) ## Format, lint, types, import rules, contracts, tidiness
 
 test: setup ## The tests, on a real broker and a real database; all of them also hold the floor of coverage
 	@mkdir -p build
-	@$(BIN)/python -m pytest --durations=15 $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	@$(BIN)/python -m pytest --durations=15 $(if $(ARGS),$(ARGS),$(SIDE_BY_SIDE) --cov --cov-report=)
 
 prove: setup ## The long tests: every job on a cluster, nights and a month by their commands, maintenance
 	@$(BIN)/python -m pytest --durations=15 -m long $(ARGS)

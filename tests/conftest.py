@@ -17,6 +17,21 @@ ROOT = Path(__file__).resolve().parents[1]
 pytest_plugins = ["faults.fixtures"]
 
 
+# These follow one route through the system, which is prepared once; all of them belong in one process.
+ON_ONE_ROUTE = ("faults", "cluster", "notebooks")
+
+
+# Before pytest-xdist reads the groups.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say what may run beside what when `make test` spreads the tests over processes: the long route first."""
+    for item in items:
+        path = item.path.relative_to(ROOT / "tests")
+        group = "route" if path.parts[0] in ON_ONE_ROUTE else str(path)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "route")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Own state for the run, so that a broker or lake of the user is never touched."""
@@ -25,6 +40,8 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.update(
         TOLLGATE_STATE=str(folder), TOLLGATE_PG_FSYNC="off", TOLLGATE_LAKE__ROOT=str(folder / "lake"),
         TOLLGATE_SPARK__MASTER="local[2]", TOLLGATE_SPARK__DRIVER_MEMORY="2g",
+        # No test runs long enough to earn back what the second compiler takes.
+        TOLLGATE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
     )  # fmt: skip
     yield folder
     os.environ.clear()
