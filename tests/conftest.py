@@ -17,6 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 pytest_plugins = ["faults.fixtures"]
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--payloads", type=int, default=100_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
+    )
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Own state for the run, so that a broker or lake of the user is never touched."""
