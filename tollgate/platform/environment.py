@@ -21,6 +21,7 @@ NAMES = {
     "TOLLGATE_STATE": "folder of the local broker, database and lake, in place of `.tollgate`",
     "TOLLGATE_JARS": "folder of the jars, in place of `.tollgate/jars`",
     "TOLLGATE_PG_FSYNC": "`off` lets the local database forget its last writes in a power cut: for tests",
+    "TOLLGATE_JAVA_OPTIONS": "more options for the JVM of a local session, such as `-XX:TieredStopAtLevel=1`",
     "TOLLGATE_CRASH_AT": "where a job kills itself: for tests",
 }
 # Kubernetes gives every container such variables for each service of its namespace; one may be called tollgate.
