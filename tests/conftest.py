@@ -30,6 +30,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         group = "route" if path.parts[0] in ON_ONE_ROUTE else str(path)
         item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "route")
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--payloads", type=int, default=100_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
