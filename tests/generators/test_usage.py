@@ -249,16 +249,43 @@ def test_each_profile_behaves_in_its_own_way(population: Population) -> None:
     roaming = {profile: sum(record["roaming"] for record in seen[profile]) for profile in seen}
     assert roaming["roamer"] > 1000 and roaming["simbox"] == 0
     night = {profile: sum(local(record).hour in (22, 23, 0, 1, 2, 3) for record in seen[profile]) for profile in seen}
-    assert night["night"] > 1000 > 300 > night["peak"]
-    assert sum(8 <= local(record).hour < 20 for record in seen["peak"]) > 1600
+    assert night["night"] > 1000 > 300 > night["normal"]
     machines = Counter(record["subscriber_id"] for record in seen["simbox"])
     assert machines.most_common(1)[0][1] > 1000
     assert {record["service_type"] for record in seen["simbox"]} == {"voice", "sms"}
 
 
+@pytest.mark.covers("GEN-18", "PRF-10")
+def test_at_the_peak_five_times_as_much_arrives_in_every_hour_of_the_day(population: Population) -> None:
+    """Of each day of the month too, so that the busiest hour of all has five times the records."""
+    hours: dict[str, Counter[int]] = {}
+    for profile in ("normal", "peak"):
+        plan = plan_usage(population, 3, 6000, profile=profile, rates=RATES)
+        hours[profile] = Counter((plan.calls.start_ms // 3_600_000 % 24).tolist())
+        hours[f"{profile} of all"] = Counter((plan.calls.start_ms // 3_600_000).tolist())
+        assert len(plan) == {"normal": 6000, "peak": 30_000}[profile]
+    for hour, records in hours["normal"].items():
+        if records > 200:
+            assert hours["peak"][hour] == pytest.approx(5 * records, rel=0.2), hour
+    busiest = [sum(count for _, count in hours[f"{profile} of all"].most_common(50)) for profile in ("normal", "peak")]
+    assert busiest[1] == pytest.approx(5 * busiest[0], rel=0.25)
+
+
+@pytest.mark.covers("GEN-18", "GEN-03")
+def test_one_subscriber_has_half_of_skewed_usage(population: Population) -> None:
+    def shares(profile: str) -> list[int]:
+        plan = plan_usage(population, 3, 10_000, profile=profile, rates=RATES)
+        return [records for _, records in Counter(plan.calls.line.tolist()).most_common(2)]
+
+    (heavy, next_one), (usual, _) = shares("skewed"), shares("normal")
+    originals = 10_000 * (1 - (RATES.exact_copy + RATES.id_conflict) / 1_000_000)
+    assert heavy == pytest.approx(originals / 2, rel=0.06)
+    assert next_one < usual < originals / 10
+
+
 def test_what_cannot_be_planned_says_why(population: Population) -> None:
     for arguments, message in (
-        ({"profile": "lunar"}, "profile: expected one of normal, peak, night, roamer, simbox, found lunar"),
+        ({"profile": "lunar"}, "profile: expected one of normal, peak, night, roamer, skewed, simbox, found lunar"),
         ({"month": "October"}, "month: expected YYYY-MM, found October"),
         ({"until": date(2026, 10, 1)}, "until: expected a day after 2026-10-01, found 2026-10-01"),
         ({"events": 0}, "events: expected at least 1, found 0"),
