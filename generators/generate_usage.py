@@ -27,7 +27,10 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument("--seed", type=int, default=7, help="seed of population and usage (default 7)")
     arguments.add_argument("--subscribers", type=int, default=2000, help="number of lines, as seeded (default 2000)")
     arguments.add_argument(
-        "--events", type=int, default=200_000, help="records of the month, copies included; profile peak: five times as many (default 200000)"
+        "--events",
+        type=int,
+        default=200_000,
+        help="records of the month, copies included; profile peak: five times as many (default 200000)",
     )
     arguments.add_argument(
         "--month", default="2026-10", metavar="YYYY-MM", help="local month of the usage (default 2026-10)"

@@ -50,7 +50,7 @@ Pieces = tuple["bytes | None", bool, bytes, "date | None", bytes, "date | None",
 
 @dataclass
 class Template:
-    """What a cut month holds: records by (day of the start, label); `month` its first day, `prefix` of its event ids."""
+    """What a cut month holds: records by (day of the start, label). month: its first day; prefix: of its event ids."""
 
     month: date
     prefix: str

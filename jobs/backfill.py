@@ -49,7 +49,10 @@ def parser() -> argparse.ArgumentParser:
     found.add_argument("--seed", type=int, default=7, help="seed of population and usage (default 7)")
     found.add_argument("--subscribers", type=int, default=2000, help="number of lines, as seeded (default 2000)")
     found.add_argument(
-        "--events", type=int, default=200_000, help="records of a month of 31 days, copies included; profile peak: five times as many (default 200000)"
+        "--events",
+        type=int,
+        default=200_000,
+        help="records of a month of 31 days, copies included; profile peak: five times as many (default 200000)",
     )
     found.add_argument("--profile", choices=sorted(PROFILES), default="normal", help="behaviour (default normal)")
     found.add_argument("--dry-run", action="store_true", help="make the month and count, send nothing")
@@ -64,7 +67,7 @@ def check_args(args: argparse.Namespace) -> None:
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
-    """Publish the months and return {records, months, by_class, by_kind, offsets, ...}; counts are what mediation finds.
+    """Publish the months and return {records, months, by_class, by_kind, offsets, ...}: what mediation is to find.
 
     Raises TollgateError when the topic has not grown by what was sent.
     """
@@ -86,8 +89,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
                 crash_point("backfill.after_month")
                 sending.advance(line["records"])
         seconds = time.perf_counter() - begun
-    return {**counts, **_arrived(settings, starts, counts["records"]), "seconds": round(seconds, 3),
-            "records_per_second": round(counts["records"] / seconds)}  # fmt: skip
+    return {**counts, **_arrived(settings, starts, counts["records"]), "seconds": int(seconds * 1000) / 1000,
+            "records_per_second": int(counts["records"] / seconds)}  # fmt: skip
 
 
 def _months(args: argparse.Namespace) -> list[date]:
@@ -108,7 +111,7 @@ def _planned(settings: Settings, args: argparse.Namespace, earliest: date) -> tu
     except ValueError as error:
         raise TollgateError(
             f"this usage cannot be planned: {error}",
-            way_out="the lines of the demo began in the three years before October 2026: take fewer months or more lines",
+            way_out="take fewer months or more lines: a line that is in service all the time must be there",
         ) from None
 
 

@@ -73,9 +73,7 @@ def next_upload(session: connection, file: UsageFile, topic: str, again: bool) -
 
 
 @contextmanager
-def sending(
-    session: connection, file: UsageFile, upload: Upload, topic: str, source: str | None
-) -> Iterator[int]:
+def sending(session: connection, file: UsageFile, upload: Upload, topic: str, source: str | None) -> Iterator[int]:
     """Hold the file and give the number of its row, which is made if need be; TollgateError when another process has
     the file."""
     lock = f"{file.sha256} {topic}"

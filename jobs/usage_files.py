@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO, cast
 
 from tollgate.mediation.dialects.history_json import HISTORY_JSON
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
@@ -82,8 +82,8 @@ def key_of(line: bytes, source: str | None, dialects: Mapping[str, str]) -> byte
     return f"{sender}|{event_id or hashlib.sha256(line.rstrip()).hexdigest()}".encode("utf-8", "surrogatepass")
 
 
-def _opened(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.name.endswith(".gz") else path.open("rb")
+def _opened(path: Path) -> BinaryIO:
+    return cast("BinaryIO", gzip.open(path)) if path.name.endswith(".gz") else path.open("rb")
 
 
 def _text(value: Any) -> str | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dirty_usage import RATES
 from pyspark.sql import DataFrame
 
 from generators.cdr import GeneratedRecord
@@ -18,7 +19,6 @@ from generators.month_template import Template, cut, template_month
 from generators.moved_month import days_of, in_slices, moved
 from generators.producer import partition_of
 from generators.usage import UsagePlan, plan_usage
-from tests.generators.test_usage import RATES
 
 JANUARY, FEBRUARY, MARCH, APRIL = (date(2026, month, 1) for month in (1, 2, 3, 4))
 PARTITIONS = 3
@@ -52,7 +52,8 @@ def as_bytes(value: Any) -> bytes | None:
 
 def test_moved_to_its_own_month_every_record_is_what_the_generator_wrote(spark, template, records):
     expected = Counter(
-        (key, value, partition_of(key, truth.number, PARTITIONS), arrival_ms) for key, value, arrival_ms, truth in records
+        (key, value, partition_of(key, truth.number, PARTITIONS), arrival_ms)
+        for key, value, arrival_ms, truth in records
     )
     rows = rows_of(spark, template, JANUARY)
     assert Counter((as_bytes(r.key), as_bytes(r.value), r.partition, r.created_ms) for r in rows) == expected

@@ -1,14 +1,15 @@
 """Records from a Spark plan to the topic, each with the time at which it arrived.
 
 Spark's Kafka sink has no column for a record's time: the client would stamp the present. So the time travels as a
-header, and an interceptor of the client makes it the record's CreateTime. Its few lines of Java are compiled at run time
-by the compiler that Spark itself uses for its plans, as a jar of a moment that Spark hands to its executors.
+header, and an interceptor of the client makes it the record's CreateTime. Its few lines of Java are compiled at run
+time by the compiler that Spark itself uses for its plans, into a jar that Spark hands to its executors.
 """
 
 from __future__ import annotations
 
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,17 +63,18 @@ _CLIENT = {
 _given: set[str] = set()
 
 
-def write_records(records: DataFrame, settings: Settings) -> None:
+def write_records(records: DataFrame, settings: Settings, client: Mapping[str, str] | None = None) -> None:
     """Send the rows to the topic, acknowledged by all replicas; those of a task keep their order.
 
-    records: `key` and `value` BINARY, `partition` INT, `created_ms` BIGINT (epoch milliseconds). A task that is tried
-    again sends its rows again. Raises TollgateError when the brokers did not take them.
+    records: `key` and `value` BINARY, `partition` INT, `created_ms` BIGINT (epoch milliseconds). client: options of the
+    sink over its own. A task that is tried again sends its rows again. Raises TollgateError when the brokers did not
+    take them.
     """
     _give_interceptor(records.sparkSession)
     time = F.struct(F.lit(_HEADER).alias("key"), F.col("created_ms").cast("STRING").cast("BINARY").alias("value"))
     rows = records.select("key", "value", "partition", F.array(time).alias("headers"))
     address, topic = bootstrap(settings), settings.kafka.topic
-    writer = rows.write.format("kafka").options(**_CLIENT)
+    writer = rows.write.format("kafka").options(**{**_CLIENT, **(client or {})})
     try:
         writer.option("kafka.bootstrap.servers", address).option("topic", topic).save()
     except (PySparkException, Py4JJavaError) as error:
