@@ -23,7 +23,7 @@ from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.kafka import end_offsets, ensure_topic
 from tollgate.platform.postgres import migrate
-from tollgate.platform.progress import Step, step
+from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def run_cli(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
             ensure_topic(settings)
             with open_producer(settings) as producer, few_collections():
                 to = _Topic(producer, topic, len(end_offsets(settings)))
-                told = [_publish(session, to, file, upload, args.source, dialects) for file, upload in planned]
+                told = [_publish(session, to, file, args, dialects) for file in files]
     records = sum(one["records_sent"] for one in told)
     summary = {"files": told, "topic": topic, "records": records}
     summary |= {"dry_run": True} if args.dry_run else {}
@@ -139,40 +139,36 @@ class _Topic:
 
 
 def _publish(
-    session: connection, to: _Topic, file: UsageFile, upload: Upload, source: str | None, dialects: Mapping[str, str]
+    session: connection, to: _Topic, file: UsageFile, args: argparse.Namespace, dialects: Mapping[str, str]
 ) -> dict[str, Any]:
     """Send the lines of a file after those that are acknowledged, and note in the manifest how far it is."""
-    told = _told(file, upload)
     with (
-        sending(session, file, upload, to.name, source) as upload_id,
+        sending(session, file, to.name, args.source, args.again) as upload,
         step("send records", total=file.records, unit="records") as now,
     ):
+        told = _told(file, upload)
         digest = hashlib.sha256()
         for number, line in enumerate(lines(file.path), start=1):
             digest.update(line)
             if number > upload.sent:
-                headers = [("source", b"bulk"), ("file", file.path.name.encode()), ("line", str(number).encode()),
+                headers = [("source", b"bulk"), ("file", file.name.encode()), ("line", str(number).encode()),
                            ("sha256", file.sha256.encode())]  # fmt: skip
-                to.send(key_of(line, source, dialects), line.rstrip(b"\r\n"), number, headers)
+                to.send(key_of(line, args.source, dialects), line.rstrip(b"\r\n"), number, headers)
                 if number % NOTE_EVERY == 0 and number < file.records:
-                    _settle(session, to, upload_id, number, now)
+                    to.settle()
+                    note_sent(session, upload, number)
+                    now.reach(number)
+                    crash_point("publish.after_note")
         to.settle()
         if digest.hexdigest() != file.sha256:
             raise TollgateError(
                 "the file was changed while it was sent", where=str(file.path), expected=f"SHA-256 {file.sha256}",
                 found=digest.hexdigest(), way_out="its records are in the topic; publish the file as it is now",
             )  # fmt: skip
-        note_sent(session, upload_id, file.records, is_whole=True)
+        note_sent(session, upload, file.records, is_whole=True)
         now.reach(file.records)
         now.note(records=told["records_sent"])
-    return {**told, "upload_id": upload_id}
-
-
-def _settle(session: connection, to: _Topic, upload_id: int, number: int, now: Step) -> None:
-    to.settle()
-    note_sent(session, upload_id, number)
-    now.reach(number)
-    crash_point("publish.after_note")
+    return {**told, "upload_id": upload.upload_id}
 
 
 def _told(file: UsageFile, upload: Upload) -> dict[str, Any]:

@@ -73,34 +73,36 @@ def next_upload(session: connection, file: UsageFile, topic: str, again: bool) -
 
 
 @contextmanager
-def sending(session: connection, file: UsageFile, upload: Upload, topic: str, source: str | None) -> Iterator[int]:
-    """Hold the file and give the number of its row, which is made if need be; TollgateError when another process has
+def sending(session: connection, file: UsageFile, topic: str, source: str | None, again: bool) -> Iterator[Upload]:
+    """Hold the file and give its upload, with a row now; TollgateError as in `next_upload`, or when another process has
     the file."""
     lock = f"{file.sha256} {topic}"
     if not _one(session, "SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", (lock,))[0]:
         raise TollgateError("another process is publishing this file", where=str(file.path), way_out="let it end")
     try:
-        if upload.upload_id is not None:
-            yield upload.upload_id
-            return
-        row = (file.sha256, topic, file.path.name, source, file.records, file.bytes, getpass.getuser())
-        yield _one(
-            session,
-            "INSERT INTO ops.usage_file (sha256, topic, name, source, records, bytes, started_by)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING upload_id",
-            row,
-        )[0]
+        # Asked once more, for another process may have come before.
+        upload = next_upload(session, file, topic, again)
+        if upload.upload_id is None:
+            row = (file.sha256, topic, file.name, source, file.records, file.bytes, getpass.getuser())
+            upload_id, sent = _one(
+                session,
+                "INSERT INTO ops.usage_file (sha256, topic, name, source, records, bytes, started_by)"
+                " VALUES (%s, %s, %s, %s, %s, %s, %s) RETURNING upload_id, sent",
+                row,
+            )
+            upload = Upload(upload_id, sent)
+        yield upload
     finally:
         _one(session, "SELECT pg_advisory_unlock(hashtextextended(%s, 0))", (lock,))
 
 
-def note_sent(session: connection, upload_id: int, sent: int, is_whole: bool = False) -> None:
+def note_sent(session: connection, upload: Upload, sent: int, is_whole: bool = False) -> None:
     """So many lines are acknowledged; is_whole: those are all."""
     with session.cursor() as cursor:
         cursor.execute(
             "UPDATE ops.usage_file SET sent = %s, ended_at = CASE WHEN %s THEN clock_timestamp() END"
             " WHERE upload_id = %s",
-            (sent, is_whole, upload_id),
+            (sent, is_whole, upload.upload_id),
         )
 
 

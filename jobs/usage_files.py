@@ -30,6 +30,11 @@ class UsageFile:
     records: int
     bytes: int
 
+    @property
+    def name(self) -> str:
+        """Without its folder; bytes that are no text are shown as question marks."""
+        return self.path.name.encode("utf-8", "replace").decode()
+
 
 def read_through(path: Path) -> UsageFile:
     """Count and digest a file; TollgateError when it cannot be read to its end or has a line no broker would take."""
