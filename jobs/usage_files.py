@@ -19,6 +19,8 @@ from tollgate.platform.errors import TollgateError
 ENDINGS = (".jsonl", ".jsonl.gz")
 # What the brokers take in one record, its key and headers included, is a little more.
 LONGEST_LINE = 1_000_000
+# An id that is a number keeps its digits.
+_RECORD = json.JSONDecoder(parse_int=str, parse_float=str)
 
 
 @dataclass(frozen=True)
@@ -72,7 +74,7 @@ def key_of(line: bytes, source: str | None, dialects: Mapping[str, str]) -> byte
     it, the digest of the line stands for it, so that the source is known.
     """
     try:
-        record = json.loads(line, parse_int=str, parse_float=str)
+        record = _RECORD.decode(line.decode())
     except (ValueError, RecursionError):
         return None
     if not isinstance(record, dict):
