@@ -29,7 +29,10 @@ def parser() -> argparse.ArgumentParser:
         "--subscribers", type=int, default=SUBSCRIBERS, help=f"number of lines, as seeded (default {SUBSCRIBERS})"
     )
     arguments.add_argument(
-        "--events", type=int, default=EVENTS, help=f"records of the month, copies included (default {EVENTS})"
+        "--events",
+        type=int,
+        default=EVENTS,
+        help=f"records of the month, copies included; profile peak: five times as many (default {EVENTS})",
     )
     arguments.add_argument(
         "--month", default="2026-10", metavar="YYYY-MM", help="local month of the usage (default 2026-10)"

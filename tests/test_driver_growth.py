@@ -95,6 +95,7 @@ ALLOWED = [
     *[("jobs/table_upkeep.py", name, "first", ONE_ROW) for name in ("_what_stays", "_published")],
     ("jobs/table_upkeep.py", "_held", "few_rows", HOLDS),
     ("jobs/table_upkeep.py", "_subscriptions", "collect", HOLDS),
+    ("jobs/uploads.py", "dialects_of", "fetchall", NETWORK),
     ("jobs/usage_as_json.py", "JsonCopy.recorded", "collect", BY_EXPORT),
     *[("jobs/usage_as_json.py", "JsonCopy.held", call, BY_EXPORT) for call in ("few_rows", "broadcast", "collect")],
     ("jobs/usage_as_json.py", "JsonCopy._write_lines", "hint", "rebalance: a shuffle, nothing passes the driver"),

@@ -18,6 +18,8 @@ from tollgate.platform.errors import TollgateError, UsageError, nearest
 PASSED_ON = {
     "seed": ("generators.seed_crm", "Write customers, lines and contracts into PostgreSQL."),
     "generate": ("generators.generate_usage", "Produce dirty usage into Kafka, with its truth beside it."),
+    "backfill": ("jobs.backfill", "Generated usage of past months into Kafka, by Spark."),
+    "publish-usage": ("jobs.publish_usage", "Files of usage records, JSON lines, into Kafka."),
     "import-carriers": ("jobs.import_carriers", "Put a carrier's rate table, a JSON file, into the price book."),
     "publish-pricebook": ("jobs.publish_pricebook", "Check the price book's CSV files and publish a version."),
     "snapshot-reference": ("jobs.snapshot_reference", "Copy customers and contracts into a reference snapshot."),
