@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from frames import small_frame
+from mediation.payload_cases import PAYLOADS
 from mediation.records import DATA, VOICE, payload, raw_rows, small_reference
 
 from tollgate.mediation.identity import HISTORY, resolve_duplicates
@@ -17,113 +18,11 @@ from tollgate.platform.lake import contract
 
 TIB_MB = "1099511.627776"
 NINES = "9" * 30
-
-
-def escaped(cause: str) -> bytes:
-    """The record with this JSON text between the quotes of its cause."""
-    return payload(cause="@").replace(b"@", cause.encode())
-
-
 # What the record looks like, its quarantine reasons, its flags, its repairs.
 CASES = (
     (payload(), [], [], []),
     (payload(DATA), [], [], []),
-    # payloads
-    (None, ["PAYLOAD_MISSING"], [], []),
-    (b"", ["PAYLOAD_MISSING"], [], []),
-    (b" ", ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload(cause="x" * 65_536), ["PAYLOAD_TOO_LARGE"], [], []),
-    (payload().ljust(65_536), [], [], []),
-    (payload().ljust(65_537), ["PAYLOAD_TOO_LARGE"], [], []),
-    (b"[" * 100_000, ["PAYLOAD_TOO_LARGE"], [], []),
-    (b"[" * 60_000, ["PAYLOAD_TOO_DEEP"], [], []),
-    (b'{"event_id":' + b"[" * 60_000, ["PAYLOAD_TOO_DEEP"], [], []),
-    (b'{"a":' * 10_000, ["PAYLOAD_TOO_DEEP"], [], []),
-    (payload(vendor=[[["x", 1]]]), [], ["FIELD_UNKNOWN"], []),
-    (payload(vendor={"a": {"b": {"c": 1}}}), [], ["FIELD_UNKNOWN"], []),
-    (payload(vendor=[[[[]]]]), ["PAYLOAD_TOO_DEEP"], [], []),
-    (payload(cause="[[[[[{{{{{"), [], [], []),
-    (b'{"event_id":' + b'"' * 60_000, ["PAYLOAD_UNPARSEABLE"], [], []),
-    (b"{" + b'"a":"",' * 8_000, ["PAYLOAD_UNPARSEABLE"], [], []),
-    (b'{"event_id":"\xff"}', ["PAYLOAD_NOT_UTF8"], [], []),
-    (payload() + payload(), ["PAYLOAD_UNPARSEABLE"], [], []),
-    (b"[" + payload() + b"]", ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload() + b"x", ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload() + b" \n", [], [], []),
-    (payload()[:-1], ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload() + b"}", ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload() + b'{"a', ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload(cause='} {"a\\'), [], [], []),
-    (b"null", ["PAYLOAD_UNPARSEABLE"], [], []),
-    (b'{"event_id":' + b"9" * 5_000 + b"}", ["PAYLOAD_UNPARSEABLE"], [], []),
-    # what other parsers take for JSON
-    (payload(DATA).replace(b'"60"', b"NaN"), ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload(DATA).replace(b'"60"', b"-Infinity"), ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload(DATA).replace(b'"60"', b"1e999"), ["DURATION_MALFORMED"], [], []),
-    (payload(DATA).replace(b'"60"', b"060"), ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload().replace(b'"', b"'"), ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload().replace(b'"cause"', b"cause"), ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload()[:-1] + b",}", ["PAYLOAD_UNPARSEABLE"], [], []),
-    (payload()[:-1] + b"/* */}", ["PAYLOAD_UNPARSEABLE"], [], []),
-    (b"\xef\xbb\xbf" + payload(), ["PAYLOAD_UNPARSEABLE"], [], []),
-    # characters that no text of a record has
-    (escaped(r"a\u0000b"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (escaped(r"a\\u0000b"), [], [], []),
-    (escaped(r"a\\\u0000b"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (payload(cause="a\0b").replace(rb"\u0000", b"\0"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (escaped(r"\u001f"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (escaped(r"\u0020"), [], [], []),
-    (escaped(r"a\nb"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (payload(cause="a\x7fb"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (payload(cause="a\x85b"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (payload(cause="a\xa0b"), [], [], []),
-    (escaped(r"\ud800"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (escaped(r"\udc00\ud800"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (escaped(r"\ud83d\ude00"), [], [], []),
-    (escaped(r"\\ud83d\ude00"), ["PAYLOAD_UNSAFE_TEXT"], [], []),
-    (b'{"event_id":"\xed\xa0\x80"}', ["PAYLOAD_NOT_UTF8"], [], []),
-    # fields given twice, in any spelling
-    (payload()[:-1] + b',"duration_seconds":"1"}', ["FIELD_AMBIGUOUS"], [], []),
-    (payload()[:-1] + b',"duration_seconds" :"1"}', ["FIELD_AMBIGUOUS"], [], []),
-    (payload()[:-1] + b',"duration_seconds":null}', ["FIELD_AMBIGUOUS", "DURATION_MISSING"], [], []),
-    (payload()[:-1] + b',"event_id":"e1"}', ["FIELD_AMBIGUOUS"], [], []),
-    (payload()[:-1] + b',"duration\\u005fseconds":"1"}', ["FIELD_AMBIGUOUS"], [], []),
-    (payload(cause=None)[:-1] + b',"c\\u0061use":"16"}', ["FIELD_AMBIGUOUS"], [], []),
-    (payload()[:-1] + b',"x":1,"x":2}', ["FIELD_AMBIGUOUS"], ["FIELD_UNKNOWN"], []),
-    (payload(cause='"duration_seconds":"1"'), [], [], []),
-    (payload(cause=',"event_id":"e2","event_id":"e3",'), [], [], []),
-    (payload(cause=":"), [], [], []),
-    (payload(vendor={"x": 1, "msisdn": 2}).replace(b'"x"', b'"msisdn"'), [], ["FIELD_UNKNOWN"], []),
-    # unknown and retyped fields
-    (payload(vendor="x"), [], ["FIELD_UNKNOWN"], []),
-    (payload(call_id="x"), [], ["FIELD_UNKNOWN"], []),
-    (payload(vendor="x", cause=None), [], ["FIELD_UNKNOWN"], []),
-    (payload(vendor=["a", ":", "b"]), [], ["FIELD_UNKNOWN"], []),
-    (payload()[:-1] + b',"end_time":null}', [], [], []),
-    (payload(event_id=17), ["FIELD_RETYPED"], [], []),
-    (payload(source=True), ["FIELD_RETYPED", "SOURCE_UNKNOWN"], [], []),
-    (payload(msisdn=14165550100), ["FIELD_RETYPED"], [], ["MSISDN_NORMALISED"]),
-    (payload(destination=911), ["FIELD_RETYPED"], [], []),
-    (payload(rating_group=7), ["FIELD_RETYPED"], [], []),
-    (payload(cause={"a": 1}), ["FIELD_RETYPED"], [], []),
-    (payload(cell_id=["c1"]), ["FIELD_RETYPED"], ["CELL_UNKNOWN"], []),
-    (payload(duration_seconds=[317]), ["DURATION_MALFORMED"], [], []),
-    (payload(duration_seconds=True), ["DURATION_MALFORMED"], [], []),
-    (payload(roaming="false"), ["FIELD_RETYPED"], [], []),
-    (payload(roaming=0), ["ROAMING_MALFORMED"], [], []),
-    (payload(cause=16), [], ["FIELD_READ_AS_TEXT"], []),
-    (payload(cell_id=7, vendor=1), [], ["FIELD_UNKNOWN", "FIELD_READ_AS_TEXT", "CELL_UNKNOWN"], []),
-    # long and hostile texts
-    (payload(event_id="e" * 128), [], [], []),
-    (payload(event_id="e" * 129), ["FIELD_TOO_LONG"], [], []),
-    (payload(cause="x" * 256), [], [], []),
-    (payload(cause="x" * 257), ["FIELD_TOO_LONG"], [], []),
-    (payload(cause="é" * 129), ["FIELD_TOO_LONG"], [], []),
-    (payload(vendor="x" * 50_000), [], ["FIELD_UNKNOWN"], []),
-    (payload(event_id="'; DROP TABLE usage_event; --"), [], [], []),
-    (payload(event_id="=HYPERLINK(1)", cause="<script>alert(1)</script>"), [], [], []),
-    (payload(cell_id="c1' OR '1'='1"), [], ["CELL_UNKNOWN"], []),
-    (payload(carrier_id="${jndi:x}"), [], ["CARRIER_UNKNOWN"], []),
+    *PAYLOADS,
     # missing and unknown
     (payload(event_id=None), ["EVENT_ID_MISSING"], [], []),
     (payload(event_id=" "), ["EVENT_ID_MISSING"], [], []),

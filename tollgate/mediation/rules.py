@@ -13,7 +13,7 @@ from tollgate.mediation.dialects.records import MAX_PAYLOAD_BYTES
 
 RULE_VERSION = 3
 QUARANTINE, FLAG = "quarantine", "flag"
-ID_CONFLICT = "ID_CONFLICT"
+ID_CONFLICT, IN_FUTURE = "ID_CONFLICT", "IN_FUTURE"
 
 MAX_DURATION_S = 86_400
 MAX_VOLUME_BYTES = 1_099_511_627_776
@@ -53,7 +53,8 @@ RULES = (
     Rule(QUARANTINE, 3, "PAYLOAD_TOO_DEEP", "is_too_deep", f"more than {MAX_DEPTH} objects and arrays in each other"),
     Rule(QUARANTINE, 3, "PAYLOAD_UNSAFE_TEXT", "is_unsafe",
          "a NUL or another control character in a text, escaped or not, or half of a surrogate pair"),
-    Rule(QUARANTINE, 1, "PAYLOAD_UNPARSEABLE", "is_utf8 AND NOT is_parsed AND NOT is_too_deep AND NOT is_unsafe",
+    Rule(QUARANTINE, 1, "PAYLOAD_UNPARSEABLE",
+         "is_utf8 AND NOT is_parsed AND NOT is_too_deep AND NOT is_unsafe",
          "the text is not one JSON object"),
     Rule(QUARANTINE, 3, "FIELD_AMBIGUOUS", "is_ambiguous",
          "a field is given twice, or its name is written with an escape: two readers may disagree"),
@@ -82,7 +83,8 @@ RULES = (
          "the called number is no short code and cannot be repaired to E.164"),
     Rule(QUARANTINE, 1, "DURATION_MISSING", "service = 'voice' AND duration_received IS NULL",
          "a call without a duration"),
-    Rule(QUARANTINE, 1, "DURATION_MALFORMED", "NOT is_duration_form", "the duration is no whole number of seconds; minus zero is none"),
+    Rule(QUARANTINE, 1, "DURATION_MALFORMED", "NOT is_duration_form",
+         "the duration is no whole number of seconds; minus zero is none"),
     Rule(QUARANTINE, 1, "DURATION_NEGATIVE", "duration_s < 0 OR is_duration_beyond AND duration_received LIKE '-%'",
          "below 0 s"),
     Rule(QUARANTINE, 1, "DURATION_TOO_LONG",
@@ -98,8 +100,8 @@ RULES = (
     Rule(QUARANTINE, 1, "ROAMING_MALFORMED", "is_parsed AND roaming IS NULL",
          "roaming is neither true nor false: at home and abroad have different prices"),
     Rule(QUARANTINE, 1, "END_BEFORE_START", "ended_at < started_at", "ends before it starts"),
-    Rule(QUARANTINE, 1, "IN_FUTURE", "started_at > arrived_at + INTERVAL 24 HOURS",
-         "starts more than 24 h after its arrival"),
+    Rule(QUARANTINE, 1, IN_FUTURE, "started_at > arrived_at + INTERVAL 24 HOURS",
+         "starts more than 24 h after its arrival; held, and released when its time has come"),
     Rule(QUARANTINE, 1, "START_TOO_OLD", "started_at < TIMESTAMP '2000-01-01 00:00:00'", "starts before the year 2000"),
     Rule(QUARANTINE, 1, ID_CONFLICT, "",
          "an accepted event of the same month has this source and event id with other content; first_* point to it"),
