@@ -52,7 +52,7 @@ RULES = (
          "the bytes are no UTF-8 text"),
     Rule(QUARANTINE, 3, "PAYLOAD_TOO_DEEP", "is_too_deep", f"more than {MAX_DEPTH} objects and arrays in each other"),
     Rule(QUARANTINE, 3, "PAYLOAD_UNSAFE_TEXT", "is_unsafe",
-         "a NUL or another control character in a text, escaped or not, or half of a surrogate pair"),
+         "an escaped NUL or other control character in a text, or half of a surrogate pair"),
     Rule(QUARANTINE, 1, "PAYLOAD_UNPARSEABLE",
          "is_utf8 AND NOT is_parsed AND NOT is_too_deep AND NOT is_unsafe",
          "the text is not one JSON object"),

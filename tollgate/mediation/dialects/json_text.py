@@ -1,7 +1,8 @@
 """What a payload's JSON text shows beside its values: depth, unsafe characters, and the name and type of each field.
 
-Most records are plain, which one match proves: a flat object of texts without an escape, roaming a truth value. Only
-the others are looked at again. All loops are possessive, so no text makes a match slow or deep.
+Most records are simple, which a few searches prove: one flat object, nothing escaped. In such a text two counts tell
+whether each field is known, once there and of its type. Only the others meet the expressions below, which cost more
+than the parser. All their loops are possessive, so no text makes a match slow or deep.
 """
 
 from __future__ import annotations
@@ -11,13 +12,6 @@ from pyspark.sql import functions as F
 
 MAX_DEPTH = 4
 MAX_NAMES, MAX_NAME_LENGTH = 5, 64
-
-_TEXT = r'"[^"\\\x00-\x1f\x7f-\x9f]*+"'
-# Commas are the parser's to judge; a name ends in the quote and colon that field_count counts.
-PLAIN = (
-    r'^\s*+\{\s*+(?:(?:"roaming":\s*+(?:true|false)|(?!"roaming")' + _TEXT + r":\s*+" + _TEXT + r")"
-    r"\s*+,?+\s*+)*+\}\s*+\z"
-)
 
 STRING = r'"(?:[^"\\]++|\\.)*+"'
 
@@ -38,7 +32,8 @@ _ESCAPE = (
     rf'\\["\\/]|\\u(?!00[01]|007[fF]|00[89]|[dD][89a-fA-F]){_HEX}{{4}}'
     rf"|\\u[dD][89abAB]{_HEX}{{2}}\\u[dD][c-fC-F]{_HEX}{{2}}"
 )
-SAFE_TEXT = rf"^(?:[^\\\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]++|{_ESCAPE})*+\z"
+# Raw characters below U+0020 are the parser's to refuse: between fields some of them are spaces.
+SAFE_TEXT = rf"^(?:[^\\\x7f-\x9f]++|{_ESCAPE})*+\z"
 
 # A field becomes its quoted name and the first character of its value, ~ for a text; other strings become ~ alone.
 _FIELD = rf'(?s)({STRING})\s*+:\s*+(?:{STRING}|([^"\s]))|{STRING}'
@@ -46,16 +41,27 @@ _NESTED = rf"(?s)({STRING})(?:([\[{{])~(?:{_inside(MAX_DEPTH)})*+[\]}}])?+"
 _NAME = r'(?s)"((?:[^"\\]++|\\.)*+)"'
 
 
-def is_plain(text: Column) -> Column:
-    """Whether the text is a flat object of texts without escapes or control characters; `roaming`, if it is there, a
-    truth value."""
-    return text.rlike(PLAIN)
+def is_simple(text: Column) -> Column:
+    """Whether the text ends with its first closing brace and has no bracket, escape, DEL or character beyond ASCII.
+
+    If the parser takes it, it is one flat object and safe: control characters below U+0020 it refuses itself.
+    """
+    is_ascii = F.octet_length(text) == F.char_length(text)
+    ends_once = F.instr(text, "}") == F.octet_length(text)
+    is_foreign = text.contains("\\") | text.contains("[") | text.contains("\x7f")
+    return is_ascii & ends_once & ~is_foreign & text.startswith("{")
 
 
-def field_count(text: Column) -> Column:
-    """The fields of a plain text as INT, or more where a value begins with a colon."""
-    without = F.octet_length(F.replace(text, F.lit('":'), F.lit("")))
-    return F.shiftright(F.octet_length(text) - without, 1)
+def has_texts(text: Column, fields: Column) -> Column:
+    """Whether so many fields of a simple text are strings; false where colons are followed by other spaces than one."""
+    compact, spaced = '":"', '": "'
+    return F.when(text.contains(compact), _removed(text, compact) == fields * len(compact)).otherwise(
+        _removed(text, spaced) == fields * len(spaced)
+    )
+
+
+def _removed(text: Column, part: str) -> Column:
+    return F.octet_length(text) - F.octet_length(F.replace(text, F.lit(part), F.lit("")))
 
 
 def outline(text: Column) -> Column:

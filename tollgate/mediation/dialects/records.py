@@ -31,16 +31,16 @@ def parsed(raw: DataFrame) -> DataFrame:
     """Parse the payloads of raw_cdr rows: `json`, a STRUCT of all dialects' fields as STRING, NULL if unreadable.
 
     Adds `payload_bytes`, `is_utf8`, `is_too_deep`, `is_unsafe`, `is_parsed`, `is_volume_exact`, the `text` with
-    `is_plain`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing raises,
-    and nothing is parsed that is too large, too deep, not one object or not safe text.
+    `is_simple`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
+    raises, and nothing is parsed that is too large, too deep, not one object or not safe text.
     """
     readable = raw.withColumn("payload_bytes", F.length("payload").cast("BIGINT")).withColumn("text", _text())
     text = F.col("text")
-    known = readable.withColumn("is_plain", json_text.is_plain(text))
-    shaped = known.withColumn("is_object", F.col("is_plain") | text.rlike(json_text.ONE_OBJECT)).withColumns(
+    known = readable.withColumn("is_simple", json_text.is_simple(text))
+    shaped = known.withColumn("is_object", F.col("is_simple") | text.rlike(json_text.ONE_OBJECT)).withColumns(
         {
             "is_too_deep": ~F.col("is_object") & text.rlike(json_text.TOO_DEEP),
-            "is_unsafe": F.col("is_object") & ~F.col("is_plain") & ~text.rlike(json_text.SAFE_TEXT),
+            "is_unsafe": F.col("is_object") & ~F.col("is_simple") & ~text.rlike(json_text.SAFE_TEXT),
         }
     )
     legible = F.when(F.col("is_object") & ~F.col("is_unsafe"), text)
@@ -52,12 +52,12 @@ def parsed(raw: DataFrame) -> DataFrame:
         *[name for name in raw.columns if name not in ("payload", "record_key")],
         "payload_bytes",
         "text",
-        "is_plain",
+        "is_simple",
         F.col("text").isNotNull().alias("is_utf8"),
         "is_too_deep",
         "is_unsafe",
         F.col("json").isNotNull().alias("is_parsed"),
-        (F.col("is_plain") | ~text.rlike(INEXACT_VOLUME)).alias("is_volume_exact"),
+        (F.col("json.data_volume_mb").isNull() | ~text.rlike(INEXACT_VOLUME)).alias("is_volume_exact"),
         F.coalesce(_given(F.col("json.source")), of_key).alias("sender"),
         "json",
     )
@@ -77,17 +77,27 @@ def received(records: DataFrame) -> DataFrame:
         name: _given(_by_dialect({one.name: F.expr(one.columns[name]) for one in DIALECTS if name in one.columns}))
         for name in RECEIVED
     }
-    return digested.withColumns(columns).drop("json", "text", "is_plain")
+    return digested.withColumns(columns).drop("json", "text", "is_simple")
 
 
 def _with_odd_fields(records: DataFrame) -> DataFrame:
     given = _by_dialect({dialect.name: _given_fields(dialect) for dialect in DIALECTS})
-    # As many fields as were read, all plain: each is known, once there, and of its type. Only the others are looked at.
-    is_usual = F.col("is_plain") & (json_text.field_count(F.col("text")) == given)
-    odd = F.when(F.col("is_parsed") & ~is_usual, F.col("text"))
+    named = records.withColumn("field_names", F.when(F.col("is_parsed"), F.json_object_keys("text"))).withColumn(
+        "given_fields", given
+    )
+    texts = F.col("given_fields") - F.expr("int(coalesce(json.roaming IN ('true', 'false'), false))")
+    # As many fields as were read, and as many texts as are due: each is known, once there, and of its type. Only the
+    # others are looked at.
+    is_usual = (
+        F.col("is_simple")
+        & (F.size("field_names") == F.col("given_fields"))
+        & json_text.has_texts(F.col("text"), texts)
+    )
     outlined, names = F.col("outline"), F.col("field_names")
-    looked_at = records.withColumn("odd_text", odd).withColumns(
-        {"field_names": F.json_object_keys("odd_text"), "outline": json_text.outline(F.col("odd_text"))}
+    looked_at = (
+        named.withColumn("is_odd", F.col("is_parsed") & ~is_usual)
+        .withColumn("outline", json_text.outline(F.when(F.col("is_odd"), F.col("text"))))
+        .withColumn("field_names", F.when(F.col("is_odd"), names))
     )
     typed = looked_at.withColumns(
         {
@@ -112,7 +122,9 @@ def _with_odd_fields(records: DataFrame) -> DataFrame:
             "is_retyped": F.size("retyped_fields") > F.size("read_as_text"),
             "retyped_fields": F.when(F.size("retyped_fields") > 0, F.col("retyped_fields")),
         }
-    ).drop("odd_text", "field_names", "outline", "not_texts", "nested_fields", "unknown", "texts", "minor")
+    ).drop(
+        "is_odd", "given_fields", "field_names", "outline", "not_texts", "nested_fields", "unknown", "texts", "minor"
+    )
 
 
 def _given_fields(dialect: Dialect) -> Column:
