@@ -1,4 +1,5 @@
-"""The night of a date: snapshot of the reference data, gate, rating, its gate, and reconciliation, in one session.
+"""The night of a date: snapshot of the reference data, gate, rating, its gate, reconciliation, and the release of held
+records, in one session.
 
 The night of a date takes the published batches up to the last one all of whose records arrived before that date ended
 (UTC). Mediation may go on beside it. A date that is done has nothing left; run again it tries what is held.
@@ -18,7 +19,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from jobs import check_quality, rate_usage, reconcile, snapshot_reference
+from jobs import check_quality, rate_usage, reconcile, replay, snapshot_reference
 from jobs.awaiting_usage import awaiting, last_batch_before, later_than, taken_to
 from tollgate.assurance.current_rating import current_rating
 from tollgate.platform.crash import crash_point
@@ -117,6 +118,8 @@ def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSess
     # Of all the dates at once; the month asks for it before a draft.
     steps.run("check_rated_usage", partial(job, check_quality, "--table", "rated_usage"))
     found = steps.run("reconcile", lambda: _equations(job(reconcile)))
+    # Last, for it alone needs the broker; what it publishes is mediated for the next night.
+    steps.run("release_held", partial(replay.release, spark, settings, _end_of(days[-1])))
     held = f"{totals['suspended']} event(s) are suspended; mend their cause, the next night tries them again"
     ways = [held] if totals["suspended"] else []
     return {"totals": {**totals, **found}, "next": _next(ways, lake, taken_to(lake))}

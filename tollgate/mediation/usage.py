@@ -17,12 +17,13 @@ REFERENCE_TABLES = ("ref_source", "ref_numbering", "ref_cell", "ref_carrier")
 # fmt: off
 COLUMNS = (
     "batch_no", "topic", "kafka_partition", "kafka_offset", "arrived_at", "disposition", "reasons", "flags",
-    "repairs", "defaulted_fields", "first_batch_no", "first_partition", "first_offset", "source", "event_id",
-    "event_hash", "content_digest", "service", "started_at", "ended_at", "source_offset_s", "duration_s",
-    "volume_bytes", "msisdn", "msisdn_received", "destination", "destination_received", "destination_class",
-    "msisdn_country", "destination_country", "call_type", "call_type_given", "country_given", "subscriber_id",
-    "cell_id", "cell_region", "technology", "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome",
-    "cause", "lateness_s", "rule_version", "snapshot_id", "event_month",
+    "repairs", "defaulted_fields", "unknown_fields", "retyped_fields", "first_batch_no", "first_partition",
+    "first_offset", "source", "event_id", "event_hash", "content_digest", "service", "started_at", "ended_at",
+    "source_offset_s", "duration_s", "volume_bytes", "msisdn", "msisdn_received", "destination",
+    "destination_received", "destination_class", "msisdn_country", "destination_country", "call_type",
+    "call_type_given", "country_given", "subscriber_id", "cell_id", "cell_region", "technology", "rating_group",
+    "roaming", "roaming_country", "carrier_id", "call_outcome", "cause", "lateness_s", "rule_version",
+    "snapshot_id", "event_month",
 )
 # fmt: on
 
