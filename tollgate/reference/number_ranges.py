@@ -72,7 +72,7 @@ def number_ranges(codes: tuple[str, ...] | None = None) -> list[NumberRange]:
 @functools.cache
 def _of_code(code: str) -> tuple[NumberRange, ...]:
     plan, owners = _Plan(code), _owners(code)
-    found = []
+    found: list[NumberRange] = []
     for length in range(2, WIDTH + 1 - len(code)):
         for lo, hi, reading in plan.intervals(length):
             digits = len(code) + length
@@ -138,9 +138,7 @@ class _Plan:
 
     def _after(self, states: States) -> tuple[States, ...]:
         """What each digit makes of the states."""
-        rows = [
-            pattern.following[state] for pattern, state in zip(self.patterns, self.states[states], strict=True)
-        ]
+        rows = [pattern.following[state] for pattern, state in zip(self.patterns, self.states[states], strict=True)]
         return tuple(self._number(after) for after in zip(*rows, strict=True))
 
     def _is_whole(self, place: int, states: States) -> bool:
@@ -154,7 +152,7 @@ class _Plan:
         """
         if not rest:
             return self._reading(whole, behind, length)
-        is_settled = whole == NOTHING and (behind == NOTHING or behind is None and not trunk)
+        is_settled = whole == NOTHING and (behind == NOTHING or (behind is None and not trunk))
         if is_settled:
             return self._reading(whole, behind, length)
         trees = []
@@ -178,9 +176,9 @@ class _Plan:
             fits = shorter in self.lengths or shorter > max(self.lengths)
             if fits and not (self._is_viable(whole) and not self._is_viable(behind)):
                 kind = self._kind(behind, shorter)
-                return kind and Reading(kind, len(self.trunk))
+                return Reading(kind, len(self.trunk)) if kind else None
         kind = self._kind(whole, length)
-        return kind and Reading(kind, 0)
+        return Reading(kind, 0) if kind else None
 
     def _is_viable(self, states: States) -> bool:
         return self._is_whole(self.regions[0].general, states)
