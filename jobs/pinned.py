@@ -18,7 +18,7 @@ SNAPSHOT_APP_ID = "snapshot_reference"
 # several runs reads it once. Kept is what stays small, however many customers there are; persisted, so that what a lost
 # executor held is read again.
 _KEPT: dict[tuple[str, str, str], tuple[int, _Tables]] = {}
-_NETWORK = ("ref_cell", "ref_carrier", "ref_source", "ref_numbering")
+_NETWORK = ("ref_cell", "ref_carrier", "ref_source", "ref_dialling", "ref_number_range")
 
 
 class _Tables(Mapping[str, DataFrame]):

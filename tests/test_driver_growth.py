@@ -17,7 +17,8 @@ ONE_ROW = "an aggregate: one row"
 BY_RUN = "a row a bill run: a few a month"
 FEW_POSTED = "posted bill runs: a few a month"
 BOOK = "rows of the price book: they grow with tariffs"
-NETWORK = "sources, carriers, cells, numbering plan: they grow with the network"
+NETWORK = "sources, carriers, cells: they grow with the network"
+PLANS = "the numbering plans of the world: they grow with the package phonenumbers"
 GROUPS = "groups by service, status, reason or run"
 BY_EXPORT = "exports of batches: one a night"
 HOLDS = "legal holds in force and whom they name: decisions of people"
@@ -92,7 +93,7 @@ ALLOWED = [
     ("jobs/snapshot_reference.py", "run", "take", ONE_ROW),
     ("jobs/snapshot_reference.py", "run", "collect", "a digest a table"),
     ("jobs/snapshot_reference.py", "run", "frame", "one mark"),
-    ("jobs/snapshot_reference.py", "_one_moment", "createDataFrame", NETWORK),
+    ("jobs/snapshot_reference.py", "_one_moment", "few_rows", PLANS),
     ("jobs/snapshot_reference.py", "_refuse_mistakes", "take", "the first mistakes, to be shown"),
     ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
     *[("jobs/table_upkeep.py", "_looked_at", "first", ONE_ROW)] * 2,
@@ -143,7 +144,8 @@ ALLOWED = [
     ("tollgate/mediation/identity.py", "known_keys", "broadcast", BATCH_KEYS),
     ("tollgate/mediation/identity.py", "resolve_duplicates", "broadcast", BATCH_KEYS),
     ("tollgate/mediation/normalise.py", "with_source", "broadcast", NETWORK),
-    ("tollgate/mediation/numbers.py", "_with_country", "broadcast", NETWORK),
+    ("tollgate/mediation/numbers.py", "_with_range", "broadcast", PLANS),
+    ("tollgate/mediation/numbers.py", "with_numbers", "broadcast", PLANS),
     ("tollgate/platform/answer_output.py", "_stream", "toLocalIterator", "one partition at a time, passed on"),
     ("tollgate/platform/answer_table.py", "print_table", "collect", "--limit rows"),
     ("tollgate/platform/lake.py", "few_rows", "createDataFrame", "what its callers bound, each listed here"),

@@ -130,6 +130,14 @@ CASES = (
     (payload(DATA, rating_group=None), [], ["RATING_GROUP_DEFAULTED"], []),
     (payload(msisdn="4165550100"), [], [], ["MSISDN_NORMALISED"]),
     (payload(destination="00442071234567"), [], [], ["DESTINATION_NORMALISED"]),
+    # as long as its country's numbers, in no assigned range; a digit fewer is impossible
+    (payload(msisdn="+14161550100"), [], ["MSISDN_UNASSIGNED"], []),
+    (payload(msisdn="+1416155010"), ["MSISDN_MALFORMED"], [], []),
+    (payload(destination="+14161550100"), [], ["DESTINATION_UNASSIGNED"], []),
+    (payload(destination="+1416155010"), ["DESTINATION_MALFORMED"], [], []),
+    (payload(msisdn="416-555-0100 ext. 7"), [], [], ["MSISDN_NORMALISED", "MSISDN_EXTENSION_CUT"]),
+    (payload(destination="+442071234567;ext=7"), [], [], ["DESTINATION_NORMALISED", "DESTINATION_EXTENSION_CUT"]),
+    (payload(destination="+442071234567;ext="), ["DESTINATION_MALFORMED"], [], []),
     # all reasons, in the order of the table
     (payload(source="msc9", timestamp="x", msisdn="x", duration_seconds="-1", destination=None),
      ["SOURCE_UNKNOWN", "START_MALFORMED", "MSISDN_MALFORMED", "DESTINATION_MISSING", "DURATION_NEGATIVE"], [], []),

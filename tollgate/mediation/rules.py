@@ -76,11 +76,11 @@ RULES = (
          "the end is no ISO-8601 time"),
     Rule(QUARANTINE, 1, "MSISDN_MISSING", "is_parsed AND msisdn_received IS NULL", "no served number"),
     Rule(QUARANTINE, 1, "MSISDN_MALFORMED", "msisdn_received IS NOT NULL AND msisdn IS NULL",
-         "the served number cannot be repaired to E.164"),
+         "the served number is no possible number of any country"),
     Rule(QUARANTINE, 1, "DESTINATION_MISSING", "service IN ('voice', 'sms', 'mms') AND destination_received IS NULL",
          "a call or message to nobody"),
     Rule(QUARANTINE, 1, "DESTINATION_MALFORMED", "called_received IS NOT NULL AND destination IS NULL",
-         "the called number is no short code and cannot be repaired to E.164"),
+         "the called number is no short code and no possible number of any country"),
     Rule(QUARANTINE, 1, "DURATION_MISSING", "service = 'voice' AND duration_received IS NULL",
          "a call without a duration"),
     Rule(QUARANTINE, 1, "DURATION_MALFORMED", "NOT is_duration_form",
@@ -146,6 +146,10 @@ RULES = (
     Rule(FLAG, 1, "COUNTRY_UNKNOWN",
          "msisdn IS NOT NULL AND msisdn_country IS NULL OR destination_class = 'e164' AND destination_country IS NULL",
          "a number under no assigned prefix"),
+    Rule(FLAG, 3, "MSISDN_UNASSIGNED", "msisdn_kind = 'unassigned' AND msisdn_country IS NOT NULL",
+         "the served number has a length of its country and lies in no range that is assigned"),
+    Rule(FLAG, 3, "DESTINATION_UNASSIGNED", "destination_kind = 'unassigned' AND destination_country IS NOT NULL",
+         "the called number has a length of its country and lies in no range that is assigned"),
     Rule(FLAG, 1, "RATING_GROUP_DEFAULTED", "is_group_defaulted", "data without a rating group; taken as web"),
 )
 # fmt: on
@@ -154,6 +158,12 @@ RULES = (
 REPAIRS = (
     ("MSISDN_NORMALISED", "msisdn <> msisdn_received", "the served number was brought to E.164"),
     ("DESTINATION_NORMALISED", "destination <> called_received", "the called number was brought to E.164"),
+    ("MSISDN_EXTENSION_CUT", "msisdn IS NOT NULL AND is_msisdn_extended", "an extension was cut off the served number"),
+    (
+        "DESTINATION_EXTENSION_CUT",
+        "destination IS NOT NULL AND is_called_extended",
+        "an extension was cut off the called number",
+    ),
     (
         "TECHNOLOGY_ALIAS",
         "technology <> technology_received",
