@@ -16,7 +16,8 @@ from typing import Any
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.micro_batch import COUNTED, JOB, MicroBatches, Pins, standing
+from jobs.micro_batch import COUNTED, JOB, MicroBatches, Pins
+from jobs.standing import standing
 from jobs.stream_watch import StreamWatch
 from jobs.table_upkeep import Upkeep, keep_up
 from tollgate.mediation import continuity
@@ -30,6 +31,7 @@ from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
 from tollgate.platform.settings import Settings
 from tollgate.platform.stream_requests import answer
+from tollgate.platform.trouble import in_words, of_kafka
 
 EARLIEST = -2  # Kafka's own number for it
 REQUESTS_EVERY_S = 1
@@ -141,9 +143,7 @@ def _stream(
             with turn:
                 answer(lake, lambda work: keep_up(lake, settings, Upkeep(**work)))
     except StreamingQueryException as error:
-        if failed:
-            raise failed[0] from None
-        raise _unreadable(error, settings) from error
+        raise _told(failed[0] if failed else error, settings, is_of_batch=bool(failed)) from None
     except KeyboardInterrupt:
         query.stop()
 
@@ -170,11 +170,19 @@ def _planned(spark: SparkSession, folder: str, topic: str, batch_id: int) -> dic
     return {str(partition): (start.get(partition, 0), offset) for partition, offset in sorted(end.items())}
 
 
-def _unreadable(error: StreamingQueryException, settings: Settings) -> TollgateError:
+def _told(error: Exception, settings: Settings, is_of_batch: bool) -> Exception:
+    """What ended the stream, for a person; as it was raised when it is a fault of the batch's own code."""
+    if isinstance(error, TollgateError):
+        return error
+    said = of_kafka(error)
+    if known := in_words(error):
+        return known
+    if is_of_batch and said is None:
+        return error
     return TollgateError(
         "the stream from Kafka has failed",
         where=f"topic {settings.kafka.topic}",
-        found=str(error).strip().splitlines()[0][:500],
+        found=said or str(error).strip().splitlines()[0][:500],
         way_out="nothing of the failed batch is published; mend the cause and start again",
     )
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import reduce
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.pinned import SNAPSHOT_APP_ID, load_reference
-from tollgate.assurance.publication import published_to
 from tollgate.mediation.balance import DISPOSITIONS, HANDED_OVER, Handed, handed_over, mark, read_back
-from tollgate.mediation.continuity import Offsets, Standing
+from tollgate.mediation.continuity import Offsets
 from tollgate.mediation.identity import NO_MONTH, known_keys, resolve_duplicates
 from tollgate.mediation.rules import RULE_VERSION
 from tollgate.mediation.usage import mediate
@@ -28,6 +25,11 @@ from tollgate.reference.frames import Reference
 JOB = "mediate_usage"
 COUNTED = ("received", *DISPOSITIONS, "late")
 SUMMED = ("records", *DISPOSITIONS, "late")  # by source
+
+
+def app_id(generation: int) -> str:
+    """Under which Delta remembers the commits of a checkpoint generation."""
+    return f"{JOB}/{generation}"
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Pins:
     @property
     def app_id(self) -> str:
         """Under which Delta remembers the commits of a generation."""
-        return f"{JOB}/{self.generation}"
+        return app_id(self.generation)
 
     @property
     def end(self) -> Offsets:
@@ -170,63 +172,6 @@ class MicroBatches:
         if self._reference is None or self._reference.snapshot_id != snapshot_id:
             self._reference = load_reference(self._lake, snapshot_id)
         return self._reference
-
-
-def standing(lake: Lake, topic: str) -> tuple[Standing, list[Pins]]:
-    """What raw_cdr holds, and its batches without a mark, oldest first."""
-    marks = lake.read("control_mediation")
-    by_generation = marks.groupBy("generation", "topic").agg(
-        F.min("batch_no").alias("base"),
-        F.max("batch_no").alias("last"),
-        F.expr("max_by(offsets, batch_no)").alias("offsets"),
-        F.expr("max_by(topic_id, batch_no)").alias("topic_id"),
-    )
-    known = by_generation.collect()
-    published = published_to(marks).first()
-    pinned = _open_batches(lake, int(published["to_no"]) if published else -1)
-    bases = [(row["generation"], row["base"]) for row in known] + [(pins.generation, pins.batch_no) for pins in pinned]
-    last = max([row["last"] for row in known] + [pins.batch_no for pins in pinned], default=-1)
-    generation = max((generation for generation, _ in bases), default=0)
-    base = min((base for found, base in bases if found == generation), default=0)
-    of_topic = [(row["last"], _end(row["offsets"]), row["topic_id"]) for row in known if row["topic"] == topic]
-    of_topic += [(pins.batch_no, pins.end, pins.topic_id) for pins in pinned if pins.topic == topic]
-    _, end, topic_id = max(of_topic, key=lambda found: found[0], default=(-1, {}, None))
-    return Standing(generation, base, last, end, topic_id), pinned
-
-
-def last_batch(lake: Lake) -> int:
-    """The last batch whose bytes stand in raw_cdr, marked or not; -1 without any."""
-    # The number of a batch is the version of its commit, in every generation.
-    versions = lake.last_versions("raw_cdr").items()
-    return max((version for app_id, version in versions if app_id.startswith(f"{JOB}/")), default=-1)
-
-
-def _open_batches(lake: Lake, published: int) -> list[Pins]:
-    last = last_batch(lake)
-    if last <= published:
-        return []
-    numbers = [
-        lake.read(table).where(F.col("batch_no") > published).select(F.lit(table).alias("place"), "batch_no").distinct()
-        for table in ("raw_cdr", "control_mediation")
-    ]
-    found = {(row["place"], row["batch_no"]) for row in reduce(DataFrame.unionByName, numbers).collect()}
-    unmarked = sorted(no for place, no in found if place == "raw_cdr" and ("control_mediation", no) not in found)
-    # Commits come in the order of their batches, so those of the open batches are the last.
-    commits = lake.commit_metadata("raw_cdr", last - published, "batch_no") if unmarked else []
-    pins = {kept["batch_no"]: Pins(**kept) for kept in commits}
-    lost = [str(number) for number in unmarked if number not in pins]
-    if lost:
-        raise TollgateError(
-            f"the pins of {len(lost)} batch(es) without a mark are gone: {', '.join(lost)}",
-            where=lake.path("raw_cdr"),
-            expected="the metadata of their commits, which Delta keeps as long as its log",
-            way_out="restore the log of raw_cdr, or the rows of control_mediation",
-        )
-    return [pins[number] for number in unmarked]
-
-
-def _end(offsets: str) -> Offsets:
-    return {int(partition): end for partition, (_, end) in json.loads(offsets).items()}
 
 
 @contextmanager

@@ -144,6 +144,7 @@ def test_a_new_generation_goes_on_after_a_lost_checkpoint_as_if_nothing_had_happ
     assert route.mediate()["received"] == 0
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-01", "MED-14")
 def test_tables_restored_from_yesterday_refuse_the_checkpoint_of_today_and_a_new_generation_reads_again(
     copy_of, whole, tmp_path

@@ -30,7 +30,7 @@ BATCH = (
 )
 MSC = {
     "source": "msc", "records": 7, "accepted": 3, "quarantined": 3, "duplicate": 1, "late": 1,
-    # 81 s and 338.75 s after their ends, the second without its fraction; two days later for the one that is late.
+    # 81 s and 338 s after their ends, two days more for the one that is late.
     "lateness_s": 81 + 338 + 172_881, "max_lateness_s": 172_881, "accepted_duration_s": 317 + 60 + 317,
     "accepted_volume_bytes": 12_345_678,
 }  # fmt: skip
@@ -85,8 +85,8 @@ def test_the_mark_of_a_batch_has_its_figures_in_all_and_by_source():
         ([RAW, {**ACCEPTED, "duration_s": 59}, QUARANTINED], OFFSETS, HANDED, "msc: 60 duration_s handed over, 59 in"),
         ([RAW, {**ACCEPTED, "volume_bytes": 1}, QUARANTINED], OFFSETS, HANDED, "msc: 0 volume_bytes handed over, 1 in"),
         # The records of one source under the name of another: every sum over the batch holds.
-        ([RAW, {**ACCEPTED, "source": "b"}, QUARANTINED], OFFSETS, HANDED, "b: 0 records handed over, 3 in usage_event"),
-        ([RAW, ACCEPTED, {**QUARANTINED, "disposition": "lost"}], OFFSETS, HANDED, "3 with a disposition in usage_event"),
+        ([RAW, {**ACCEPTED, "source": "b"}, QUARANTINED], OFFSETS, HANDED, "b: 0 records handed over, 3 in"),
+        ([RAW, ACCEPTED, {**QUARANTINED, "disposition": "lost"}], OFFSETS, HANDED, "3 with a disposition in"),
     ],
 )  # fmt: skip
 def test_an_equation_that_fails_is_named(rows, offsets, handed, said):

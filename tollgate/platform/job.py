@@ -12,6 +12,7 @@ from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.progress import job as job_of
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings, load_settings
+from tollgate.platform.trouble import in_words
 from tollgate.platform.watching import add_watching, figures_of, watching
 
 if TYPE_CHECKING:
@@ -112,11 +113,9 @@ def guarded(action: Callable[[], None]) -> int:
         print("stopped", file=sys.stderr, flush=True)
         return 130
     except Exception as error:
-        # Spark wraps it deep inside its own exceptions, where only the text is left.
-        if "No space left on device" not in str(error):
+        known = in_words(error)
+        if known is None:
             raise
-        print(
-            f"error: {TollgateError('the disk is full', way_out='free some space and run it again')}", file=sys.stderr
-        )
-        return 1
+        print(f"error: {known}", file=sys.stderr, flush=True)
+        return known.exit_code
     return 0
