@@ -10,12 +10,14 @@ import argparse
 import json
 import sys
 import threading
+from dataclasses import replace
 from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.micro_batch import COUNTED, JOB, MicroBatches, Pins, standing
+from jobs.micro_batch import COUNTED, JOB, MicroBatches, Pins
+from jobs.standing import standing
 from jobs.stream_watch import StreamWatch
 from jobs.table_upkeep import Upkeep, keep_up
 from tollgate.mediation import continuity
@@ -24,10 +26,12 @@ from tollgate.mediation.rules import RULE_VERSION
 from tollgate.platform import kafka
 from tollgate.platform.checkpoint import batch_end, generations, read_checkpoint, start_offsets
 from tollgate.platform.errors import TollgateError
+from tollgate.platform.folders import Folder
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
 from tollgate.platform.settings import Settings
 from tollgate.platform.stream_requests import answer
+from tollgate.platform.trouble import in_words, of_kafka
 
 EARLIEST = -2  # Kafka's own number for it
 REQUESTS_EVERY_S = 1
@@ -47,23 +51,25 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
-    """Mediate what the topic holds and return the figures of this run's batches: records by disposition and reason.
+    """Mediate what the topic holds; returns the figures of this run's batches by disposition, by reason and by source.
 
     Raises TollgateError where checkpoint, raw_cdr and broker disagree, or when a batch does not balance.
     """
     lake = Lake(spark, settings.lake.root)
     batches = MicroBatches(lake)
-    # One stream on a lake: a JVM that outlives its killed Python must not commit beside the next one.
-    with lake.alone(JOB):
+    # One stream on a lake and on a checkpoint: a JVM that outlives its killed Python must not commit beside the next.
+    with lake.alone(JOB), Folder(spark, settings.mediation.checkpoint).only_writer():
         batches.newest_snapshot()
         begin, end = kafka.begin_offsets(settings), kafka.end_offsets(settings)
+        topic_id = kafka.topic_id(settings)
         stands, unmarked = standing(lake, settings.kafka.topic)
         stands, folder = _open_checkpoint(spark, settings, stands, args.new_generation)
-        _refuse(continuity.with_broker(stands, begin, end), lake.path("raw_cdr"))
+        _refuse(continuity.with_broker(stands, begin, end, topic_id), lake.path("raw_cdr"))
+        stands = replace(stands, topic_id=topic_id)
         watch = StreamWatch(batches, settings.kafka.topic, end)
-        for pins, is_mediated in unmarked:
+        for pins in unmarked:
             with watch.batch(pins):
-                batches.finish(pins, is_mediated)
+                batches.finish(pins)
         with watch.stream(spark, {**begin, **stands.end}, args.once):
             _stream(spark, settings, args, batches, watch, stands, folder, begin)
     return _summary(batches)
@@ -74,10 +80,9 @@ def _open_checkpoint(spark: SparkSession, settings: Settings, stands: Standing, 
     root = settings.mediation.checkpoint
     newest = max([stands.generation, *generations(spark, root)])
     if is_new or newest == 0:
-        fresh = Standing(newest + 1, stands.last_batch_no + 1, stands.last_batch_no, stands.end)
-        return fresh, f"{root}/{newest + 1}"
+        return _next_generation(stands, newest + 1), f"{root}/{newest + 1}"
     if newest > stands.generation:
-        stands = Standing(newest, stands.last_batch_no + 1, stands.last_batch_no, stands.end)
+        stands = _next_generation(stands, newest)
     folder = f"{root}/{newest}"
     found = read_checkpoint(spark, folder, settings.kafka.topic)
     if not found.has_metadata and (found.planned is not None or stands.last_batch_no >= 0):
@@ -90,6 +95,10 @@ def _open_checkpoint(spark: SparkSession, settings: Settings, stands: Standing, 
     fits = continuity.with_checkpoint(stands, found.planned, found.planned_end, found.before, found.committed)
     _refuse(fits, folder)
     return stands, folder
+
+
+def _next_generation(stands: Standing, generation: int) -> Standing:
+    return replace(stands, generation=generation, base=stands.last_batch_no + 1)
 
 
 def _stream(
@@ -114,7 +123,8 @@ def _stream(
             with turn:
                 offsets = _planned(spark, folder, settings.kafka.topic, batch_id)
                 snapshot = batches.newest_snapshot()
-                pins = Pins(batch_no, stands.generation, settings.kafka.topic, offsets, snapshot, RULE_VERSION)
+                topic = settings.kafka.topic
+                pins = Pins(batch_no, stands.generation, topic, offsets, snapshot, RULE_VERSION, stands.topic_id)
                 with watch.batch(pins):
                     batches.take(records, pins)
                 done["batch_no"] = batch_no
@@ -133,9 +143,7 @@ def _stream(
             with turn:
                 answer(lake, lambda work: keep_up(lake, settings, Upkeep(**work)))
     except StreamingQueryException as error:
-        if failed:
-            raise failed[0] from None
-        raise _unreadable(error, settings) from error
+        raise _told(failed[0] if failed else error, settings, is_of_batch=bool(failed)) from None
     except KeyboardInterrupt:
         query.stop()
 
@@ -162,11 +170,19 @@ def _planned(spark: SparkSession, folder: str, topic: str, batch_id: int) -> dic
     return {str(partition): (start.get(partition, 0), offset) for partition, offset in sorted(end.items())}
 
 
-def _unreadable(error: StreamingQueryException, settings: Settings) -> TollgateError:
+def _told(error: Exception, settings: Settings, is_of_batch: bool) -> Exception:
+    """What ended the stream, for a person; as it was raised when it is a fault of the batch's own code."""
+    if isinstance(error, TollgateError):
+        return error
+    said = of_kafka(error)
+    if known := in_words(error):
+        return known
+    if is_of_batch and said is None:
+        return error
     return TollgateError(
         "the stream from Kafka has failed",
         where=f"topic {settings.kafka.topic}",
-        found=str(error).strip().splitlines()[0][:500],
+        found=said or str(error).strip().splitlines()[0][:500],
         way_out="nothing of the failed batch is published; mend the cause and start again",
     )
 
@@ -179,7 +195,8 @@ def _refuse(disagreement: Disagreement | None, where: str) -> None:
 
 def _summary(batches: MicroBatches) -> dict[str, Any]:
     figures = {name: batches.figures[name] for name in ("batches", *COUNTED)}
-    return {**figures, "by_reason": dict(sorted(batches.by_reason.items()))}
+    by_source = {source: dict(counts) for source, counts in sorted(batches.by_source.items())}
+    return {**figures, "by_reason": dict(sorted(batches.by_reason.items())), "by_source": by_source}
 
 
 if __name__ == "__main__":

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from functools import reduce
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.pinned import SNAPSHOT_APP_ID, load_reference
-from tollgate.assurance.publication import published_to
-from tollgate.mediation.balance import mark, read_back
-from tollgate.mediation.continuity import Offsets, Standing
+from tollgate.mediation.balance import DISPOSITIONS, HANDED_OVER, Handed, handed_over, mark, read_back
+from tollgate.mediation.continuity import Offsets
 from tollgate.mediation.identity import NO_MONTH, known_keys, resolve_duplicates
 from tollgate.mediation.rules import RULE_VERSION
 from tollgate.mediation.usage import mediate
@@ -26,13 +23,21 @@ from tollgate.platform.lake import Lake
 from tollgate.reference.frames import Reference
 
 JOB = "mediate_usage"
-DISPOSITIONS = ("accepted", "quarantined", "duplicate")
 COUNTED = ("received", *DISPOSITIONS, "late")
+SUMMED = ("records", *DISPOSITIONS, "late")  # by source
+
+
+def app_id(generation: int) -> str:
+    """Under which Delta remembers the commits of a checkpoint generation."""
+    return f"{JOB}/{generation}"
 
 
 @dataclass(frozen=True)
 class Pins:
-    """What decides the outcome of a batch; stands in the metadata of its raw_cdr commit. offsets: [start, end)."""
+    """What decides the outcome of a batch; stands in the metadata of its raw_cdr commit.
+
+    offsets: [start, end). topic_id: the broker's own id of the topic, None when it does not tell or was not asked.
+    """
 
     batch_no: int
     generation: int
@@ -40,11 +45,12 @@ class Pins:
     offsets: Mapping[str, tuple[int, int]]
     snapshot_id: int
     rule_version: int
+    topic_id: str | None = None
 
     @property
     def app_id(self) -> str:
         """Under which Delta remembers the commits of a generation."""
-        return f"{JOB}/{self.generation}"
+        return app_id(self.generation)
 
     @property
     def end(self) -> Offsets:
@@ -61,6 +67,7 @@ class MicroBatches:
         # Of the batches since the start. A stream runs for months, so their marks are added up and not kept.
         self.figures: Counter[str] = Counter()
         self.by_reason: Counter[str] = Counter()
+        self.by_source: dict[str, Counter[str]] = {}
         self.newest: dict[str, Any] = {}
 
     def take(self, records: DataFrame, pins: Pins) -> None:
@@ -84,12 +91,12 @@ class MicroBatches:
         crash_point("mediate.after_raw")
         self.finish(pins)
 
-    def finish(self, pins: Pins, is_mediated: bool = False) -> None:
-        """Mediate a batch out of its raw_cdr rows, unless that is done, and mark it; same pins, same result."""
-        if not is_mediated:
-            self._mediate(pins)
-            crash_point("mediate.after_usage")
-        self._mark(pins)
+    def finish(self, pins: Pins) -> None:
+        """Mediate a batch out of its raw_cdr rows and mark it; same pins, same result, and what stands is not written
+        again."""
+        handed = self._mediate(pins)
+        crash_point("mediate.after_usage")
+        self._mark(pins, handed)
         crash_point("mediate.after_mark")
 
     def newest_snapshot(self) -> int:
@@ -104,7 +111,8 @@ class MicroBatches:
             )
         return newest
 
-    def _mediate(self, pins: Pins) -> None:
+    def _mediate(self, pins: Pins) -> Handed:
+        """Write the batch's usage events, and give what was to be written by source."""
         if pins.rule_version != RULE_VERSION:
             raise TollgateError(
                 f"batch {pins.batch_no} began under another version of the mediation rules",
@@ -114,11 +122,12 @@ class MicroBatches:
             )
         raw = self._batch_of("raw_cdr", pins)
         with _kept(mediate(raw, self._pinned(pins.snapshot_id))) as candidates:
-            months = candidates.agg(F.collect_set("event_month")).first()
-            touched = sorted(set(months[0] if months else ()) - {NO_MONTH})
+            sources = handed_over(candidates).collect()
+            touched = sorted({month for row in sources for month in row["months"]} - {NO_MONTH})
             history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
             usage = resolve_duplicates(candidates, history)
             self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
+        return {row["source"]: tuple(int(row[name]) for name in HANDED_OVER) for row in sources}
 
     def _refuse_if_overtaken(self, pins: Pins) -> None:
         """Numbers of batches go on over generations, so another one that stands at this number or beyond runs beside
@@ -134,23 +143,26 @@ class MicroBatches:
                 way_out="leave the other stream running and do not start this one again",
             )
 
-    def _mark(self, pins: Pins) -> None:
+    def _mark(self, pins: Pins, handed: Handed) -> None:
         tables = self._batch_of("raw_cdr", pins), self._batch_of("usage_event", pins)
-        figures = mark(read_back(*tables).collect(), pins.offsets)
+        figures = mark(read_back(*tables).collect(), pins.offsets, handed)
         row = {**asdict(pins), **figures}
         if not figures["balanced"]:
             raise TollgateError(
                 f"batch {pins.batch_no} does not balance; nothing from it on is published",
                 where=f"{self._lake.path('raw_cdr')} and usage_event, batch_no = {pins.batch_no}",
                 expected=f"{figures['received']} records, the offsets {figures['offsets']}",
-                found=", ".join(f"{name} {figures[name]}" for name in ("raw_rows", *DISPOSITIONS)),
-                way_out="find what is missing or twice in the two tables; the batch stays unpublished until then",
+                found="; ".join(figures["broken"]),
+                way_out="find what is missing or twice in the two tables; the batch stays unpublished until then. A "
+                "topic with transactional producers or compaction has holes in its offsets and cannot be mediated",
             )
         columns = self._lake.contract("control_mediation")
         frame = self._lake.frame([[row[name] for name in columns.names]], "control_mediation")
         self._lake.append(frame, "control_mediation", pins.app_id, pins.batch_no)
         self.figures.update({"batches": 1, **{name: row[name] for name in COUNTED}})
         self.by_reason.update(row["by_reason"])
+        for source in row["by_source"]:
+            self.by_source.setdefault(source["source"], Counter()).update({name: source[name] for name in SUMMED})
         self.newest = row
 
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
@@ -167,65 +179,6 @@ class MicroBatches:
                 )
             self._reference = pinned
         return self._reference
-
-
-def standing(lake: Lake, topic: str) -> tuple[Standing, list[tuple[Pins, bool]]]:
-    """What raw_cdr holds, and its batches without a mark, oldest first, each with whether it is mediated already."""
-    marks = lake.read("control_mediation")
-    by_generation = marks.groupBy("generation", "topic").agg(
-        F.min("batch_no").alias("base"),
-        F.max("batch_no").alias("last"),
-        F.expr("max_by(offsets, batch_no)").alias("offsets"),
-    )
-    known = by_generation.collect()
-    published = published_to(marks).first()
-    open_batches = _open_batches(lake, int(published["to_no"]) if published else -1)
-    pinned = [pins for pins, _ in open_batches]
-    bases = [(row["generation"], row["base"]) for row in known] + [(pins.generation, pins.batch_no) for pins in pinned]
-    last = max([row["last"] for row in known] + [pins.batch_no for pins in pinned], default=-1)
-    generation = max((generation for generation, _ in bases), default=0)
-    base = min((base for found, base in bases if found == generation), default=0)
-    of_topic = [(row["last"], _end(row["offsets"])) for row in known if row["topic"] == topic]
-    of_topic += [(pins.batch_no, pins.end) for pins in pinned if pins.topic == topic]
-    end = max(of_topic, key=lambda found: found[0], default=(-1, {}))[1]
-    return Standing(generation, base, last, end), open_batches
-
-
-def last_batch(lake: Lake) -> int:
-    """The last batch whose bytes stand in raw_cdr, marked or not; -1 without any."""
-    # The number of a batch is the version of its commit, in every generation.
-    versions = lake.last_versions("raw_cdr").items()
-    return max((version for app_id, version in versions if app_id.startswith(f"{JOB}/")), default=-1)
-
-
-def _open_batches(lake: Lake, published: int) -> list[tuple[Pins, bool]]:
-    last = last_batch(lake)
-    if last <= published:
-        return []
-    found: dict[str, set[int]] = {"raw_cdr": set(), "usage_event": set(), "control_mediation": set()}
-    numbers = [
-        lake.read(table).where(F.col("batch_no") > published).select(F.lit(table).alias("place"), "batch_no").distinct()
-        for table in found
-    ]
-    for row in reduce(DataFrame.unionByName, numbers).collect():
-        found[row["place"]].add(row["batch_no"])
-    unmarked = sorted(found["raw_cdr"] - found["control_mediation"])
-    # Commits come in the order of their batches, so those of the open batches are the last.
-    commits = lake.commit_metadata("raw_cdr", last - published, "batch_no") if unmarked else []
-    pins = {kept["batch_no"]: Pins(**kept) for kept in commits}
-    lost = [str(number) for number in unmarked if number not in pins]
-    if lost:
-        raise TollgateError(
-            f"the pins of {len(lost)} batch(es) without a mark are gone: {', '.join(lost)}",
-            where=lake.path("raw_cdr"),
-            expected="the metadata of their commits, which Delta keeps as long as its log",
-            way_out="restore the log of raw_cdr, or the rows of control_mediation",
-        )
-    return [(pins[number], number in found["usage_event"]) for number in unmarked]
-
-
-def _end(offsets: str) -> Offsets:
-    return {int(partition): end for partition, (_, end) in json.loads(offsets).items()}
 
 
 @contextmanager

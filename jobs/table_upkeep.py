@@ -13,8 +13,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
 from jobs.legal_hold import holds_in_force
-from jobs.micro_batch import last_batch
 from jobs.pinned import load_reference
+from jobs.standing import last_batch
 from tollgate.assurance import retention
 from tollgate.assurance.publication import published_to
 from tollgate.assurance.retention import Rule

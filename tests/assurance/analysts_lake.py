@@ -83,7 +83,12 @@ def mark(batch_no: int, balanced: bool) -> dict[str, Any]:
     counts = ("received", "raw_rows", "accepted", "quarantined", "duplicate", "late", "raw_bytes",
               "accepted_duration_s", "accepted_volume_bytes")  # fmt: skip
     usual = {"generation": 0, "topic": "t", "offsets": "{}", "snapshot_id": 1, "rule_version": 1}
-    return {**usual, **dict.fromkeys(counts, 0), "batch_no": batch_no, "balanced": balanced, "recorded_at": OCTOBER}
+    of_one = {"records": 9, "accepted": 6, "quarantined": 2, "duplicate": 1, "late": 1, "lateness_s": D(2_505_700),
+              "max_lateness_s": 2_505_600, "accepted_duration_s": 330, "accepted_volume_bytes": 1_000_000}  # fmt: skip
+    unknown = {**dict.fromkeys(of_one, 0), "lateness_s": D(0), "max_lateness_s": None, "records": 1, "quarantined": 1}
+    by_source = [{"source": "s", **of_one}, {"source": "unregistered", **unknown}]
+    row = {**usual, **dict.fromkeys(counts, 0), "batch_no": batch_no, "by_source": by_source}
+    return {**row, "balanced": balanced, "recorded_at": OCTOBER}
 
 
 INVOICES = [invoice(POSTED, "A", "0.15", "0.02"), invoice(POSTED, "B", "20.00", "2.60"), invoice(DRAFT, "A", "9", "1")]
@@ -138,6 +143,11 @@ LAKE: dict[str, list[dict[str, Any]]] = {
 REPORTS: dict[str, list[tuple[Any, ...]]] = {
     "call_over_a_band_edge": [],
     "records_by_disposition": [("accepted", 7), ("duplicate", 1), ("quarantined", 3)],
+    # The second mark does not balance.
+    "records_by_source": [
+        ("s", 9, 6, 2, 1, 1, 417_616, 2_505_600, 330, 1_000_000),
+        ("unregistered", 1, 0, 1, 0, 0, None, None, 0, 0),
+    ],
     "rating_by_reason": [("rated", "", 3), ("suspended", "no_zone", 1), ("zero_rated", "", 1)],
     "records_by_code": [
         ("accepted", "flag", "LATE", 1), ("quarantined", "reason", "DURATION_NEGATIVE", 1),

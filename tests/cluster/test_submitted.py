@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 from faults.route import AS_OF, CYCLE, Route
 from faults.test_kills import TABLES, issued
@@ -68,6 +72,40 @@ def test_mediation_on_a_cluster_leaves_the_tables_of_local_mode(
     tables = ("raw_cdr", "usage_event")
     assert route.digest(*tables) == undisturbed.digest(*tables)
     assert_shipped_and_silent(cluster, package, settings[PASSWORD_ENV])
+
+
+def kill_an_executor(cluster: Cluster, route: Route, killed: list[int]) -> None:
+    """Once the first bytes stand in raw_cdr, so in the middle of a batch."""
+    give_up = time.monotonic() + 120
+    while not killed and time.monotonic() < give_up:
+        time.sleep(0.1)
+        if not route.lake.exists("raw_cdr"):
+            continue
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                is_ours = process.cwd().startswith(str(cluster.folder)) and process.name() == "java"
+                if is_ours and any("CoarseGrainedExecutorBackend" in word for word in process.cmdline()):
+                    process.kill()
+                    killed.append(process.pid)
+                    break
+
+
+@pytest.mark.long
+@pytest.mark.covers("OPS-13", "MED-29")
+def test_an_executor_that_is_killed_costs_time_and_nothing_else(
+    undisturbed: Route, start_route, month_of_records, cluster: Cluster, package: Path
+) -> None:
+    route = start_route("executor", month_of_records)
+    killed: list[int] = []
+    killer = threading.Thread(target=kill_an_executor, args=(cluster, route, killed))
+    killer.start()
+    mediated = cluster.submit("mediate_usage", "--once", settings=settings_of(route), package=package, spark=QUICK)
+    killer.join()
+    assert len(killed) == 1
+    assert mediated.summary["received"] == len(month_of_records)
+    # A third one has taken the place of the one that is gone.
+    assert "2" in mediated.tasks
+    assert route.records() == undisturbed.records()
 
 
 @pytest.mark.long

@@ -82,6 +82,36 @@ def undisturbed(start_route, month_of_records) -> Route:
     return route
 
 
+@pytest.fixture(scope="session")
+def few_batches(start_route, month_of_records) -> Route:
+    """A lake of 200 records in batches of about 100, while its topic holds 60 more; tests damage copies of it."""
+    route = start_route("few_batches", month_of_records[:200])
+    for table in Path(route.settings.lake.root).glob("price_*"):
+        shutil.rmtree(table)
+    route.mediate(batch=100)
+    produce(month_of_records[200:260], route.settings, Path(route.settings.lake.root).with_name("few_batches_more"))
+    return route
+
+
+@pytest.fixture(scope="session")
+def copy_of(few_batches) -> Callable[[Path], Route]:
+    """Copy `few_batches` with its checkpoint to a folder."""
+
+    def copy(root: Path) -> Route:
+        shutil.copytree(few_batches.settings.lake.root, root)
+        return few_batches.at(root)
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def whole(copy_of, tmp_path_factory) -> list[str]:
+    """`Route.records` once an undisturbed copy has taken the rest."""
+    route = copy_of(tmp_path_factory.mktemp("whole") / "lake")
+    assert route.mediate()["received"] == 60
+    return route.records()
+
+
 def _settings(services: Settings, root: Path, name: str) -> Settings:
     where = _address(services)
     url = f"postgresql://{where['user']}@{where['host']}:{where['port']}/{name}"

@@ -24,6 +24,8 @@ from tollgate.platform.lake import Lake, contract
 from tollgate.platform.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
+BATCH_NUMBERS = {"batch_no", "first_batch_no"}
+STREAM_TABLES = ("raw_cdr", "usage_event", "control_mediation")
 CYCLE, AS_OF = "2026-10", "2026-11-01T04:00:00Z"
 
 # Left out of a canonical export: what a restart or another batching may change without changing a bill.
@@ -56,9 +58,33 @@ class Route:
         self._run(publish_pricebook, "--author", "test", "--reason", "route")
         self._run(snapshot_reference)
 
-    def mediate(self, batch: int | None = None) -> dict[str, Any]:
+    def mediate(self, batch: int | None = None, *argv: str) -> dict[str, Any]:
         route = self if batch is None else Route(self.spark, _with_batch(self.settings, batch))
-        return route._run(mediate_usage, "--once")
+        return route._run(mediate_usage, "--once", *argv)
+
+    def at(self, root: Path, topic: str | None = None) -> Route:
+        """The same route with its lake and checkpoint in another folder, and perhaps another topic."""
+        s = self.settings
+        changes = {
+            "lake": s.lake.model_copy(update={"root": str(root)}),
+            "mediation": s.mediation.model_copy(update={"checkpoint": str(root / "_checkpoint")}),
+            "kafka": s.kafka.model_copy(update={"topic": topic or s.kafka.topic}),
+        }
+        return Route(self.spark, s.model_copy(update=changes))
+
+    def records(self) -> list[str]:
+        """Digests of raw_cdr and usage_event whatever the batches were."""
+        return [
+            canonical_digest(rows.withColumns({no: F.lit(None) for no in BATCH_NUMBERS & {*rows.columns}}), table)
+            for table, rows in ((table, self.lake.read(table)) for table in ("raw_cdr", "usage_event"))
+        ]
+
+    def commits(self) -> dict[str, int]:
+        """The last version of each of the stream's tables, from its log on disk."""
+        return {
+            table: max(int(file.stem) for file in (Path(self.lake.path(table)) / "_delta_log").glob("*.json"))
+            for table in STREAM_TABLES
+        }
 
     def check(self) -> dict[str, Any]:
         return self._run(check_quality, "--table", "usage_event")

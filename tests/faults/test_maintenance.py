@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 import time
-from argparse import Namespace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -17,8 +15,9 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from faults.route import Route, canonical_digest
+from faults.stream import Stream, published
 from generators.producer import produce
-from jobs import legal_hold, maintain, mediate_usage, reconcile
+from jobs import legal_hold, maintain, reconcile
 from jobs.table_upkeep import STREAM_TABLES, Upkeep, keep_up
 from tollgate.assurance.retention import RULES, cutoffs
 from tollgate.platform.errors import TollgateError, UsageError
@@ -27,38 +26,6 @@ from tollgate.platform.postgres import connect
 
 AS_OF, LATER = "2027-02-10", "2028-06-01"
 GONE = {rule.table: {name for one in RULES if one.table == rule.table for name in one.columns} for rule in RULES}
-
-
-class Stream:
-    """The stream of a route in a thread, as a process of its own would run it."""
-
-    def __init__(self, route: Route) -> None:
-        args = mediate_usage.parser().parse_args(["--trigger-seconds", "1"])
-        self.route, self.failed = route, []
-        self.thread = threading.Thread(target=self._run, args=(args,), daemon=True)
-        self.thread.start()
-
-    def _run(self, args: Namespace) -> None:
-        try:
-            mediate_usage.run(self.route.spark, self.route.settings, args)
-        except Exception as error:
-            self.failed.append(error)
-
-    def wait_for(self, records: int) -> None:
-        give_up = time.monotonic() + 120
-        while published(self.route) < records:
-            assert not self.failed and time.monotonic() < give_up, self.failed
-            time.sleep(0.3)
-
-    def stop(self) -> None:
-        for query in self.route.spark.streams.active:
-            query.stop()
-        self.thread.join(30)
-        assert not self.thread.is_alive() and not self.failed, self.failed
-
-
-def published(route: Route) -> int:
-    return sum(row["raw_rows"] for row in route.lake.read("control_mediation").collect())
 
 
 def held_account(route: Route) -> str:

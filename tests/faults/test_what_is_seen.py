@@ -72,8 +72,8 @@ def seen(start_route, records) -> tuple[Seen, dict[tuple[str, ...], Any], dict[s
         port = probe.getsockname()[1]
     found = Seen(port)
 
-    def unbalanced_after_the_first(rows: Any, offsets: Any) -> dict[str, Any]:
-        return mark(rows, offsets) | {"balanced": not found.lines("batch published")}
+    def unbalanced_after_the_first(*facts: Any) -> dict[str, Any]:
+        return mark(*facts) | {"balanced": not found.lines("batch published")}
 
     with (
         watched_by(*found.onlookers),

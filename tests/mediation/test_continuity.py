@@ -1,12 +1,11 @@
-"""When the stream may start, and when a batch balances."""
+"""When the stream may start."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
 
 import pytest
 
-from tollgate.mediation.balance import mark
 from tollgate.mediation.continuity import Standing, with_broker, with_checkpoint
 
 START, MIDDLE, END = {0: 0, 1: 0}, {0: 50, 1: 40}, {0: 90, 1: 80}
@@ -61,30 +60,11 @@ def test_broker_and_raw_cdr_agree_when_nothing_unread_was_deleted(begin, end, sa
     assert with_broker(EMPTY, begin, end) is None
 
 
-def read_back_row(disposition, first, last, offset_sum, **changes):
-    figures = {"raw_bytes": 0, "late": 0, "duration_s": 0, "volume_bytes": 0, "records": last - first + 1}
-    return {
-        "kafka_partition": 0, "disposition": disposition, "reasons": [], "first_offset": first, "last_offset": last,
-        "offset_sum": offset_sum, "arrived_at": datetime(2026, 10, 5), **figures, **changes,
-    }  # fmt: skip
-
-
-@pytest.mark.covers("MED-14")
-def test_a_batch_balances_when_every_planned_offset_is_once_in_both_tables():
-    raw = read_back_row("raw", 10, 13, 46, raw_bytes=400)
-    accepted = read_back_row("accepted", 10, 12, 33, late=1, duration_s=60)
-    quarantined = read_back_row("quarantined", 13, 13, 13, reasons=["START_MISSING", "MSISDN_MISSING"])
-    good = mark([raw, accepted, quarantined], {"0": (10, 14), "1": (7, 7)})
-    assert good == {
-        "offsets": '{"0": [10, 14], "1": [7, 7]}', "received": 4, "raw_rows": 4, "accepted": 3, "quarantined": 1,
-        "duplicate": 0, "by_reason": {"MSISDN_MISSING": 1, "START_MISSING": 1}, "late": 1, "raw_bytes": 400,
-        "accepted_duration_s": 60, "accepted_volume_bytes": 0, "balanced": True, "recorded_at": datetime(2026, 10, 5),
-    }  # fmt: skip
-    for rows, offsets in (
-        ([raw, accepted], {"0": (10, 14)}),  # a usage event is missing
-        ([raw, accepted, quarantined], {"0": (10, 15)}),  # a record is missing
-        ([raw, accepted, quarantined], {"0": (9, 13)}),  # others than planned
-        ([raw, accepted, {**quarantined, "offset_sum": 12}], {"0": (10, 14)}),  # one twice, one missing
-        ([raw, accepted, quarantined], {"1": (10, 14)}),  # another partition
-    ):
-        assert not mark(rows, offsets)["balanced"]
+@pytest.mark.covers("MED-01")
+def test_another_id_is_another_topic_unless_one_of_the_two_is_not_known():
+    known = replace(TWO, topic_id="a")
+    far = {0: 900, 1: 800}
+    assert "made anew" in with_broker(known, START, far, "b").what
+    assert [with_broker(*one) for one in ((known, START, far, "a"), (known, START, far), (TWO, START, far, "b"))] == [
+        None, None, None
+    ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a micro-batch handed over, read back from both tables, and whether it balances."""
+"""What a micro-batch handed over, read back from both tables, and whether it balances, in all and by source."""
 
 from __future__ import annotations
 
@@ -7,88 +7,174 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 RAW = "raw"
+DISPOSITIONS = ("accepted", "quarantined", "duplicate")
+# One name for all records whose source is not registered: what a record says must not make a row of its own.
+UNREGISTERED = "unregistered"
+HANDED_OVER = ("records", "duration_s", "volume_bytes")
 Ranges = Mapping[str, tuple[int, int]]
+Handed = Mapping[str, tuple[int, ...]]
+
+
+def handed_over(candidates: DataFrame) -> DataFrame:
+    """What mediation has made of a batch before it is written: one row a source with HANDED_OVER and `months`.
+
+    candidates: rows of `usage.mediate`. duration_s, volume_bytes: DECIMAL(38,0), over all records whatever becomes of
+    them. months: the values of event_month.
+    """
+    return candidates.groupBy(_source().alias("source")).agg(*_sums(), F.collect_set("event_month").alias("months"))
 
 
 def read_back(raw_cdr: DataFrame, usage_event: DataFrame) -> DataFrame:
-    """Counts and sums of one batch by table, partition, disposition and reasons: a handful of rows.
+    """Counts and sums of one batch by table, partition, source, disposition and reasons: a handful of rows.
 
-    raw_cdr, usage_event: the rows of one batch. Raw rows have the disposition `raw`. The combinations of reasons come
-    from the rule table, so they do not grow with the records.
+    raw_cdr, usage_event: the rows of one batch. Raw rows have the disposition `raw` and no source. The combinations of
+    reasons come from the rule table and the sources from the registered ones, so they do not grow with the records.
     """
     nothing = F.lit(0).cast("BIGINT")
     raw = raw_cdr.select(
         "kafka_partition", "kafka_offset", "arrived_at", F.lit(RAW).alias("disposition"),
-        F.array().cast("ARRAY<STRING>").alias("reasons"),
+        F.array().cast("ARRAY<STRING>").alias("reasons"), F.lit(None).cast("STRING").alias("source"),
         F.coalesce(F.length("payload"), F.lit(0)).cast("BIGINT").alias("raw_bytes"),
-        nothing.alias("late"), nothing.alias("duration_s"), nothing.alias("volume_bytes"),
+        nothing.alias("late"), nothing.alias("lateness_s"), nothing.alias("duration_s"), nothing.alias("volume_bytes"),
     )  # fmt: skip
     usage = usage_event.select(
-        "kafka_partition", "kafka_offset", "arrived_at", "disposition", "reasons", nothing.alias("raw_bytes"),
-        F.array_contains("flags", "LATE").cast("BIGINT").alias("late"),
-        F.coalesce("duration_s", nothing).alias("duration_s"),
-        F.coalesce("volume_bytes", nothing).alias("volume_bytes"),
+        "kafka_partition", "kafka_offset", "arrived_at", "disposition", "reasons", _source().alias("source"),
+        nothing.alias("raw_bytes"), F.array_contains("flags", "LATE").cast("BIGINT").alias("late"), "lateness_s",
+        "duration_s", "volume_bytes",
     )  # fmt: skip
     return (
         raw.unionByName(usage)
-        .groupBy("kafka_partition", "disposition", "reasons")
+        .groupBy("kafka_partition", "source", "disposition", "reasons")
         .agg(
-            F.count("*").alias("records"),
+            *_sums(),
             F.min("kafka_offset").alias("first_offset"),
             F.max("kafka_offset").alias("last_offset"),
-            F.sum(F.col("kafka_offset").cast("DECIMAL(38,0)")).alias("offset_sum"),
+            _exact_sum("kafka_offset").alias("offset_sum"),
             F.max("arrived_at").alias("arrived_at"),
             F.sum("raw_bytes").alias("raw_bytes"),
             F.sum("late").alias("late"),
-            # Quarantined rows may hold any number; only accepted ones are summed up in the mark.
-            F.sum(F.when(F.col("disposition") == "accepted", F.col("duration_s")).otherwise(0)).alias("duration_s"),
-            F.sum(F.when(F.col("disposition") == "accepted", F.col("volume_bytes")).otherwise(0)).alias("volume_bytes"),
+            _exact_sum("lateness_s").alias("lateness_s"),
+            F.max("lateness_s").alias("max_lateness_s"),
         )
     )
 
 
-def mark(rows: Iterable[Any], offsets: Ranges) -> dict[str, Any]:
-    """The figures of control_mediation out of the collected rows of `read_back`, and `by_reason`, the quarantined ones
-    by reason; `balanced` tells whether they agree.
+def mark(rows: Iterable[Any], offsets: Ranges, handed: Handed) -> dict[str, Any]:
+    """The figures of control_mediation out of the collected rows of `read_back`.
 
-    offsets: partition to [start, end) as planned for the batch. Balanced: every planned offset is once in raw_cdr and
-    once in usage_event, with one disposition.
+    Besides: `by_reason`, the quarantined ones by reason; `broken`, each equation that does not hold, in words;
+    `balanced`, whether there is none. offsets: partition to [start, end) as planned for the batch. handed: source to
+    HANDED_OVER. Balanced: every planned offset is once in raw_cdr and once in usage_event, with one disposition, and
+    each source has the records, seconds and bytes that mediation handed over.
     """
     rows = list(rows)
     raw = [row for row in rows if row["disposition"] == RAW]
     usage = [row for row in rows if row["disposition"] != RAW]
-    received = sum(end - start for start, end in offsets.values())
-
-    def total(name: str, of: list[Any], disposition: str = "") -> int:
-        return sum(int(row[name]) for row in of if disposition in ("", row["disposition"]))
-
-    counts = {name: total("records", usage, name) for name in ("accepted", "quarantined", "duplicate")}
+    counts = {name: _total("records", usage, name) for name in DISPOSITIONS}
     by_reason: Counter[str] = Counter()
     for row in usage:
         for reason in row["reasons"] if row["disposition"] == "quarantined" else ():
             by_reason[reason] += row["records"]
-    planned_sum = sum((start + end - 1) * (end - start) // 2 for start, end in offsets.values())
-    is_contiguous = all(
-        offsets.get(str(row["kafka_partition"]), (0, -1))[0] <= row["first_offset"]
-        and row["last_offset"] < offsets.get(str(row["kafka_partition"]), (0, -1))[1]
-        for row in rows
-    )
-    return {
+    by_source = [_of_source(name, [row for row in usage if row["source"] == name]) for name in _sources(usage)]
+    figures = {
         "offsets": json.dumps({name: list(offsets[name]) for name in sorted(offsets, key=int)}),
-        "received": received,
-        "raw_rows": total("records", raw),
+        "received": sum(end - start for start, end in offsets.values()),
+        "raw_rows": _total("records", raw),
         **counts,
         "by_reason": dict(sorted(by_reason.items())),
-        "late": total("late", usage, "accepted"),
-        "raw_bytes": total("raw_bytes", raw),
-        "accepted_duration_s": total("duration_s", usage, "accepted"),
-        "accepted_volume_bytes": total("volume_bytes", usage, "accepted"),
-        "balanced": received == total("records", raw) == sum(counts.values()) == total("records", usage)
-        and planned_sum == total("offset_sum", raw) == total("offset_sum", usage)
-        and is_contiguous,
+        "late": _total("late", usage, "accepted"),
+        "raw_bytes": _total("raw_bytes", raw),
+        "accepted_duration_s": _total("duration_s", usage, "accepted"),
+        "accepted_volume_bytes": _total("volume_bytes", usage, "accepted"),
+        "by_source": by_source,
         "recorded_at": max((row["arrived_at"] for row in rows), default=None),
     }
+    broken = [*_broken(figures), *_misplaced(raw, usage, offsets), *_changed(usage, handed)]
+    return {**figures, "broken": broken, "balanced": not broken}
+
+
+def _broken(figures: Mapping[str, Any]) -> list[str]:
+    """The sums over dispositions and over sources that are not those of the batch."""
+    received, dispositions = figures["received"], sum(figures[name] for name in DISPOSITIONS)
+    found = [
+        f"{received} records received, {rows} {where}"
+        for rows, where in ((figures["raw_rows"], "in raw_cdr"), (dispositions, "with a disposition in usage_event"))
+        if rows != received
+    ]
+    for name in ("records", *DISPOSITIONS, "late", "accepted_duration_s", "accepted_volume_bytes"):
+        of_batch = received if name == "records" else figures[name]
+        of_sources = sum(source[name] for source in figures["by_source"])
+        if of_sources != of_batch:
+            found.append(f"{name}: {of_batch} in all, {of_sources} over the sources")
+    return found
+
+
+def _misplaced(raw: list[Any], usage: list[Any], offsets: Ranges) -> list[str]:
+    """Whether other offsets than planned stand in a table: equal counts of other records differ in their sum."""
+    planned = sum((start + end - 1) * (end - start) // 2 for start, end in offsets.values())
+    found = []
+    for table, rows in (("raw_cdr", raw), ("usage_event", usage)):
+        spans = [(offsets.get(str(row["kafka_partition"]), (0, -1)), row) for row in rows]
+        is_inside = all(span[0] <= row["first_offset"] and row["last_offset"] < span[1] for span, row in spans)
+        if not is_inside or _total("offset_sum", rows) != planned:
+            found.append(f"the offsets in {table} are not the planned ones")
+    return found
+
+
+def _changed(usage: list[Any], handed: Handed) -> list[str]:
+    """The sources of which usage_event holds something else than mediation handed over."""
+    found = []
+    for source in sorted({*_sources(usage), *handed}):
+        rows = [row for row in usage if row["source"] == source]
+        given, stands = handed.get(source, (0, 0, 0)), tuple(_total(name, rows) for name in HANDED_OVER)
+        found += [
+            f"{source}: {before} {name} handed over, {after} in usage_event"
+            for name, before, after in zip(HANDED_OVER, given, stands, strict=True)
+            if before != after
+        ]
+    return found
+
+
+def _of_source(source: str, rows: list[Any]) -> dict[str, Any]:
+    """The figures of one source, those of lateness, seconds and bytes over its accepted events."""
+    latest = [row["max_lateness_s"] for row in rows if row["disposition"] == "accepted"]
+    return {
+        "source": source,
+        "records": _total("records", rows),
+        **{name: _total("records", rows, name) for name in DISPOSITIONS},
+        "late": _total("late", rows, "accepted"),
+        "lateness_s": _total("lateness_s", rows, "accepted"),
+        "max_lateness_s": max((lateness for lateness in latest if lateness is not None), default=None),
+        "accepted_duration_s": _total("duration_s", rows, "accepted"),
+        "accepted_volume_bytes": _total("volume_bytes", rows, "accepted"),
+    }
+
+
+def _sources(usage: list[Any]) -> list[str]:
+    return sorted({row["source"] for row in usage})
+
+
+def _total(name: str, rows: list[Any], disposition: str = "") -> int:
+    return sum(int(row[name] or 0) for row in rows if disposition in ("", row["disposition"]))
+
+
+def _source() -> Column:
+    is_registered = F.col("source").isNotNull() & ~F.array_contains("reasons", "SOURCE_UNKNOWN")
+    return F.when(is_registered, F.col("source")).otherwise(UNREGISTERED)
+
+
+def _sums() -> list[Column]:
+    """HANDED_OVER. Quarantined rows may hold any number that fits a BIGINT, so their sums may not."""
+    return [
+        F.count("*").alias("records"),
+        _exact_sum("duration_s").alias("duration_s"),
+        _exact_sum("volume_bytes").alias("volume_bytes"),
+    ]
+
+
+def _exact_sum(name: str) -> Column:
+    return F.coalesce(F.sum(F.col(name).cast("DECIMAL(28,0)")), F.lit(0).cast("DECIMAL(38,0)"))

@@ -23,15 +23,19 @@ class Standing:
 
     last_batch_no: -1 when raw_cdr has no rows. base: batch_no of Spark's batch 0 in this generation.
     end: the offset after the last record of each partition of the topic; empty when there is none.
+    topic_id: the broker's id of the topic that the last batch came from; None when it was not told.
     """
 
     generation: int
     base: int
     last_batch_no: int
     end: Offsets
+    topic_id: str | None = None
 
 
 NEW_GENERATION = "start with --new-generation: it mediates what stands in raw_cdr and goes on in Kafka after its end"
+_OTHER_TOPIC = "the topic is not the one that raw_cdr was read from: it was made anew or lost records"
+_RENAME = "give the new topic another name (kafka.topic) and start with --new-generation"
 _REPLAY = "restore the checkpoint that belongs to this raw_cdr, or " + NEW_GENERATION
 
 
@@ -62,17 +66,17 @@ def with_checkpoint(
     return None
 
 
-def with_broker(standing: Standing, begin: Offsets, end: Offsets) -> Disagreement | None:
-    """Compare raw_cdr with what the broker holds now: its first and last offset of each partition."""
+def with_broker(standing: Standing, begin: Offsets, end: Offsets, topic_id: str | None = None) -> Disagreement | None:
+    """Compare raw_cdr with what the broker holds now: its first and last offset of each partition, and its topic's id.
+
+    A topic made anew may have grown beyond raw_cdr's end, where only the id tells.
+    """
+    if standing.topic_id and topic_id and standing.topic_id != topic_id:
+        return Disagreement(_OTHER_TOPIC, f"the topic with the id {standing.topic_id}", f"the id {topic_id}", _RENAME)
     for partition, next_offset in sorted(standing.end.items()):
         wanted = f"partition {partition} with offset {next_offset}, where raw_cdr ends"
         if partition not in end or end[partition] < next_offset:
-            return Disagreement(
-                "the topic is not the one that raw_cdr was read from: it was made anew or lost records",
-                wanted,
-                f"the broker's end is {end.get(partition, 'missing')}",
-                "give the new topic another name (kafka.topic) and start with --new-generation",
-            )
+            return Disagreement(_OTHER_TOPIC, wanted, f"the broker's end is {end.get(partition, 'missing')}", _RENAME)
         if begin[partition] > next_offset:
             return Disagreement(
                 "the broker has deleted records that were never read",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.folders import Folder
@@ -37,55 +37,68 @@ def generations(spark: SparkSession, folder: str) -> list[int]:
 
 
 def read_checkpoint(spark: SparkSession, folder: str, topic: str) -> Checkpoint:
-    """The checkpoint in `folder`; nothing planned and no metadata when it is not there."""
+    """The checkpoint in `folder`; nothing planned and no metadata when it is not there.
+
+    TollgateError when one of the files that Spark starts from cannot be read.
+    """
     names = _names(spark, folder)
     planned = _last_number(_names(spark, f"{folder}/offsets"))
+    committed = _last_number(_names(spark, f"{folder}/commits"))
     if planned is None:
         before = start_offsets(spark, folder, topic)
     else:
         before = batch_end(spark, folder, topic, planned - 1) if planned else start_offsets(spark, folder, topic)
-    return Checkpoint(
+    found = Checkpoint(
         has_metadata="metadata" in names,
         planned=planned,
         planned_end={} if planned is None else batch_end(spark, folder, topic, planned),
         before=before,
-        committed=_last_number(_names(spark, f"{folder}/commits")),
+        committed=committed,
     )
+    if found.has_metadata:
+        _last_line(spark, f"{folder}/metadata")
+    if committed is not None:
+        _last_line(spark, f"{folder}/commits/{committed}")
+    return found
 
 
 def batch_end(spark: SparkSession, folder: str, topic: str, batch_id: int) -> Offsets:
     """Where the batch ends in each partition, from the offset log; Spark writes it before the batch runs."""
-    path = f"{folder}/offsets/{batch_id}"
-    return _of_topic(_read(spark, path).splitlines()[-1], topic, path)
+    return _of_topic(spark, f"{folder}/offsets/{batch_id}", topic)
 
 
 def start_offsets(spark: SparkSession, folder: str, topic: str) -> Offsets:
     """Where the stream began in each partition; empty before its first batch was planned."""
     if "0" not in _names(spark, f"{folder}/sources/0"):
         return {}
-    path = f"{folder}/sources/0/0"
-    return _of_topic(_read(spark, path).splitlines()[-1], topic, path)
+    return _of_topic(spark, f"{folder}/sources/0/0", topic)
 
 
-def _of_topic(line: str, topic: str, path: str) -> Offsets:
+def _of_topic(spark: SparkSession, path: str, topic: str) -> Offsets:
+    line = _last_line(spark, path)
     try:
-        topics = json.loads(line)
-        if set(topics) != {topic}:
-            raise TollgateError(
-                "the checkpoint belongs to another topic",
-                where=path,
-                expected=topic,
-                found=", ".join(sorted(topics)),
-                way_out="name the topic that the checkpoint belongs to, or start with --new-generation",
-            )
-        return {int(partition): int(offset) for partition, offset in topics[topic].items()}
+        topics = {name: {int(no): int(offset) for no, offset in offsets.items()} for name, offsets in line.items()}
     except (ValueError, AttributeError, TypeError):
+        # A file that was cut off ends with another line of Spark's.
+        raise _damaged(path, json.dumps(line)) from None
+    if set(topics) != {topic}:
         raise TollgateError(
-            "the checkpoint is damaged: no offsets can be read",
+            "the checkpoint belongs to another topic",
             where=path,
-            found=line[:100],
-            way_out="start with --new-generation: it goes on from the end of raw_cdr",
-        ) from None
+            expected=topic,
+            found=", ".join(sorted(topics)),
+            way_out="name the topic that the checkpoint belongs to, or start with --new-generation",
+        )
+    return topics[topic]
+
+
+def _last_line(spark: SparkSession, path: str) -> dict[str, Any]:
+    """The last line of one of Spark's files, which is always a JSON object; TollgateError when it is not."""
+    text = _read(spark, path)
+    try:
+        return dict(json.loads(text.splitlines()[-1]))
+    except (IndexError, ValueError, TypeError):
+        raise _damaged(path, text or "nothing") from None
 
 
 def _last_number(names: list[str]) -> int | None:
@@ -97,12 +110,23 @@ def _names(spark: SparkSession, folder: str) -> list[str]:
 
 
 def _read(spark: SparkSession, file: str) -> str:
+    from py4j.protocol import Py4JJavaError
+
     folder, _, name = file.rpartition("/")
     place = Folder(spark, folder)
     if not place.exists(name):
-        raise TollgateError(
-            "the checkpoint is damaged: a file is missing",
-            where=file,
-            way_out="start with --new-generation: it goes on from the end of raw_cdr",
-        )
-    return place.read_text(name)
+        raise _damaged(file, "no such file")
+    try:
+        return place.read_text(name)
+    except Py4JJavaError as error:
+        # On a local disk Hadoop keeps a checksum beside the file.
+        raise _damaged(file, str(error.java_exception)) from None
+
+
+def _damaged(path: str, found: str) -> TollgateError:
+    return TollgateError(
+        "the checkpoint is damaged: a file of it cannot be read",
+        where=path,
+        found=found[:200],
+        way_out="start with --new-generation: it goes on from the end of raw_cdr",
+    )

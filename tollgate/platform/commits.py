@@ -27,6 +27,12 @@ def committed_versions(spark: SparkSession, snapshot: Any) -> dict[str, int]:
     told = checksum.get().setTransactions() if checksum.isDefined() else checksum
     if told.isDefined():
         return {str(one.appId()): int(one.version()) for one in convert.asJava(told.get())}
+    return versions_in_log(spark, snapshot)
+
+
+def versions_in_log(spark: SparkSession, snapshot: Any) -> dict[str, int]:
+    """As `committed_versions`, but from the commits themselves, whatever the checksum file says of them: a query."""
+    convert = _jvm(spark).scala.jdk.javaapi.CollectionConverters
     return {str(app_id): int(version) for app_id, version in convert.asJava(snapshot.transactions()).items()}
 
 

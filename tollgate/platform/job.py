@@ -13,6 +13,7 @@ from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.progress import job as job_of
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings, load_settings
+from tollgate.platform.trouble import in_words
 from tollgate.platform.watching import add_watching, figures_of, lines_of, watching
 
 if TYPE_CHECKING:
@@ -129,10 +130,10 @@ def guarded(action: Callable[[], None], lines: LogLines | None = None) -> int:
             lines.hears("command stopped", "warning", {})
         return 130
     except Exception as error:
-        # Spark wraps it deep inside its own exceptions, where only the text is left.
-        if "No space left on device" not in str(error):
+        known = in_words(error)
+        if known is None:
             raise
-        return _refused(TollgateError("the disk is full", way_out="free some space and run it again"), lines)
+        return _refused(known, lines)
     return 0
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.local_kafka import PART
@@ -15,6 +16,7 @@ from tollgate.platform.state import read_state, running_process
 
 ANSWER_MS = 8_000
 _FOREVER = str(2**63 - 1)
+_NO_ID = str(UUID(int=0))
 # Records carry the time of the simulated network: the broker may neither refuse nor delete them for it.
 TOPIC_SETTINGS = {
     "retention.ms": "-1",
@@ -65,6 +67,32 @@ def recreate_topic(settings: Settings) -> None:
             while topic in admin.list_topics() and time.monotonic() < give_up:
                 time.sleep(0.1)
     ensure_topic(settings)
+
+
+def topic_id(settings: Settings) -> str | None:
+    """The id that the broker gave the topic when it was made: another one after it was deleted and made again.
+
+    None when the broker is too old to tell. TollgateError when the topic is compacted: what compaction removes before
+    it was read is missed by nobody but the balance of the batch, which then never holds.
+    """
+    from kafka.admin import ConfigResource, ConfigResourceType
+
+    topic = settings.kafka.topic
+    with _admin(settings) as admin:
+        found = admin.describe_topics([topic])[0]["topic_id"]
+        told = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
+        # Without the right to read settings none are told; the balance of the batches remains.
+        policy = str(told.get("topic", {}).get(topic, {}).get("cleanup.policy", {}).get("value", ""))
+    if "compact" in policy:
+        raise TollgateError(
+            f"topic {topic} is compacted: the broker removes records of it that have the key of a later one",
+            where=bootstrap(settings),
+            expected="cleanup.policy=delete",
+            found=f"cleanup.policy={policy}",
+            way_out="set cleanup.policy=delete; if records are gone already, publish them again under another topic "
+            "(kafka.topic) and start with --new-generation",
+        )
+    return None if not found or str(found) == _NO_ID else str(found)
 
 
 def begin_offsets(settings: Settings) -> dict[int, int]:

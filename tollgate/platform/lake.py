@@ -12,7 +12,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tollgate.platform.commits import append_once, committed_versions, delta_log, no_value
+from tollgate.platform.commits import append_once, committed_versions, delta_log, no_value, versions_in_log
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import WAIT_S, one_of_two, writer_lock
 from tollgate.platform.progress import step
@@ -154,6 +154,10 @@ class Lake:
         if not self.exists(table):
             return {}
         return committed_versions(self.spark, self.snapshot(table))
+
+    def versions_in_log(self, table: str) -> dict[str, int]:
+        """As `last_versions`, from the commits themselves and not from the checksum file beside the last one."""
+        return versions_in_log(self.spark, self.snapshot(table)) if self.exists(table) else {}
 
     def snapshot(self, table: str) -> Any:
         """Delta's own account of `table` as it stands now; the table must exist."""

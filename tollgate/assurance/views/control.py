@@ -37,12 +37,39 @@ SELECT 'maintenance', maintenance_no, sum(rows_before), sum(rows_after), CAST(NU
 FROM control_maintenance GROUP BY maintenance_no
 """
 
+CONTROL_SOURCE = """
+SELECT batch_no, generation, topic, recorded_at, balanced, inline(by_source)
+FROM control_mediation
+"""
+
 VIEWS = {
     "published_to": View(
         "the last micro-batch up to which every mark is there and balances",
         "one row",
         PUBLISHED_TO,
         columns="to_no BIGINT COMMENT 'batch_no; -1 when there is none'",
+    ),
+    "control_source": View(
+        "one row a micro-batch and source: what it sent and what became of it; batches of older releases have none",
+        "(batch_no, source)",
+        CONTROL_SOURCE,
+        columns="""
+batch_no BIGINT COMMENT 'micro-batch',
+generation INT COMMENT 'checkpoint generation',
+topic STRING COMMENT 'Kafka topic',
+recorded_at TIMESTAMP COMMENT 'when the last record of the batch arrived',
+balanced BOOLEAN COMMENT 'whether the batch balances, each source in it too',
+source STRING COMMENT 'the sending system; unregistered for all that are not registered or not told',
+records BIGINT COMMENT 'accepted + quarantined + duplicate',
+accepted BIGINT COMMENT 'of them accepted',
+quarantined BIGINT COMMENT 'of them quarantined',
+duplicate BIGINT COMMENT 'of them copies',
+late BIGINT COMMENT 'accepted ones that arrived over 86,400 s after their end',
+lateness_s DECIMAL(38,0) COMMENT 'sum over the accepted ones: arrival minus end, seconds',
+max_lateness_s BIGINT COMMENT 'the largest of them; NULL without an accepted one',
+accepted_duration_s BIGINT COMMENT 'sum over the accepted ones',
+accepted_volume_bytes BIGINT COMMENT 'sum over the accepted ones'
+""",
     ),
     "control_total": View(
         "one row a hand-over: what went in, what came out, whether it balances",

@@ -1,0 +1,44 @@
+"""A batch is stopped between any two of its writes and started again: the same tables, each mark once."""
+
+from __future__ import annotations
+
+import pytest
+
+from faults.route import STREAM_TABLES, Route
+from jobs import micro_batch
+
+POINTS = ("mediate.after_raw", "mediate.after_usage", "mediate.after_mark")
+
+
+@pytest.mark.covers("MED-14", "MED-24", "MED-29")
+@pytest.mark.parametrize("point", [POINTS[0], pytest.param(POINTS[1], marks=pytest.mark.long), POINTS[2]])
+def test_a_batch_that_stops_between_two_writes_is_finished_by_the_next_start(
+    copy_of, whole, tmp_path, monkeypatch, point
+):
+    route: Route = copy_of(tmp_path / "lake")
+    before = route.commits()
+
+    def stops(name: str) -> None:
+        if name == point:
+            raise InterruptedError(name)
+
+    with monkeypatch.context() as at:
+        at.setattr(micro_batch, "crash_point", stops)
+        with pytest.raises(InterruptedError, match=point):
+            route.mediate()
+    written = [table for table, version in route.commits().items() if version > before[table]]
+    assert written == list(STREAM_TABLES)[: POINTS.index(point) + 1]
+    route.mediate()
+    assert route.records() == whole
+    marks = [row["batch_no"] for row in route.lake.read("control_mediation").collect()]
+    assert sorted(marks) == list(range(len(marks)))
+
+
+@pytest.mark.long
+@pytest.mark.covers("MED-14", "MED-29", "OPS-01")
+@pytest.mark.parametrize("point", POINTS)
+def test_a_stream_killed_at_any_of_its_writes_leaves_the_same_tables(copy_of, whole, tmp_path, point):
+    route: Route = copy_of(tmp_path / "lake")
+    route.killed(point, "mediate_usage", "--once")
+    route.mediate()
+    assert route.records() == whole

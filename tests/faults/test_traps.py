@@ -1,0 +1,85 @@
+"""What loses or doubles records without a word on Spark, Delta or Kafka is not used; docs/failures.md says why."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+ROUTE = ("jobs", "tollgate", "conf", "sql", "notebooks", "generators")
+RULES = ("tollgate/mediation", "tollgate/rating", "tollgate/billing", "tollgate/assurance", "tollgate/reference")
+STREAM = ("tollgate/mediation", "jobs/micro_batch.py", "jobs/mediate_usage.py", "tollgate/platform/commits.py")
+
+# By trap: what must not stand in the code, and where it is looked for.
+NEVER = {
+    "T03 T04 a merge": (r"MERGE INTO|\.when(Not)?Matched|forPath\(.*\)\.merge\(", ROUTE),
+    "T05 T16 deduplication by a watermark or a state": (
+        r"dropDuplicates|withWatermark|multipleWatermarkPolicy|mapGroupsWithState|transformWithState|WithState\(", ROUTE
+    ),
+    "T05 a window of time around the check for copies": (r"INTERVAL '?\d+'? DAY|date_sub|timestampadd", STREAM),
+    "T06 T07 a Delta table as the source of a stream": (
+        r"readStream\W+format\W+delta|readStream\W+table|ignoreChanges|ignoreDeletes|skipChangeCommits", ROUTE
+    ),
+    "T12 a consumer group of our own": (r"kafka\.group\.id|groupIdPrefix", ROUTE),
+    "T13 Spark writing to Kafka": (r"write(Stream)?\W+format\W+kafka", ROUTE),
+    "T14 going on over lost records": (r"failOnDataLoss\W+false", ROUTE),
+    "T17 an outcome by the place of a row in its partition": (
+        r"monotonically_increasing_id|spark_partition_id|input_file_name|zipWithIndex", ROUTE
+    ),
+    "T17 T18 chance in a batch": (r"\buuid\(\)|F\.(rand|randn|uuid|shuffle)\(", (*RULES, *STREAM)),
+    "T18 the clock in a rule or a batch": (
+        r"current_(timestamp|date)|\bnow\(\)|datetime\.(now|today|utcnow)|time\.time\(|localtimestamp",
+        (*RULES, *STREAM),
+    ),
+    "T19 arithmetic that wraps": (r"ansi\.enabled", ROUTE),
+    "T02 identifiers of commits that expire": (r"setTransactionRetentionDuration", ROUTE),
+    "F51 files that are passed over": (r"ignore(Corrupt|Missing)Files", ROUTE),
+}  # fmt: skip
+
+
+def files(folders: tuple[str, ...]) -> list[Path]:
+    found = []
+    for folder in folders:
+        place = ROOT / folder
+        found += [place] if place.is_file() else [path for path in place.rglob("*") if path.is_file()]
+    return [path for path in found if path.suffix in {".py", ".sql", ".conf", ".toml", ".ipynb", ".sh"}]
+
+
+@pytest.mark.covers("MED-01", "MED-29")
+@pytest.mark.parametrize("trap", NEVER)
+def test_what_loses_or_doubles_without_a_word_is_not_used(trap: str) -> None:
+    pattern, folders = NEVER[trap]
+    texts = {path: path.read_text(encoding="utf-8") for path in files(folders)}
+    assert len(texts) > 5
+    found = [
+        f"{path.relative_to(ROOT)}: {hit[0]}" for path, text in texts.items() for hit in re.finditer(pattern, text)
+    ]
+    assert not found, f"{trap}: {found}"
+
+
+def test_each_of_these_would_be_seen() -> None:
+    sample = """
+        spark.sql("MERGE INTO t USING s"); df.dropDuplicates(["id"]); where("at > now - INTERVAL 7 DAYS")
+        spark.readStream.format("delta"); option("kafka.group.id", "x"); df.writeStream.format("kafka")
+        option("failOnDataLoss", "false"); F.monotonically_increasing_id(); F.rand(); F.current_timestamp()
+        spark.sql.ansi.enabled false; delta.setTransactionRetentionDuration; ignoreMissingFiles"""
+    assert [trap for trap, (pattern, _) in NEVER.items() if not re.search(pattern, sample)] == []
+
+
+@pytest.mark.covers("MED-01", "PRF-13")
+def test_only_maintenance_shortens_what_a_vacuum_keeps_and_only_by_its_reasoned_hours() -> None:
+    found = [path for path in files(ROUTE) if "retentionDurationCheck" in path.read_text(encoding="utf-8")]
+    assert [str(path.relative_to(ROOT)) for path in found] == ["tollgate/platform/upkeep.py"]
+    assert '"spark.databricks.delta.retentionDurationCheck.enabled": str(hours >= SAFE_HOURS)' in found[0].read_text()
+
+
+@pytest.mark.covers("MED-01")
+def test_the_stream_begins_at_the_first_record_and_stops_at_lost_ones() -> None:
+    text = (ROOT / "jobs" / "mediate_usage.py").read_text(encoding="utf-8")
+    assert '.option("failOnDataLoss", "true")' in text
+    assert "EARLIEST = -2" in text and "stands.end.get(partition, EARLIEST)" in text
+    assert re.findall(r"readStream", "".join(path.read_text() for path in files(("jobs", "tollgate")))) == [
+        "readStream"
+    ]
