@@ -163,3 +163,9 @@ def test_a_password_in_a_file_is_refused(tmp_path: Path) -> None:
 def test_the_files_hold_the_same_keys() -> None:
     assert "generator.late_ppm" in known_keys()
     assert load_settings(str(CONF / "local.toml")).profile == "local"
+
+
+def test_no_two_kinds_of_work_share_a_lock_of_the_database() -> None:
+    sources = [path for folder in ("tollgate", "jobs", "generators") for path in (ROOT / folder).rglob("*.py")]
+    numbers = re.findall(r"LOCK = (7_414_\d+)", "\n".join(path.read_text(encoding="utf-8") for path in sources))
+    assert len(numbers) == len(set(numbers)) > 3
