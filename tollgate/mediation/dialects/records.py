@@ -72,59 +72,60 @@ def received(records: DataFrame) -> DataFrame:
     records: of `parsed`, with the `source_dialect` of the sender; one that is not registered is read as native.
     """
     digest = _by_dialect({dialect.name: _digest(dialect) for dialect in DIALECTS})
-    digested = _with_odd_fields(records).withColumn("content_digest", F.when(F.col("is_parsed"), digest))
+    # The text goes no further than here unless its fields have to be looked at: rows stay small.
+    digested = records.withColumns(
+        {
+            "content_digest": F.when(F.col("is_parsed"), digest),
+            "odd_text": F.when(F.col("is_parsed") & ~_is_usual(), F.col("text")),
+        }
+    ).drop("text", "is_simple")
     columns = {
         name: _given(_by_dialect({one.name: F.expr(one.columns[name]) for one in DIALECTS if name in one.columns}))
         for name in RECEIVED
     }
-    return digested.withColumns(columns).drop("json", "text", "is_simple")
+    columns |= {
+        "field_names": F.json_object_keys("odd_text"),
+        "outline": json_text.outline(F.col("odd_text")),
+    }
+    return digested.withColumns(columns).drop("json", "odd_text").transform(_with_odd_fields)
+
+
+def _is_usual() -> Column:
+    """Whether as many fields stand in the text as were read, and as many texts as are due: each is known, once there,
+    and of its type."""
+    names = F.size(F.json_object_keys("text"))
+    texts = names - F.col("json.roaming").isNotNull().cast("INT")
+    given = _by_dialect({dialect.name: _given_fields(dialect) for dialect in DIALECTS})
+    return F.col("is_simple") & json_text.has_texts(F.col("text"), texts) & (names == given)
 
 
 def _with_odd_fields(records: DataFrame) -> DataFrame:
-    given = _by_dialect({dialect.name: _given_fields(dialect) for dialect in DIALECTS})
-    named = records.withColumn("field_names", F.when(F.col("is_parsed"), F.json_object_keys("text"))).withColumn(
-        "given_fields", given
-    )
-    texts = F.col("given_fields") - F.expr("int(coalesce(json.roaming IN ('true', 'false'), false))")
-    # As many fields as were read, and as many texts as are due: each is known, once there, and of its type. Only the
-    # others are looked at.
-    is_usual = (
-        F.col("is_simple")
-        & (F.size("field_names") == F.col("given_fields"))
-        & json_text.has_texts(F.col("text"), texts)
-    )
+    """Add what the names and the outline of an odd record show; both are NULL in all others."""
     outlined, names = F.col("outline"), F.col("field_names")
-    looked_at = (
-        named.withColumn("is_odd", F.col("is_parsed") & ~is_usual)
-        .withColumn("outline", json_text.outline(F.when(F.col("is_odd"), F.col("text"))))
-        .withColumn("field_names", F.when(F.col("is_odd"), names))
-    )
-    typed = looked_at.withColumns(
-        {
-            "not_texts": json_text.not_texts(outlined),
-            "nested_fields": json_text.nested(outlined),
-            "unknown": F.array_except(names, _by_dialect({one.name: _array(one.fields) for one in DIALECTS})),
-            "texts": F.when(names.isNotNull(), _by_dialect({one.name: _array(one.texts) for one in DIALECTS})),
-            "minor": F.when(names.isNotNull(), _by_dialect({one.name: _array(one.minor) for one in DIALECTS})),
-        }
-    )
     is_roaming_text = _by_dialect({NATIVE_JSON.name: outlined.contains('"roaming"~')})
     not_truth = F.when(is_roaming_text, _array(("roaming",))).otherwise(_array(()))
-    of_other_type = typed.withColumn(
-        "retyped_fields", F.array_union(F.array_intersect("not_texts", "texts"), not_truth)
-    ).withColumn("read_as_text", F.array_except(F.array_intersect("retyped_fields", "minor"), "nested_fields"))
-    return of_other_type.withColumns(
+    texts = F.when(names.isNotNull(), _by_dialect({one.name: _array(one.texts) for one in DIALECTS}))
+    minor = F.when(names.isNotNull(), _by_dialect({one.name: _array(one.minor) for one in DIALECTS}))
+    known = _by_dialect({one.name: _array(one.fields) for one in DIALECTS})
+    told = records.withColumns(
+        {
+            "unknown": F.array_except(names, known),
+            "retyped": F.array_union(F.array_intersect(json_text.not_texts(outlined), texts), not_truth),
+            "read_as_text": F.array_except(
+                F.array_intersect(json_text.not_texts(outlined), minor), json_text.nested(outlined)
+            ),
+        }
+    )
+    return told.withColumns(
         {
             "is_ambiguous": (F.size(F.array_distinct("field_names")) < F.size("field_names"))
             | json_text.has_escaped_name(outlined),
             "unknown_fields": F.when(F.size("unknown") > 0, json_text.bounded(F.col("unknown"))),
             "is_read_as_text": F.size("read_as_text") > 0,
-            "is_retyped": F.size("retyped_fields") > F.size("read_as_text"),
-            "retyped_fields": F.when(F.size("retyped_fields") > 0, F.col("retyped_fields")),
+            "is_retyped": F.size("retyped") > F.size("read_as_text"),
+            "retyped_fields": F.when(F.size("retyped") > 0, F.col("retyped")),
         }
-    ).drop(
-        "is_odd", "given_fields", "field_names", "outline", "not_texts", "nested_fields", "unknown", "texts", "minor"
-    )
+    ).drop("field_names", "outline", "unknown", "retyped", "read_as_text")
 
 
 def _given_fields(dialect: Dialect) -> Column:
