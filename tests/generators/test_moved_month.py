@@ -87,7 +87,8 @@ def test_in_another_month_each_time_has_moved_by_the_same_days_and_the_rest_stay
     # Of the others (damaged, or abroad where the day may be another one) those that came are moved alike.
     assert got <= {in_february(*record[:3]) for record in kept}
     assert len(rows) == found.counts(28).total() < found.counts(31).total() == len(records)
-    assert not [row for row in rows if row.value and b'"2026-01-' in bytes(row.value)]
+    # A record that was cut off inside its date keeps what is left of it.
+    assert not [row for row in rows if row.value and re.search(rb'"2026-01-\d\d', bytes(row.value))]
 
 
 def test_a_call_over_the_end_of_the_month_ends_in_the_month_after_it(spark, template):
