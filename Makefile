@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
 # Two processes, each with a broker, a database and a Spark session of its own; tests/conftest.py says what goes where.
-SIDE_BY_SIDE := -n 2 --dist loadgroup --no-loadscope-reorder
+SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 # What is made once and again only when its sources change.
 ENVIRONMENT := $(VENV)/environment.stamp

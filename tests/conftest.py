@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from xdist.scheduler import LoadScopeScheduling
 
 from tollgate.platform.lake import Lake
 from tollgate.platform.settings import Settings, load_settings
@@ -21,15 +23,24 @@ pytest_plugins = ["faults.fixtures"]
 ON_ONE_ROUTE = ("faults", "cluster", "notebooks")
 
 
-# Before pytest-xdist reads the groups.
-@pytest.hookimpl(tryfirst=True)
+class _ByRoute(LoadScopeScheduling):
+    """What may run beside what when `make test` spreads the tests over processes: file by file, the route as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _unit(nodeid.partition("::")[0].removeprefix("tests/"))
+
+
+def _unit(file: str) -> str:
+    return "route" if file.partition("/")[0] in ON_ONE_ROUTE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByRoute(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say what may run beside what when `make test` spreads the tests over processes: the long route first."""
-    for item in items:
-        path = item.path.relative_to(ROOT / "tests")
-        group = "route" if path.parts[0] in ON_ONE_ROUTE else str(path)
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args[0] != "route")
+    """The route takes longest, so it begins first."""
+    items.sort(key=lambda item: _unit(item.path.relative_to(ROOT / "tests").as_posix()) != "route")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

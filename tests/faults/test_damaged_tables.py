@@ -136,6 +136,7 @@ def test_a_damaged_checkpoint_of_a_log_is_named_and_can_be_done_without(copy_of,
     assert route.lake.read("usage_event").count() == rows
 
 
+@pytest.mark.long
 @pytest.mark.covers("PRF-13")
 def test_a_reader_whose_files_a_vacuum_has_taken_fails_and_never_reads_less(copy_of, tmp_path, capsys):
     route = copy_of(tmp_path / "lake")

@@ -45,6 +45,7 @@ def take(route: Route, generation: int, batch_no: int, first: int, last: int) ->
     batches.take(records(route, first, last), pins)
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-14", "MED-29")
 def test_a_batch_is_mediated_from_what_was_written_and_not_read_twice(copy_of, tmp_path):
     route = copy_of(tmp_path / "lake")
