@@ -38,7 +38,9 @@ def a_commit_is_cut_off(route: Route) -> None:
 
 def a_commit_has_other_bytes_than_its_checksum(route: Route) -> None:
     file = max(log_of(route, "usage_event").glob("*.json"))
-    file.write_bytes(file.read_bytes().replace(b"accepted", b"acceptex", 1))
+    content = file.read_bytes()
+    assert b"mediate_usage/1" in content
+    file.write_bytes(content.replace(b"mediate_usage/1", b"mediate_usage/2"))
 
 
 def a_commit_is_missing(route: Route) -> None:
@@ -54,13 +56,6 @@ def a_file_is_zeroed(route: Route) -> None:
 def a_file_is_missing(route: Route) -> None:
     for file in data_of(route, "usage_event"):
         file.unlink()
-
-
-def a_bit_is_flipped(route: Route) -> None:
-    for file in data_of(route, "usage_event"):
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 1
-        file.write_bytes(bytes(content))
 
 
 def told_of(action: Callable[[], object], capsys) -> str:
@@ -81,7 +76,6 @@ def told_of(action: Callable[[], object], capsys) -> str:
         a_commit_is_missing,
         a_file_is_zeroed,
         a_file_is_missing,
-        a_bit_is_flipped,
     ],
 )
 def test_who_reads_a_damaged_table_is_told_which_file(copy_of, tmp_path, capsys, damage: Callable[[Route], None]):
