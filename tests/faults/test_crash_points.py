@@ -11,7 +11,10 @@ POINTS = ("mediate.after_raw", "mediate.after_usage", "mediate.after_mark")
 
 
 @pytest.mark.covers("MED-14", "MED-24", "MED-29")
-@pytest.mark.parametrize("point", [POINTS[0], pytest.param(POINTS[1], marks=pytest.mark.long), POINTS[2]])
+@pytest.mark.parametrize(
+    "point",
+    [pytest.param(POINTS[0], marks=pytest.mark.long), POINTS[1], pytest.param(POINTS[2], marks=pytest.mark.long)],
+)
 def test_a_batch_that_stops_between_two_writes_is_finished_by_the_next_start(
     copy_of, whole, tmp_path, monkeypatch, point
 ):

@@ -73,8 +73,9 @@ def test_a_write_that_finds_no_room_fails_the_batch_and_the_next_start_finishes_
     assert route.records() == whole
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-14", "MED-29")
-@pytest.mark.parametrize("free", [pytest.param(4 << 10, marks=pytest.mark.long), 40 << 10])
+@pytest.mark.parametrize("free", [4 << 10, 40 << 10, 120 << 10])
 def test_a_full_disk_under_the_tables_stops_the_stream_until_there_is_room(copy_of, whole, small_disk, capsys, free):
     route = copy_of(small_disk / "lake")
     with filled(small_disk, free):
@@ -83,6 +84,7 @@ def test_a_full_disk_under_the_tables_stops_the_stream_until_there_is_room(copy_
     assert route.records() == whole
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-01", "MED-29")
 def test_a_full_disk_under_the_checkpoint_stops_the_stream_until_there_is_room(
     copy_of, whole, small_disk, tmp_path, capsys
