@@ -8,13 +8,15 @@ PYTHON ?=
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Two processes, each with a broker, a database and a Spark session of its own; tests/conftest.py says what goes where.
+SIDE_BY_SIDE := -n 2 --dist loadscope --no-loadscope-reorder
 
 # What is made once and again only when its sources change.
 ENVIRONMENT := $(VENV)/environment.stamp
 INSTALLED := $(VENV)/installed.stamp
 JARS := .tollgate/jars/fetched.stamp
 
-.PHONY: help setup check test prove demo bench up down clean coverage lock
+.PHONY: help setup check test prove fuzz demo bench up down clean coverage lock
 
 help: ## List the commands
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,10 +32,13 @@ check: $(INSTALLED) ## Format, lint, types, import rules, contracts, tidiness
 
 test: setup ## The tests, on a real broker and a real database; all of them also hold the floor of coverage
 	@mkdir -p build
-	@$(BIN)/python -m pytest --durations=15 $(if $(ARGS),$(ARGS),--cov --cov-report=)
+	@$(BIN)/python -m pytest --durations=15 $(if $(ARGS),$(ARGS),$(SIDE_BY_SIDE) --cov --cov-report=)
 
 prove: setup ## The long tests: every job on a cluster, nights and a month by their commands, maintenance
 	@$(BIN)/python -m pytest --durations=15 -m long $(ARGS)
+
+fuzz: setup ## Five million damaged payloads through mediation; writes build/fuzz.json
+	@$(BIN)/python -m pytest -q tests/mediation/test_fuzz.py --payloads 5000000 $(ARGS)
 
 demo: setup ## From nothing to invoices on two fixed months; leaves lake and database to look at
 	@$(BIN)/tollgate demo $(ARGS)

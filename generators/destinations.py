@@ -86,7 +86,10 @@ class NumberPlan:
         self.is_north_american = np.array([stem.startswith("+1") for stem in self.stems])
         whole = np.array([len(stem) + 3 for stem in self.stems])  # digits with the suffix
         whole[self.on_net :] -= 4
-        self.is_long = ~self.is_short & (whole >= 11)
+        # Without a plus, a code that nobody owns cannot be told from a number with a digit too many.
+        is_owned = np.ones(len(self.stems), np.bool_)
+        is_owned[self._start["unassigned"] : self.on_net] = False
+        self.is_long = ~self.is_short & (whole >= 11) & is_owned
 
     def draw(self, draws: Draws, kinds: Ints) -> tuple[Ints, Ints]:
         """(stem, suffix) for an array of kinds (indexes into KINDS); on-net ones are left at stem -1 for the caller."""

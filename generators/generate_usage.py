@@ -13,9 +13,9 @@ from generators.customers import build_population
 from generators.dirt import DirtRates
 from generators.network import TIME_ZONE
 from generators.producer import Report, produce, rehearse
-from generators.profiles import PROFILES
+from generators.profiles import EVENTS, PROFILES, SEED, SUBSCRIBERS
 from generators.usage import plan_usage
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import UsageError
 from tollgate.platform.job import add_common
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
@@ -24,10 +24,15 @@ from tollgate.platform.settings import Settings
 def parser() -> argparse.ArgumentParser:
     """Arguments of `tollgate generate`."""
     arguments = argparse.ArgumentParser(prog="generate", description=__doc__)
-    arguments.add_argument("--seed", type=int, default=7, help="seed of population and usage (default 7)")
-    arguments.add_argument("--subscribers", type=int, default=2000, help="number of lines, as seeded (default 2000)")
+    arguments.add_argument("--seed", type=int, default=SEED, help=f"seed of population and usage (default {SEED})")
     arguments.add_argument(
-        "--events", type=int, default=200_000, help="records of the month, copies included (default 200000)"
+        "--subscribers", type=int, default=SUBSCRIBERS, help=f"number of lines, as seeded (default {SUBSCRIBERS})"
+    )
+    arguments.add_argument(
+        "--events",
+        type=int,
+        default=EVENTS,
+        help=f"records of the month, copies included; profile peak: five times as many (default {EVENTS})",
     )
     arguments.add_argument(
         "--month", default="2026-10", metavar="YYYY-MM", help="local month of the usage (default 2026-10)"
@@ -54,17 +59,17 @@ def parser() -> argparse.ArgumentParser:
 def run_cli(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Plan, send and report; the counts are printed as a table on a terminal, else as one JSON line, and returned."""
     if not args.dry_run and not args.truth:
-        raise TollgateError(
+        raise UsageError(
             "--truth is missing", expected="--truth DIR, or --dry-run", way_out="name a folder for the truth files"
         )
     if args.rate is not None and args.rate <= 0:
-        raise TollgateError("--rate must be above 0", found=str(args.rate), expected="records a second")
+        raise UsageError("--rate must be above 0", found=str(args.rate), expected="records a second")
     try:
         population = build_population(args.seed, args.subscribers)
         rates = DirtRates.from_settings(settings.generator)
         plan = plan_usage(population, args.seed, args.events, args.month, args.profile, rates, args.until)
     except ValueError as error:
-        raise TollgateError(f"this usage cannot be planned: {error}") from None
+        raise UsageError(f"this usage cannot be planned: {error}") from None
     records = plan.records(args.lo_arrival, args.hi_arrival)
     planned = plan.count(args.lo_arrival, args.hi_arrival)
     with step("make records" if args.dry_run else "send records", total=planned, unit="records") as sending:

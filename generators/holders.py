@@ -57,6 +57,8 @@ class Holders:
     def draw_lines(self, draws: Draws, profile: Profile, at_ms: Ints, lo_ms: int, hi_ms: int) -> Ints:
         """A line for each instant, Zipf-skewed; one without a number then gives way to one in service all month.
 
+        A profile with a heavy line gives every other instant to that one.
+
         ValueError when no line is there the whole time.
         """
         size, count = len(at_ms), self.stranger
@@ -66,6 +68,8 @@ class Holders:
         steady = np.flatnonzero((self._first[:, 1] <= lo_ms) & (self._second[:, 2] >= hi_ms))
         if not len(steady):
             raise ValueError("population: expected at least one line that is in service all month, found none")
+        if profile.has_heavy_line:
+            line = np.where(np.arange(size) % 2 == 0, steady[draws.below("line.heavy", 1, len(steady))], line)
         stand_in = steady[draws.below("line.stand_in", size, len(steady))]
         return np.where(self.number_at(line, at_ms) >= 0, line, stand_in)
 

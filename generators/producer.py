@@ -86,17 +86,17 @@ def produce(
     """
     ensure_topic(settings)
     starts = end_offsets(settings)
-    with _producer(settings) as producer, TruthFile(truth_folder, settings.kafka.topic, starts) as truth_file:
+    with open_producer(settings) as producer, TruthFile(truth_folder, settings.kafka.topic, starts) as truth_file:
         ends = dict(starts)
         topic = settings.kafka.topic
 
         def send(key: bytes | None, value: bytes | None, arrival_ms: int, truth: Truth) -> None:
-            partition = partition_of(key, truth, len(starts))
+            partition = partition_of(key, truth.number, len(starts))
             producer.send(topic, value=value, key=key, partition=partition, timestamp_ms=arrival_ms)
             truth_file.add(partition, ends[partition], truth)
             ends[partition] += 1
 
-        with _few_collections():
+        with few_collections():
             report = _run(records, send, producer.flush, rate, progress)
         found = end_offsets(settings)
         if found != ends:
@@ -119,9 +119,9 @@ def rehearse(
     return _run(records, lambda *record: None, lambda: None, rate, progress)
 
 
-def partition_of(key: bytes | None, truth: Truth, partitions: int) -> int:
-    """By the key, so that copies follow their original; without one by the event's number."""
-    return (crc32(key) if key is not None else int(truth.event_id.rpartition("-")[2])) % partitions
+def partition_of(key: bytes | None, number: Callable[[], int], partitions: int) -> int:
+    """By the key, so that copies follow their original; without one by a number of the record."""
+    return (crc32(key) if key is not None else number()) % partitions
 
 
 def _run(
@@ -152,8 +152,8 @@ def _run(
 
 
 @contextmanager
-def _few_collections() -> Iterator[None]:
-    """Let the garbage collector run rarely.
+def few_collections() -> Iterator[None]:
+    """Let the garbage collector run rarely in the block.
 
     The client keeps about ten objects for each record until its batch is acknowledged, and frees them by count then:
     the collector would walk them again and again, nearly a third of all the time, and find nothing.
@@ -167,7 +167,8 @@ def _few_collections() -> Iterator[None]:
 
 
 @contextmanager
-def _producer(settings: Settings) -> Iterator[KafkaProducer]:
+def open_producer(settings: Settings) -> Iterator[KafkaProducer]:
+    """A client that sends in few large batches, acknowledged by all replicas; TollgateError when the brokers do not."""
     from kafka import KafkaProducer
     from kafka.errors import KafkaError
 

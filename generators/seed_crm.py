@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from generators.customers import Population, build_population
 from generators.network import CARRIERS, CURRENCY, SOURCES, TIME_ZONE, cells
 from generators.people import people
+from generators.profiles import SEED, SUBSCRIBERS
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common
 from tollgate.platform.postgres import connect, migrate
@@ -45,8 +46,10 @@ COLUMNS = {
 def parser() -> argparse.ArgumentParser:
     """Arguments of `tollgate seed`."""
     arguments = argparse.ArgumentParser(prog="seed", description=__doc__)
-    arguments.add_argument("--seed", type=int, default=7, help="seed of the population (default 7)")
-    arguments.add_argument("--subscribers", type=int, default=2000, help="number of lines (default 2000)")
+    arguments.add_argument("--seed", type=int, default=SEED, help=f"seed of the population (default {SEED})")
+    arguments.add_argument(
+        "--subscribers", type=int, default=SUBSCRIBERS, help=f"number of lines (default {SUBSCRIBERS})"
+    )
     return add_common(arguments)
 
 

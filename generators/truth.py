@@ -51,6 +51,10 @@ class Truth(NamedTuple):
     kind: Kind
     copy_of: str | None
 
+    def number(self) -> int:
+        """Of the event in its month; its copies have the same."""
+        return int(self.event_id.rpartition("-")[2])
+
 
 def labels(kind: Ints, scenarios: Mapping[str, NDArray[np.bool_]]) -> Ints:
     """Index into LABELS: of the dirt (kind, into KINDS + LATE_KINDS), else of the first scenario that holds, else 0."""

@@ -73,6 +73,7 @@ def plan_usage(
 ) -> UsagePlan:
     """Plan `events` records, copies included, of usage that starts in the local month, before `until` when given.
 
+    A profile with a rate plans so many times as many.
     Event ids carry the month and a digest of these arguments: the same plan gives the same ids and bytes, another
     plan other ids.
     ValueError for an unknown profile or month, or too few events.
@@ -87,6 +88,7 @@ def plan_usage(
         map(str, (population.seed, len(population.lines), seed, events, month, profile, *astuple(rates), until or ""))
     )
     draws = Draws("usage", told)
+    events *= PROFILES[profile].rate
     copies, conflicts = (rate * events // MILLION for rate in (rates.exact_copy, rates.id_conflict))
     size = events - copies - conflicts
     prefix = f"{month.replace('-', '')}-{hashlib.sha256(told.encode()).hexdigest()[:6]}"

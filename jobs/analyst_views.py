@@ -6,7 +6,6 @@ Notebooks call `register` as well: `register(spark, settings)` makes all of them
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -20,6 +19,7 @@ from tollgate.assurance.views import POSTED_RUN, VIEWS
 from tollgate.platform.descriptions import described
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, few_rows
+from tollgate.platform.progress import remark
 from tollgate.platform.settings import Settings
 from tollgate.platform.token_key import TOKEN_KEY_ENV, token_key
 
@@ -84,7 +84,7 @@ def _posted_run(spark: SparkSession, settings: Settings, posted: Sequence[str] |
                     found=error.found,
                     way_out="`tollgate up` starts the local database; --posted-run ID names runs without it",
                 ) from None
-            print("posted_run is empty: PostgreSQL does not say which runs are posted", file=sys.stderr)
+            remark("posted_run is empty: PostgreSQL does not say which runs are posted", level="warning")
     return few_rows(spark, rows, _columns(POSTED_RUN.columns))
 
 

@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 
 from tollgate.platform.answer_output import Output, add_output, deliver, output_from
 from tollgate.platform.answers import asked, check_question, mistakes_told, needed_by
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import UsageError
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.settings import Settings
 
@@ -47,7 +47,7 @@ def run_cli(settings: Settings, args: argparse.Namespace) -> None:
         print(listing())
         return
     if args.query is None:
-        raise TollgateError("no query", way_out="`tollgate tables` lists what there is to ask for")
+        raise UsageError("no query", way_out="`tollgate tables` lists what there is to ask for")
     check_question(args.query)
     ask(settings, args.query, output_from(args, settings.lake.root), args)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from pyspark.sql import functions as F
 
 from jobs.quality_slices import USAGE
 from jobs.rate_usage import unmarked_night
-from tollgate.assurance.publication import arrived_to, rated_to
+from tollgate.assurance.publication import arrived_to, published_to, rated_to
 from tollgate.platform.lake import Lake
 
 
@@ -32,6 +33,21 @@ class Awaiting:
         """How many there are."""
         return self.to_batch_no - self.from_batch_no + 1
 
+    def figures(self) -> dict[str, Any]:
+        """For a summary: the batches, None for the first and last of none, and what is in them."""
+        ends = (self.from_batch_no, self.to_batch_no) if self.batches else (None, None)
+        counts = {name: getattr(self, name) for name in ("batches", "records", "accepted", "unchecked")}
+        return {"from_batch_no": ends[0], "to_batch_no": ends[1], **counts}
+
+
+@dataclass(frozen=True)
+class Later:
+    """Published batches that no night has taken, and the date (YYYY-MM-DD, UTC) whose night takes all of them."""
+
+    from_batch_no: int
+    to_batch_no: int
+    date: str
+
 
 def last_batch_before(lake: Lake, instant: datetime) -> int:
     """The last published batch all of whose records arrived before an instant; -1 when there is none."""
@@ -43,6 +59,24 @@ def taken_to(lake: Lake) -> int:
     unmarked = unmarked_night(lake)
     marked = int(rated_to(lake.read("control_rating")).collect()[0].to_no)
     return marked if unmarked is None else max(marked, unmarked.to_batch_no)
+
+
+def later_than(lake: Lake, after: int) -> Later | None:
+    """What is published after the batch `after`; None when nothing is."""
+    marks = lake.read("control_mediation").where(F.col("batch_no") > after)
+    published = published_to(lake.read("control_mediation"))
+    row = (
+        # One row on the right: no key is needed, and none can double.
+        marks.join(published, F.col("batch_no") <= F.col("to_no"), how="inner")
+        .agg(
+            F.min("batch_no").alias("first_no"),
+            F.max("batch_no").alias("last_no"),
+            # As text: a record may be stamped beyond the year 9999, where Python's dates end.
+            F.date_format(F.max_by("recorded_at", "batch_no"), "yyyy-MM-dd").alias("date"),
+        )
+        .collect()[0]
+    )
+    return None if row.last_no is None else Later(row.first_no, row.last_no, row.date)
 
 
 def awaiting(lake: Lake, after: int, to_batch: int) -> Awaiting:

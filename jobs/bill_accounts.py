@@ -38,8 +38,8 @@ from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 __all__ = [
-    "check_args", "cycle_of", "draft", "instant_of", "parser", "posted_runs", "preview", "refuse_approver",
-    "run", "totals_of",
+    "check_args", "check_before_spark", "cycle_of", "draft", "instant_of", "parser", "posted_runs", "preview",
+    "refuse_approver", "run", "totals_of",
 ]  # fmt: skip
 
 ACTIONS = ("run", "preview", "approve", "post", "void", "list")
@@ -71,6 +71,21 @@ def check_args(args: argparse.Namespace) -> None:
         instant_of(args.as_of)
     elif args.action != "list" and not args.run_id:
         cycle_of(args.cycle)
+
+
+def check_before_spark(settings: Settings, args: argparse.Namespace) -> None:
+    """Refuse what the database alone can tell: a run that there is not, one with another --as-of, an approver who may
+    not, or no database."""
+    if args.action in ("run", "preview"):
+        opened = bill_runs.open_run(settings, args.cycle)
+        if opened is not None and args.action == "run" and not args.dry_run:
+            _check_same_time(opened, instant_of(args.as_of))
+    elif args.action == "list":
+        bill_runs.all_runs(settings)
+    else:
+        found = _named_run(settings, args)
+        if args.action == "approve" and found.status != "approved":
+            refuse_approver(settings, found.started_by, args.approver or settings.billing.approver)
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
@@ -238,4 +253,4 @@ def instant_of(text: str | None) -> datetime:
 
 
 if __name__ == "__main__":
-    sys.exit(main(parser(), run, check=check_args))
+    sys.exit(main(parser(), run, check=check_args, ready=check_before_spark))

@@ -65,11 +65,21 @@ class BillRun:
 
 @contextmanager
 def transaction(settings: Settings) -> Iterator[Any]:
-    """A cursor in one transaction: committed at the end of the block, rolled back by an exception."""
+    """A cursor in one transaction: committed at the end of the block, rolled back by an exception.
+
+    Raises TollgateError for a table or column that the database lacks.
+    """
+    import psycopg2.errors
+
     session = connect(settings)
     try:
         with session, session.cursor() as cursor:
             yield cursor
+    except (psycopg2.errors.UndefinedTable, psycopg2.errors.UndefinedColumn) as error:
+        raise TollgateError(
+            "the database lacks a table or column", where="PostgreSQL", found=str(error).strip().splitlines()[0],
+            way_out="run `tollgate migrate`",
+        ) from None  # fmt: skip
     finally:
         session.close()
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
+from jobs.feed_drift import drift_alarms
 from jobs.quality_slices import INVOICE, RATED, TABLES, USAGE, Slice, known_of, new_range, new_runs, rows_of
 from tollgate.assurance.quality import Verdict, judge
 from tollgate.platform.errors import TollgateError
@@ -74,6 +76,8 @@ def _checked(lake: Lake, slice_: Slice) -> Verdict:
         with step("hold the suite against the rows", suite=suite.suite, bill_run_id=slice_.run_id) as held:
             held.note(from_no=slice_.from_no, to_no=slice_.to_no, rows_checked=slice_.rows)
             verdict = judge(rows_of(lake, slice_), suite, known_of(lake, slice_))
+            if suite.table == USAGE:
+                verdict = replace(verdict, warnings=(*verdict.warnings, *drift_alarms(lake, slice_)))
     except AnalysisException as error:
         raise TollgateError(
             f"suite {suite.suite} cannot be computed", where=f"schemas/{suite.table}.expectations.json",

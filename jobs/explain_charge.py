@@ -18,6 +18,7 @@ from tollgate.money import MICROS_PER_UNIT, rounded_exactly
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
+from tollgate.platform.postgres import UnreachableError
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
@@ -54,7 +55,10 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
 def explained(
     spark: SparkSession, settings: Settings, event_id: str, source: str | None = None
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """The explanation of each event of this id, and its source, id, charge and whether it was reckoned equal."""
+    """The explanation of each event of this id, and its source, id, charge and whether it was reckoned equal.
+
+    What was billed of it is unknown while no database answers; TollgateError for whatever else is wrong with it.
+    """
     lake = Lake(spark, settings.lake.root)
     is_wanted = F.col("event_id") == event_id
     if source:
@@ -70,7 +74,7 @@ def explained(
     unknown = {}
     try:
         billed = _billed(lake, settings, is_wanted)
-    except TollgateError as error:
+    except UnreachableError as error:
         # The row explains itself; what runs took of it is all that needs the database.
         billed, unknown = [], {"billed_unknown": f"unknown: {error.what}; {error.way_out}"}
     texts = []

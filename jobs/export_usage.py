@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 
 from jobs.pinned import not_published
 from jobs.usage_copies import UsageCopy, accepted, in_lake, usage_copy
+from jobs.usage_in_postgres import check_database
 from tollgate.assurance.publication import published_to
 from tollgate.assurance.usage_copy import TITLES, Batches, Figures, lacking, totals
 from tollgate.platform.errors import TollgateError
@@ -62,6 +63,12 @@ def parser() -> argparse.ArgumentParser:
     return add_common(made)
 
 
+def check_before_spark(settings: Settings, args: argparse.Namespace) -> None:
+    """Refuse while the database of the copy does not answer, or lacks a column that the copy carries."""
+    if args.to == "postgres":
+        check_database(settings)
+
+
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Export what the copy lacks and return {to, where, exports, events}; each export with batches, figures, months.
 
@@ -99,9 +106,9 @@ def _planned(lake: Lake, copy: UsageCopy, args: argparse.Namespace) -> list[Batc
         if asked not in recorded:
             raise _no_such_export(copy, asked, recorded)
         return [asked]
-    for asked_no in (args.from_batch, args.to_batch):
+    for option, asked_no in (("--from-batch", args.from_batch), ("--to-batch", args.to_batch)):
         if asked_no is not None and asked_no > last:
-            raise not_published(lake, asked_no, last)
+            raise not_published(lake, asked_no, last, option)
     if last < 0:
         return []
     from_no = first if args.from_batch is None else args.from_batch
@@ -175,4 +182,4 @@ def _whole(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(parser(), run))
+    sys.exit(main(parser(), run, ready=check_before_spark))

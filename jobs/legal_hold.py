@@ -19,7 +19,7 @@ from tollgate.platform.postgres import connect, migrate
 from tollgate.platform.settings import Settings
 
 # Any number: retention shares it while it runs, and a new hold waits until nobody does.
-RETENTION_LOCK = 7_414_002
+RETENTION_LOCK = 7_414_003
 SUBJECTS = ("account_id", "subscription_id", "msisdn", "source")
 REACH = (*SUBJECTS, "held_from", "held_to")
 COLUMNS = ("hold_id", *REACH, "reason", "placed_by", "placed_at", "released_by", "release_reason", "released_at")

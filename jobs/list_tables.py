@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 
 from tollgate.assurance.tokens import columns_seen
 from tollgate.assurance.views import DESCRIBED, POSTED_RUN
 from tollgate.platform.descriptions import Column, Description, columns_of, described
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import UsageError, nearest
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.lake import contract_names
 from tollgate.platform.settings import Settings
@@ -52,14 +51,12 @@ def listing() -> str:
 
 
 def columns_told(name: str) -> str:
-    """What a row is, the key, and a line a column."""
+    """What a row is, the key, and a line a column; UsageError for a name that is neither table nor view."""
     known = descriptions()
     if name not in known:
-        near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        raise TollgateError(
-            f"no table or view {name}",
-            way_out=f"did you mean {near[0]}?" if near else "`tollgate tables` lists them",
-        )
+        near = nearest(name, known)
+        listed = "`tollgate tables` lists them"
+        raise UsageError(f"no table or view {name}", way_out=f"did you mean {near}? {listed}" if near else listed)
     one = known[name]
     names, types = (max(len(column[at]) for column in one.columns) + 2 for at in (0, 1))
     columns = [f"  {column.name:<{names}}{column.type:<{types}}{column.about}" for column in one.columns]

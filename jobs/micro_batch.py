@@ -170,7 +170,14 @@ class MicroBatches:
 
     def _pinned(self, snapshot_id: int) -> Reference:
         if self._reference is None or self._reference.snapshot_id != snapshot_id:
-            self._reference = load_reference(self._lake, snapshot_id)
+            pinned = load_reference(self._lake, snapshot_id)
+            if pinned.table("ref_number_range").isEmpty():
+                raise TollgateError(
+                    f"reference snapshot {snapshot_id} has no numbering plans: an earlier release took it",
+                    where=self._lake.path("ref_number_range"),
+                    way_out="run `tollgate snapshot_reference`",
+                )
+            self._reference = pinned
         return self._reference
 
 

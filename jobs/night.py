@@ -1,4 +1,5 @@
-"""The night of a date: snapshot of the reference data, gate, rating, its gate, and reconciliation, in one session.
+"""The night of a date: snapshot of the reference data, gate, rating, its gate, reconciliation, and the release of held
+records, in one session.
 
 The night of a date takes the published batches up to the last one all of whose records arrived before that date ended
 (UTC). Mediation may go on beside it. A date that is done has nothing left; run again it tries what is held.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -18,15 +19,16 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from jobs import check_quality, rate_usage, reconcile, snapshot_reference
-from jobs.awaiting_usage import awaiting, last_batch_before, taken_to
+from jobs import check_quality, rate_usage, reconcile, replay, snapshot_reference
+from jobs.awaiting_usage import awaiting, last_batch_before, later_than, taken_to
 from tollgate.assurance.current_rating import current_rating
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import UsageError
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.lake import Lake
+from tollgate.platform.progress import remark
 from tollgate.platform.settings import Settings
-from tollgate.platform.unattended import Steps, own_session, say, unattended
+from tollgate.platform.unattended import Steps, own_session, unattended
 
 ONE_DAY = timedelta(days=1)
 NOTHING = Decimal("0.000000")
@@ -53,12 +55,28 @@ def check_args(args: argparse.Namespace) -> None:
 
 
 def run_cli(settings: Settings, args: argparse.Namespace) -> None:
-    """The command: its own Spark session, started once the lock is held; the one place where a clock gives the date."""
+    """The command: its own Spark session, started once the lock is held; the one place where a clock is read, for the
+    date that was not given and for a warning of one that has not ended."""
     check_args(args)
+    now = datetime.now(timezone.utc)
     if not (args.date or args.from_date):
-        args.date = datetime.now(timezone.utc).date() - ONE_DAY
-        say(f"night of {args.date}: yesterday by the clock of this machine, UTC")
-    _play(settings, args, own_session(settings, "night"))
+        args.date = now.date() - ONE_DAY
+        remark(f"night of {args.date}: yesterday by the clock of this machine, UTC")
+    _play(settings, args, own_session(settings, "night"), unfinished(args.to_date or args.date, now))
+
+
+def unfinished(day: date, now: datetime) -> list[str]:
+    """The warning of a night whose date has not ended; none once it has.
+
+    It is none to refuse: usage of a test or a demo lies where its author wants, and what such a night takes it takes
+    rightly. But a year mistyped takes all that is there under a date of its own.
+    """
+    if _end_of(day) <= now:
+        return []
+    return [
+        f"{day} has not ended by the clock of this machine ({now:%Y-%m-%d %H:%M} UTC): the night takes all that has "
+        "arrived so far, and what arrives later waits for another night"
+    ]
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
@@ -68,13 +86,17 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
 
 
 def _play(
-    settings: Settings, args: argparse.Namespace, session: AbstractContextManager[SparkSession]
-) -> dict[str, Any]:
+    settings: Settings, args: argparse.Namespace, session: AbstractContextManager[SparkSession],
+    warnings: Sequence[str] = (),
+) -> dict[str, Any]:  # fmt: skip
     first, last = args.from_date or args.date, args.to_date or args.date
     days = [first + n * ONE_DAY for n in range((last - first).days + 1)]
     work = partial(_outlook if args.dry_run else _nights, settings, days)
     subject = {"from_date": first, "to_date": last}
-    return unattended(settings, "night", subject, session, work, resume=_command(first, last), writes=not args.dry_run)
+    return unattended(
+        settings, "night", subject, session, work, resume=_command(first, last), writes=not args.dry_run,
+        warnings=warnings,
+    )  # fmt: skip
 
 
 def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSession) -> dict[str, Any]:
@@ -96,8 +118,11 @@ def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSess
     # Of all the dates at once; the month asks for it before a draft.
     steps.run("check_rated_usage", partial(job, check_quality, "--table", "rated_usage"))
     found = steps.run("reconcile", lambda: _equations(job(reconcile)))
+    # Last, for it alone needs the broker; what it publishes is mediated for the next night.
+    steps.run("release_held", partial(replay.release, spark, settings, _end_of(days[-1])))
     held = f"{totals['suspended']} event(s) are suspended; mend their cause, the next night tries them again"
-    return {"totals": {**totals, **found}, "next": held if totals["suspended"] else "nothing"}
+    ways = [held] if totals["suspended"] else []
+    return {"totals": {**totals, **found}, "next": _next(ways, lake, taken_to(lake))}
 
 
 def _outlook(settings: Settings, days: list[date], steps: Steps, spark: SparkSession) -> dict[str, Any]:
@@ -108,8 +133,7 @@ def _outlook(settings: Settings, days: list[date], steps: Steps, spark: SparkSes
     refused: tuple[str, ...] = ()
     for day in days:
         waits = awaiting(lake, done, last_batch_before(lake, _end_of(day)))
-        figures = {"from_batch_no": waits.from_batch_no, "to_batch_no": waits.to_batch_no, "batches": waits.batches,
-                   "records": waits.records, "accepted": waits.accepted, "unchecked": waits.unchecked}  # fmt: skip
+        figures = waits.figures()
         steps.run("would_rate", partial(dict, figures), str(day))
         totals = {name: totals[name] + figures[name] for name in totals}
         refused = waits.refused or refused
@@ -117,7 +141,19 @@ def _outlook(settings: Settings, days: list[date], steps: Steps, spark: SparkSes
     held = steps.run("would_try_again", lambda: {"suspended": _held(lake)})
     gate = {"gate": "refused" if refused else "open" if not totals["unchecked"] else "not asked yet",
             "refused": list(refused)}  # fmt: skip
-    return {"totals": {**totals, **held, **gate}, "next": f"`{_command(days[0], days[-1])}` does it"}
+    ways = [f"`{_command(days[0], days[-1])}` does it"] if totals["batches"] or held["suspended"] else []
+    return {"totals": {**totals, **held, **gate}, "next": _next(ways, lake, done)}
+
+
+def _next(ways: list[str], lake: Lake, taken: int) -> str:
+    """What to do now: the ways given, and the night for which batches beyond `taken` wait."""
+    later = later_than(lake, taken)
+    if later is not None:
+        one = later.from_batch_no == later.to_batch_no
+        batches = f"batch {later.to_batch_no}" if one else f"batches {later.from_batch_no} to {later.to_batch_no}"
+        night = f"`tollgate night --date {later.date}` takes {'it' if one else 'them'}"
+        ways = [*ways, f"{batches} arrived up to {later.date}: {night}"]
+    return "; ".join(ways) or "nothing"
 
 
 def _run_job(spark: SparkSession, settings: Settings, job: ModuleType, *argv: str) -> dict[str, Any]:
@@ -134,7 +170,7 @@ def _equations(reconciled: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _add(totals: dict[str, Any], night: Mapping[str, Any]) -> None:
-    totals["batches"] += night["to_batch_no"] - night["from_batch_no"] + 1
+    totals["batches"] += night["batches"]
     totals["rated"] += night["rated"]
     totals["zero_rated"] += night["zero_rated"]
     totals["suspended"] += sum(night["suspended"].values())

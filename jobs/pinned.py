@@ -18,7 +18,7 @@ SNAPSHOT_APP_ID = "snapshot_reference"
 # several runs reads it once. Kept is what stays small, however many customers there are; persisted, so that what a lost
 # executor held is read again.
 _KEPT: dict[tuple[str, str, str], tuple[int, _Tables]] = {}
-_NETWORK = ("ref_cell", "ref_carrier", "ref_source", "ref_numbering")
+_NETWORK = ("ref_cell", "ref_carrier", "ref_source", "ref_dialling", "ref_number_range")
 
 
 class _Tables(Mapping[str, DataFrame]):
@@ -87,13 +87,14 @@ def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:
     return reference(_kept_tables(lake, "reference", found, _Tables(REFERENCE_TABLES, table)), found)
 
 
-def not_published(lake: Lake, to_batch: int, published: int) -> TollgateError:
-    """The refusal of a --to-batch beyond the last published batch."""
+def not_published(lake: Lake, batch_no: int, published: int, option: str = "--to-batch") -> TollgateError:
+    """The refusal of a batch beyond the last published one. option: the argument that named it."""
     return TollgateError(
-        f"batch {to_batch} is not published",
+        f"batch {batch_no} is not published",
         where=lake.path("control_mediation"),
-        expected=f"--to-batch of at most {published}",
-        way_out="run `tollgate mediate_usage --once`, or leave --to-batch out",
+        expected=f"{option} of at most {published}",
+        found=f"{option} {batch_no}",
+        way_out=f"run `tollgate mediate_usage --once`, or leave {option} out",
     )
 
 

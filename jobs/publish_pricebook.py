@@ -55,12 +55,22 @@ def parser() -> argparse.ArgumentParser:
     return add_common(arguments)
 
 
+def check_before_spark(settings: Settings, args: argparse.Namespace) -> None:
+    """Refuse a book with a finding, and to publish while the database does not answer."""
+    with step("check the book"):
+        _checked(_folder(settings, args))
+    if not args.dry_run:
+        from tollgate.platform.postgres import connect
+
+        connect(settings).close()
+
+
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Publish the book unless the newest version has the same digest; TollgateError with every finding."""
     from tollgate.platform.lake import Lake
 
     with step("check and compile the book"):
-        source = _checked(Path(args.dir or settings.pricebook.dir))
+        source = _checked(_folder(settings, args))
         book = compile_price_book(source)
     lake = Lake(spark, settings.lake.root)
     newest = lake.read("price_version").orderBy("pricebook_version", ascending=False).take(1)
@@ -81,8 +91,12 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     return {**summary, "published": True, "pricebook_version": version, "message": f"published version {version}"}
 
 
+def _folder(settings: Settings, args: argparse.Namespace) -> Path:
+    return Path(args.dir or settings.pricebook.dir)
+
+
 def _check(args: argparse.Namespace) -> None:
-    folder = Path(args.dir or settings_from(args).pricebook.dir)
+    folder = _folder(settings_from(args), args)
     book = _checked(folder)
     print(f"{folder}: no finding in {sum(len(lines) for lines in book.raw.values())} lines")
 
@@ -164,4 +178,4 @@ def _app_id(book: CompiledBook) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(parser(), run))
+    sys.exit(main(parser(), run, ready=check_before_spark))

@@ -58,7 +58,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
-    """Rate one night and return its figures: rating_no, batches, rated, zero_rated, suspended by reason, totals."""
+    """Rate one night and return its figures: rating_no, batches, rated, zero_rated, suspended by reason, totals.
+
+    from_batch_no and to_batch_no are None when there is no new batch.
+    """
     lake = Lake(spark, settings.lake.root)
     unmarked = unmarked_night(lake)
     if unmarked is not None and not args.dry_run:
@@ -196,7 +199,13 @@ def _figures(rated_usage: DataFrame, night: Night) -> dict[str, Any]:
         for leg, by_service in totals.items():
             amount = group[f"sum({leg})"] or Decimal("0.000000")
             by_service[group["service"]] = by_service.get(group["service"], Decimal("0.000000")) + amount
-    return {**asdict(night), **counts, "suspended": suspended, **totals}
+    return {**_told(night), **counts, "suspended": suspended, **totals}
+
+
+def _told(night: Night) -> dict[str, Any]:
+    """What the night takes and pins; a night without a new batch has no first and no last one."""
+    told = {**asdict(night), "batches": night.to_batch_no - night.from_batch_no + 1}
+    return told if told["batches"] else {**told, "from_batch_no": None, "to_batch_no": None}
 
 
 if __name__ == "__main__":

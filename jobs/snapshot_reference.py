@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,9 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.progress import step
+from tollgate.reference.dialling import dialling_rows
 from tollgate.reference.frames import REFERENCE_TABLES
-from tollgate.reference.numbering import numbering_rows
+from tollgate.reference.number_ranges import number_ranges
 from tollgate.reference.snapshot_checks import mistakes, row_digests, snapshot_digest
 
 if TYPE_CHECKING:
@@ -130,7 +131,9 @@ def _one_moment(spark: SparkSession, settings: Settings) -> Iterator[dict[str, D
 
     A transaction held open here exports its view; each JDBC read of any task, retried or repeated, takes that view.
     """
-    from tollgate.platform.lake import contract
+    from pyspark.sql.types import StructType
+
+    from tollgate.platform.lake import contract, few_rows
     from tollgate.platform.postgres import connect, jdbc, migrate
 
     migrate(settings)
@@ -144,8 +147,11 @@ def _one_moment(spark: SparkSession, settings: Settings) -> Iterator[dict[str, D
         reader = spark.read.format("jdbc").options(**jdbc(settings))
         reader = reader.option("fetchsize", ROWS_AT_ONCE).option("sessionInitStatement", same_view)
         frames = {table: reader.option("dbtable", f"({query}) AS source").load() for table, query in READS.items()}
-        numbering = contract("ref_numbering").fields[1:]
-        frames["ref_numbering"] = spark.createDataFrame(numbering_rows(), [field.name for field in numbering])
+        plans: dict[str, Sequence[Sequence[Any]]] = {
+            "ref_dialling": dialling_rows(), "ref_number_range": number_ranges()
+        }  # fmt: skip
+        for table, rows in plans.items():
+            frames[table] = few_rows(spark, rows, StructType(contract(table).fields[1:]))
         yield frames
     finally:
         session.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,10 +11,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructType
 
 from jobs.bill_runs import transaction
-from tollgate.assurance.usage_copy import Batches, Figures, totals_in_postgres
+from tollgate.assurance.usage_copy import LEFT_OUT, Batches, Figures, totals_in_postgres
 from tollgate.platform.crash import crash_point
+from tollgate.platform.descriptions import described
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.postgres import connect, jdbc, migrate
+from tollgate.platform.postgres import connect, is_migrated, jdbc, migrate
 from tollgate.platform.settings import Settings
 
 # Any number: two exports that load at once would take each other's staging rows away.
@@ -22,7 +23,12 @@ _EXPORT_LOCK = 7_414_006
 CONNECTIONS = 8
 # An index entry of PostgreSQL ends at 2,704 bytes; this many characters and a source fit into it.
 LONGEST_TEXT = 500
+TABLE, STAGING = "rating.normalized_cdr", "rating.staging_normalized_cdr"
 
+COLUMNS = """
+SELECT table_schema || '.' || table_name, array_agg(column_name::text) FROM information_schema.columns
+WHERE table_schema = 'rating' GROUP BY 1
+"""
 RECORDED = "SELECT from_batch_no, to_batch_no, events, duration_s, volume_bytes, contents FROM rating.export_run"
 HELD = """
 WITH of_batch AS (SELECT batch_no, {totals} FROM rating.normalized_cdr GROUP BY batch_no)
@@ -47,6 +53,12 @@ DELETE FROM rating.staging_normalized_cdr WHERE attempt = %(attempt)s;
 """
 
 
+def check_database(settings: Settings) -> None:
+    """TollgateError when the database does not answer, or, migrated, lacks a column of the copy. Needs no Spark."""
+    if is_migrated(settings):
+        _check_columns(settings, [one.name for one in described("usage_event").columns if one.name not in LEFT_OUT])
+
+
 class PostgresCopy:
     """`rating.normalized_cdr`; fields: the columns that it carries."""
 
@@ -68,6 +80,7 @@ class PostgresCopy:
 
     def held(self) -> dict[Batches | None, Figures]:
         """What stands in the table, by export; under None what belongs to no export."""
+        _check_columns(self.settings, self.fields.names)
         with transaction(self.settings) as cursor:
             cursor.execute(HELD.format(totals=totals_in_postgres(self.fields)))
             rows = cursor.fetchall()
@@ -81,8 +94,10 @@ class PostgresCopy:
 
     @contextmanager
     def only_writer(self) -> Iterator[None]:
-        """Bring the database up to date and hold the lock of exports; TollgateError when another process has it."""
+        """Bring the database up to date and hold the lock of exports; TollgateError when another process has it, or
+        when no migration has made a column that the copy carries."""
         migrate(self.settings)
+        _check_columns(self.settings, self.fields.names)
         session = connect(self.settings)
         session.autocommit = True
         try:
@@ -143,6 +158,20 @@ class PostgresCopy:
                 where=self.where, found=str(error).strip().splitlines()[0],
                 way_out="`tollgate reconcile` names the export that differs, and how to make it again",
             ) from None  # fmt: skip
+
+
+def _check_columns(settings: Settings, wanted: Sequence[str]) -> None:
+    """Both tables have every column that is written: Spark and PostgreSQL would end in a stack trace of theirs."""
+    with transaction(settings) as cursor:
+        cursor.execute(COLUMNS)
+        there = dict(cursor.fetchall())  # a row a table
+    missing = {table: [name for name in wanted if name not in there.get(table, ())] for table in (TABLE, STAGING)}
+    if any(missing.values()):
+        raise TollgateError(
+            "; ".join(f"{table} has no column {', '.join(names)}" for table, names in missing.items() if names),
+            where="PostgreSQL", expected="every column of schemas/usage_event.ddl that a copy carries",
+            way_out="add a migration in sql/migrations/ that adds it to both tables, and may be NULL",
+        )  # fmt: skip
 
 
 def _fitting(name: str) -> str:

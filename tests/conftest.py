@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pyspark.sql import SparkSession
+from xdist.scheduler import LoadScopeScheduling
 
 from tollgate.platform.lake import Lake
 from tollgate.platform.settings import Settings, load_settings
@@ -15,6 +17,36 @@ from tollgate.platform.spark import spark_session
 
 ROOT = Path(__file__).resolve().parents[1]
 pytest_plugins = ["faults.fixtures"]
+
+
+# These follow one route through the system, which is prepared once; all of them belong in one process.
+ON_ONE_ROUTE = ("faults", "cluster", "notebooks")
+
+
+class _ByRoute(LoadScopeScheduling):
+    """What may run beside what when `make test` spreads the tests over processes: file by file, the route as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _unit(nodeid.partition("::")[0].removeprefix("tests/"))
+
+
+def _unit(file: str) -> str:
+    return "route" if file.partition("/")[0] in ON_ONE_ROUTE else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _ByRoute(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The route takes longest, so it begins first."""
+    items.sort(key=lambda item: _unit(item.path.relative_to(ROOT / "tests").as_posix()) != "route")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--payloads", type=int, default=100_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,6 +57,8 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.update(
         TOLLGATE_STATE=str(folder), TOLLGATE_PG_FSYNC="off", TOLLGATE_LAKE__ROOT=str(folder / "lake"),
         TOLLGATE_SPARK__MASTER="local[2]", TOLLGATE_SPARK__DRIVER_MEMORY="2g",
+        # No test runs long enough to earn back what the second compiler takes.
+        TOLLGATE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
     )  # fmt: skip
     yield folder
     os.environ.clear()

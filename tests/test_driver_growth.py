@@ -17,7 +17,8 @@ ONE_ROW = "an aggregate: one row"
 BY_RUN = "a row a bill run: a few a month"
 FEW_POSTED = "posted bill runs: a few a month"
 BOOK = "rows of the price book: they grow with tariffs"
-NETWORK = "sources, carriers, cells, numbering plan: they grow with the network"
+NETWORK = "sources, carriers, cells: they grow with the network"
+PLANS = "the numbering plans of the world: they grow with the package phonenumbers"
 GROUPS = "groups by service, status, reason or run"
 BY_EXPORT = "exports of batches: one a night"
 HOLDS = "legal holds in force and whom they name: decisions of people"
@@ -31,7 +32,10 @@ ALLOWED = [
     ("jobs/analyst_views.py", "_pads", "few_rows", ONE_ROW),
     ("jobs/analyst_views.py", "_posted_run", "few_rows", BY_RUN),
     ("jobs/analyst_views.py", "_posted_runs", "fetchall", BY_RUN),
-    *[("jobs/awaiting_usage.py", name, "collect", ONE_ROW) for name in ("last_batch_before", "taken_to", "awaiting")],
+    *[
+        ("jobs/awaiting_usage.py", name, "collect", ONE_ROW)
+        for name in ("last_batch_before", "taken_to", "later_than", "awaiting")
+    ],
     ("jobs/bill_accounts.py", "_totals", "first", ONE_ROW),
     *[("jobs/bill_inputs.py", "posted_before", "createDataFrame", FEW_POSTED)] * 2,
     ("jobs/bill_inputs.py", "posted_before", "broadcast", FEW_POSTED),
@@ -47,6 +51,7 @@ ALLOWED = [
     *[("jobs/legal_hold.py", name, "fetchall", HOLDS) for name in ("holds_in_force", "_select")],
     ("jobs/maintain.py", "_maintain_all", "frame", "a row a table"),
     ("jobs/maintain.py", "_unmarked", "collect", "a row a table"),
+    ("jobs/feed_drift.py", "drift_alarms", "collect", "the largest alarms, at most SHOWN"),
     ("jobs/mediate_usage.py", "_stream", "take", "MicroBatches.take, which brings nothing"),
     ("jobs/mediate_usage.py", "_stream", "foreachBatch", "plans a batch; its rows stay on the executors"),
     ("jobs/micro_batch.py", "MicroBatches._mediate", "collect", "a row a registered source, with the batch's months"),
@@ -79,10 +84,13 @@ ALLOWED = [
     ("jobs/reconcile.py", "_from_lake", "collect", GROUPS),
     ("jobs/reconcile.py", "_reach", "collect", ONE_ROW),
     ("jobs/reconcile.py", "_keep", "frame", "one row an equation"),
+    ("jobs/replay.py", "_counted", "collect", "groups by reasons"),
+    ("jobs/replay.py", "_waiting", "collect", ONE_ROW),
+    ("jobs/replay.py", "_outgoing", "toLocalIterator", "one partition at a time, passed on"),
     ("jobs/snapshot_reference.py", "run", "take", ONE_ROW),
     ("jobs/snapshot_reference.py", "run", "collect", "a digest a table"),
     ("jobs/snapshot_reference.py", "run", "frame", "one mark"),
-    ("jobs/snapshot_reference.py", "_one_moment", "createDataFrame", NETWORK),
+    ("jobs/snapshot_reference.py", "_one_moment", "few_rows", PLANS),
     ("jobs/snapshot_reference.py", "_refuse_mistakes", "take", "the first mistakes, to be shown"),
     ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
     ("jobs/standing.py", "standing", "collect", "a row a checkpoint generation"),
@@ -92,6 +100,7 @@ ALLOWED = [
     *[("jobs/table_upkeep.py", name, "first", ONE_ROW) for name in ("_what_stays", "_published")],
     ("jobs/table_upkeep.py", "_held", "few_rows", HOLDS),
     ("jobs/table_upkeep.py", "_subscriptions", "collect", HOLDS),
+    ("jobs/uploads.py", "dialects_of", "fetchall", NETWORK),
     ("jobs/usage_as_json.py", "JsonCopy.recorded", "collect", BY_EXPORT),
     *[("jobs/usage_as_json.py", "JsonCopy.held", call, BY_EXPORT) for call in ("few_rows", "broadcast", "collect")],
     ("jobs/usage_as_json.py", "JsonCopy._write_lines", "hint", "rebalance: a shuffle, nothing passes the driver"),
@@ -101,6 +110,12 @@ ALLOWED = [
     ("jobs/usage_copies.py", "in_lake", "collect", ONE_ROW),
     ("jobs/usage_in_postgres.py", "PostgresCopy.recorded", "fetchall", BY_EXPORT),
     ("jobs/usage_in_postgres.py", "PostgresCopy.held", "fetchall", BY_EXPORT),
+    (
+        "jobs/usage_in_postgres.py",
+        "_check_columns",
+        "fetchall",
+        "a row a table, or a month's partition, of schema rating",
+    ),
     ("tollgate/assurance/current_rating.py", "broadcast_if_few", "broadcast", "at most BROADCAST_UP_TO rows"),
     *[("tollgate/assurance/measures.py", "measures", "broadcast", FEW_POSTED)] * 3,
     *[("tollgate/assurance/retention.py", name, "broadcast", HOLDS) for name in ("reach", "held")],
@@ -129,7 +144,8 @@ ALLOWED = [
     ("tollgate/mediation/identity.py", "known_keys", "broadcast", BATCH_KEYS),
     ("tollgate/mediation/identity.py", "resolve_duplicates", "broadcast", BATCH_KEYS),
     ("tollgate/mediation/normalise.py", "with_source", "broadcast", NETWORK),
-    ("tollgate/mediation/numbers.py", "_with_country", "broadcast", NETWORK),
+    ("tollgate/mediation/numbers.py", "_with_range", "broadcast", PLANS),
+    ("tollgate/mediation/numbers.py", "with_numbers", "broadcast", PLANS),
     ("tollgate/platform/answer_output.py", "_stream", "toLocalIterator", "one partition at a time, passed on"),
     ("tollgate/platform/answer_table.py", "print_table", "collect", "--limit rows"),
     ("tollgate/platform/lake.py", "few_rows", "createDataFrame", "what its callers bound, each listed here"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import importlib
 import sys
 from pathlib import Path
@@ -13,16 +12,19 @@ import typer
 from typer.core import TyperGroup
 
 from tollgate import __version__
-from tollgate.platform.errors import TollgateError, UsageError
+from tollgate.platform.errors import TollgateError, UsageError, nearest
 
 # Command to the module that does it, with its own arguments: the same as `spark-submit jobs/NAME.py`.
 PASSED_ON = {
     "seed": ("generators.seed_crm", "Write customers, lines and contracts into PostgreSQL."),
     "generate": ("generators.generate_usage", "Produce dirty usage into Kafka, with its truth beside it."),
+    "backfill": ("jobs.backfill", "Generated usage of past months into Kafka, by Spark."),
+    "publish-usage": ("jobs.publish_usage", "Files of usage records, JSON lines, into Kafka."),
     "import-carriers": ("jobs.import_carriers", "Put a carrier's rate table, a JSON file, into the price book."),
     "publish-pricebook": ("jobs.publish_pricebook", "Check the price book's CSV files and publish a version."),
     "snapshot-reference": ("jobs.snapshot_reference", "Copy customers and contracts into a reference snapshot."),
     "mediate-usage": ("jobs.mediate_usage", "Kafka to raw_cdr and usage_event."),
+    "replay": ("jobs.replay", "Publish quarantined records again: mended ones, and held ones whose time has come."),
     "check-quality": ("jobs.check_quality", "The quality gates before rating, billing and posting."),
     "quality-docs": ("jobs.quality_docs", "The last results of the gates as pages that open offline."),
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
@@ -55,12 +57,11 @@ class _NearestName(TyperGroup):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
-            known = [*self.list_commands(ctx), *ALIASES]
-            near = difflib.get_close_matches(args[0].replace("_", "-"), known, n=1, cutoff=0.5)
+            near = nearest(args[0].replace("_", "-"), [*self.list_commands(ctx), *ALIASES])
             _fail(
                 UsageError(
                     f"unknown command {args[0]}",
-                    way_out=f"did you mean `tollgate {near[0]}`?" if near else "`tollgate --help` lists the commands",
+                    way_out=f"did you mean `tollgate {near}`?" if near else "`tollgate --help` lists the commands",
                 )
             )
         return super().resolve_command(ctx, args)
@@ -196,7 +197,9 @@ def _pass_on(name: str, argv: list[str]) -> int:
     parser.prog = f"tollgate {name}"
     if hasattr(module, "run_cli"):
         return job.main_without_spark(parser, module.run_cli, argv)
-    return job.main(parser, module.run, argv, getattr(module, "check_args", None))
+    return job.main(
+        parser, module.run, argv, getattr(module, "check_args", None), getattr(module, "check_before_spark", None)
+    )
 
 
 def _settings(conf_file: str | None, set_values: list[str] | None) -> Any:

@@ -110,6 +110,13 @@ LAKE: dict[str, list[dict[str, Any]]] = {
               event_month="none"),
         event(10, "unpublished", batch_no=2),
     ],
+    "feed_drift": [
+        {"from_batch_no": 2, "to_batch_no": 2, "source": "s", "of_records": 100, "usual_ppm": 0, **row}
+        for row in (
+            {"kind": "records", "field": "", "records": 100, "share_ppm": 1_000_000, "is_alarm": False},
+            {"kind": "unknown", "field": "vendor", "records": 30, "share_ppm": 300_000, "is_alarm": True},
+        )
+    ],
     "rated_usage": [
         rated("billed", "rated", "costed", "0.200000", "0.050000"),
         rated("free", "zero_rated", "not_applicable", "0", None, destination="911", zone_id="emergency"),
@@ -189,6 +196,7 @@ REPORTS: dict[str, list[tuple[Any, ...]]] = {
         ("2026-10", "data", 1, 1, 0, 0, 0, 0, 0, 0), ("2026-10", "sms", 1, 0, 0, 1, 0, D("0.05"), 0, 0),
         ("2026-10", "voice", 4, 0, 1, 1, 2, D("0.1"), D("0.2"), D("0.15")),
     ],
+    "feed_drift": [(True, "s", "unknown", "vendor", 30, 100, D("30"), D("0"), 2, 2)],
     "invoice_totals": [("2026-10", "CAD", 2, 2, D("20.15"), D("2.62"), D("22.77"))],
 }  # fmt: skip
 

@@ -8,6 +8,7 @@ import functools
 import hashlib
 import hmac
 import json
+import shutil
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -20,13 +21,15 @@ from frames import assert_rows, table
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
+from reference.places import own_places
 
-from jobs import analyst_views, answer_query, list_tables, run_report
+from jobs import analyst_views, answer_query, explain_charge, list_tables, run_report
 from tollgate.assurance.tokens import INNER, OUTER, PERSONAL, padded_keys, prefix, token
 from tollgate.assurance.views import VIEWS
 from tollgate.platform.answer_output import Output
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import contract, contract_names
+from tollgate.platform.postgres import migrate
 from tollgate.platform.reports import arguments, read_report, report_names
 from tollgate.platform.token_key import LOCAL_KEY, TOKEN_KEY_ENV, token_key
 
@@ -162,7 +165,7 @@ def test_what_is_not_known_is_refused_where_it_matters(other, lake_settings, mon
         analyst_views.register(other, nowhere, "SELECT * FROM posted_line")
     analyst_views.register(other, nowhere)
     assert rows(other.table("posted_line")) == []
-    assert capsys.readouterr().err == "posted_run is empty: PostgreSQL does not say which runs are posted\n"
+    assert capsys.readouterr().err == "warning: posted_run is empty: PostgreSQL does not say which runs are posted\n"
 
 
 def test_the_command_answers_with_tokens_or_in_clear(other, lake_settings, monkeypatch, capsys):
@@ -224,6 +227,29 @@ def test_the_commands_that_need_no_spark_list_what_there_is():
         list_tables.columns_told("invoise")
     assert "did you mean invoice?" in str(refused.value)
     assert argparse.Namespace(**vars(list_tables.parser().parse_args(["invoice"]))).name == "invoice"
+
+
+def test_only_a_database_that_is_down_leaves_unknown_what_was_billed(spark, lake_settings, services, tmp_path):
+    def billed_line(settings) -> str:
+        texts, _ = explain_charge.explained(spark, settings, "free")
+        return texts[0].splitlines()[-1]
+
+    nowhere = settings_with_database(lake_settings, "postgresql://nobody@127.0.0.1:1/none")
+    assert billed_line(nowhere).startswith("billed     unknown: PostgreSQL does not answer; check postgres.url")
+    unmigrated = own_places(services, tmp_path)
+    elsewhere = unmigrated.model_copy(update={"lake": lake_settings.lake})
+    with pytest.raises(TollgateError, match="the database lacks a table or column"):
+        billed_line(elsewhere)
+    migrate(elsewhere)
+    assert not billed_line(elsewhere).startswith("billed"), "the run is not posted there"
+    # A table that is not what its contract says is no database that is down, even while one is.
+    root = tmp_path / "lake"
+    shutil.copytree(lake_settings.lake.root, root)
+    shutil.rmtree(root / "billed_usage")
+    shutil.copytree(root / "invoice", root / "billed_usage")
+    wrong = nowhere.model_copy(update={"lake": nowhere.lake.model_copy(update={"root": str(root)})})
+    with pytest.raises(TollgateError, match="billed_usage"):
+        billed_line(wrong)
 
 
 @pytest.mark.parametrize(("part", "listing"), [("tables", list_tables.listing), ("reports", run_report.listing)])

@@ -197,7 +197,11 @@ def test_what_would_leave_a_hole_or_is_no_export_is_refused_and_nothing_is_writt
     assert copier.ask("SELECT to_regclass('rating.export_run')") == [(None,)]
     for argv, said in (
         (("--from-batch", "1"), "batches 0-2 before it are not exported"),
-        (("--to-batch", "3"), "batch 3 is not published"),
+        (("--to-batch", "3"), r"batch 3 is not published(?s:.*)--to-batch of at most 2"),
+        (
+            ("--from-batch", "3"),
+            r"batch 3 is not published(?s:.*)--from-batch of at most 2(?s:.*)leave --from-batch out",
+        ),
         (("--again", "--from-batch", "0", "--to-batch", "1"), "are no export that could be made again"),
         (("--most-months", "2"), "are of 3 months"),
     ):
@@ -245,3 +249,13 @@ def test_a_row_that_was_changed_is_found_with_its_batches_and_made_again(exporte
     assert [(one["from_batch_no"], one["to_batch_no"]) for one in again] == [(1, 2)]
     assert exported.ask("SELECT event_id FROM rating.normalized_cdr WHERE msisdn IS NULL") == [("late",)]
     assert exported.broken() == {("contents in JSON", "batches 0-1")}
+
+
+@pytest.mark.covers("MED-04")
+def test_a_field_without_a_column_is_refused_by_the_export_and_by_the_comparison(copier):
+    copier.export("--to", "postgres", "--to-batch", "0")
+    copier.ask("ALTER TABLE rating.staging_normalized_cdr DROP COLUMN cause")
+    for work in (lambda: copier.export("--to", "postgres"), copier.broken):
+        with pytest.raises(TollgateError, match=r"rating\.staging_normalized_cdr has no column cause"):
+            work()
+    assert copier.exports() == [(0, 0, 2)]

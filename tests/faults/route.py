@@ -122,7 +122,7 @@ class Route:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=180,
+            timeout=600,
         )
         assert done.returncode == -signal.SIGKILL, (
             f"{job} did not die at {crash_point}: {done.returncode}\n{done.stderr[-3000:]}"

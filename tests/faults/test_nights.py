@@ -82,12 +82,15 @@ def test_nights_and_a_month_by_their_commands_leave_the_tables_of_the_jobs(tollg
 
     first = tollgate("night", "--date", "2026-10-31")
     assert first["totals"]["batches"] == len(early) and first["totals"]["rated"] > 0
+    waits = f"batch {late.batch_no} arrived up to 2026-11-01: `tollgate night --date 2026-11-01` takes it"
+    assert first["next"].endswith(waits)
     # A date that is rated has nothing left; the one after it follows.
     second = tollgate("night", *both)
     nights = [told for told in second["steps"] if told["step"] == "rate_usage"]
     assert [(told["date"], told["from_batch_no"], told["to_batch_no"]) for told in nights] == [
-        ("2026-10-31", late.batch_no, late.batch_no - 1), ("2026-11-01", late.batch_no, late.batch_no)
+        ("2026-10-31", None, None), ("2026-11-01", late.batch_no, late.batch_no)
     ]  # fmt: skip
+    assert "arrived up to" not in second["next"]
     assert nights[0]["rated"] == 0 and second["totals"]["rated"] == nights[1]["rated"] > 0
     assert nightly.digest("rated_usage") == undisturbed.digest("rated_usage")
 

@@ -141,7 +141,7 @@ def test_copies_follow_their_original_under_one_key_and_partition(records: list[
         first_key, first_value, first_arrival_ms, first = originals[truth.copy_of]
         assert first.kind.dirt_class == "clean" and truth.event_id == first.event_id
         assert key == first_key is not None and arrival_ms > first_arrival_ms
-        assert partition_of(key, truth, 2) == partition_of(first_key, first, 2)
+        assert partition_of(key, truth.number, 2) == partition_of(first_key, first.number, 2)
         if truth.kind.dirt_class == "exact_copy":
             copies += 1
             assert value == first_value

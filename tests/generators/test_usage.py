@@ -7,24 +7,18 @@ import json
 from collections import Counter
 from datetime import date, datetime, timezone
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import phonenumbers
 import pytest
+from dirty_usage import RATES, local
 from faker import Faker
 
 from generators.cdr import GeneratedRecord
 from generators.customers import Population, build_population, local_midnight_ms
 from generators.destinations import countries_called
-from generators.dirt import DirtRates
 from generators.network import OWN_PREFIXES, cells
-from generators.profiles import PROFILES
 from generators.usage import UsagePlan, plan_usage
 
-RATES = DirtRates(
-    missing_field=50_000, negative_duration=10_000, malformed_number=15_000, unknown_type=10_000,
-    exact_copy=15_000, id_conflict=5_000, late=100_000, unparseable=5_000,
-)  # fmt: skip
 EVENTS = 30_000
 # SHA-256 over keys, values, arrivals and truth of 3,000 records; it changes only when the records do.
 RECORDED = "438acb76fc81e0eccfe6cf318fca2091ffeabf5d3915e9d5016a5f85cae97272"
@@ -55,10 +49,6 @@ def digest(records: list[GeneratedRecord]) -> str:
     for key, value, arrival_ms, truth in records:
         told.update(repr((key, value, arrival_ms, truth.event_id, truth.kind[:4], truth.copy_of)).encode())
     return told.hexdigest()
-
-
-def local(record: dict[str, Any]) -> datetime:
-    return datetime.fromisoformat(record["timestamp"]).astimezone(ZoneInfo("America/Toronto"))
 
 
 @pytest.mark.covers("GEN-01", "GEN-20")
@@ -238,27 +228,9 @@ def test_cells_are_those_of_the_network_and_roaming_is_in_eight_countries_or_mor
     assert len({record["cell_id"] for record in clean if not record["roaming"]}) > 150
 
 
-@pytest.mark.covers("GEN-18")
-def test_each_profile_behaves_in_its_own_way(population: Population) -> None:
-    def usage(profile: str) -> list[dict[str, Any]]:
-        return [
-            json.loads(value or b"{}") for _, value, _, _ in plan_usage(population, 3, 2000, profile=profile).records()
-        ]
-
-    seen = {profile: usage(profile) for profile in PROFILES}
-    roaming = {profile: sum(record["roaming"] for record in seen[profile]) for profile in seen}
-    assert roaming["roamer"] > 1000 and roaming["simbox"] == 0
-    night = {profile: sum(local(record).hour in (22, 23, 0, 1, 2, 3) for record in seen[profile]) for profile in seen}
-    assert night["night"] > 1000 > 300 > night["peak"]
-    assert sum(8 <= local(record).hour < 20 for record in seen["peak"]) > 1600
-    machines = Counter(record["subscriber_id"] for record in seen["simbox"])
-    assert machines.most_common(1)[0][1] > 1000
-    assert {record["service_type"] for record in seen["simbox"]} == {"voice", "sms"}
-
-
 def test_what_cannot_be_planned_says_why(population: Population) -> None:
     for arguments, message in (
-        ({"profile": "lunar"}, "profile: expected one of normal, peak, night, roamer, simbox, found lunar"),
+        ({"profile": "lunar"}, "profile: expected one of normal, peak, night, roamer, skewed, simbox, found lunar"),
         ({"month": "October"}, "month: expected YYYY-MM, found October"),
         ({"until": date(2026, 10, 1)}, "until: expected a day after 2026-10-01, found 2026-10-01"),
         ({"events": 0}, "events: expected at least 1, found 0"),

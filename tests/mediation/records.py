@@ -11,7 +11,9 @@ from frames import small_frame
 from pyspark.sql import DataFrame, SparkSession
 
 from tollgate.platform.lake import contract
+from tollgate.reference.dialling import dialling_rows
 from tollgate.reference.frames import Reference, reference
+from tollgate.reference.number_ranges import number_ranges
 
 ARRIVAL = datetime(2026, 10, 5, 18, 10, tzinfo=timezone.utc)
 VOICE = {
@@ -49,9 +51,8 @@ def raw_rows(
 
 
 def small_reference(spark: SparkSession) -> Reference:
-    """A source of each dialect, one cell, one carrier, the prefixes of Toronto, Montreal, New York, San Francisco and
+    """A source of each dialect, one cell, one carrier, how all countries dial, the numbers of North America and
     Great Britain."""
-    prefixes = (("1416", "CA"), ("1514", "CA"), ("1212", "US"), ("1415", "US"), ("44", "GB"))
     rows = {
         "ref_source": [
             (1, "msc", "native_json", "CA", "America/Toronto"),
@@ -60,17 +61,14 @@ def small_reference(spark: SparkSession) -> Reference:
         ],
         "ref_cell": [(1, "c1", "s", "Toronto", "Downtown", "CA", Decimal("-79.4"), Decimal("43.6"), "4G")],
         "ref_carrier": [(1, "carrier_001", "One")],
-        "ref_numbering": [
-            (1, bucket, int(low.ljust(15, "0")), int(low.ljust(15, "0")) + 10 ** (15 - len(low)), prefix, country)
-            for prefix, country in prefixes
-            for bucket, low in _buckets(prefix)
-        ],
+        "ref_dialling": [(1, *row) for row in dialling_rows()],
+        "ref_number_range": [(1, *row) for row in number_ranges(("1", "44"))],
     }
     return reference({name: small_frame(spark, values, contract(name)) for name, values in rows.items()}, 1)
 
 
-def _buckets(prefix: str) -> list[tuple[str, str]]:
-    """The three-digit buckets of a prefix, each with the digits of its part."""
-    if len(prefix) >= 3:
-        return [(prefix[:3], prefix)]
-    return [(prefix + str(digit), prefix + str(digit)) for digit in range(10)]
+def number_plans(spark: SparkSession) -> tuple[DataFrame, DataFrame]:
+    """ref_dialling and ref_number_range of all countries."""
+    plans = {"ref_dialling": dialling_rows(), "ref_number_range": number_ranges()}
+    dialling, ranges = (small_frame(spark, [(1, *row) for row in rows], contract(name)) for name, rows in plans.items())
+    return dialling, ranges

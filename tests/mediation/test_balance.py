@@ -30,7 +30,7 @@ BATCH = (
 )
 MSC = {
     "source": "msc", "records": 7, "accepted": 3, "quarantined": 3, "duplicate": 1, "late": 1,
-    # 81 s and 337 s after their ends, two days more for the one that is late.
+    # 81 s and 337.75 s after their ends, two days more for the one that is late.
     "lateness_s": 81 + 337 + 172_881, "max_lateness_s": 172_881, "accepted_duration_s": 317 + 60 + 317,
     "accepted_volume_bytes": 12_345_678,
 }  # fmt: skip

@@ -11,9 +11,13 @@ import time
 from pathlib import Path
 
 import pytest
+from told import message
 
-from tollgate.cli import PASSED_ON
-from tollgate.platform.errors import TollgateError, UsageError
+from generators import generate_usage, seed_crm
+from jobs.list_tables import descriptions
+from tollgate import cli, demo
+from tollgate.cli import ALIASES, PASSED_ON
+from tollgate.platform.errors import TollgateError, UsageError, nearest
 from tollgate.platform.job import add_common, guarded, settings_from
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +51,55 @@ def test_an_unknown_command_is_answered_with_the_nearest() -> None:
     done = tollgate("mediate_usgae")
     assert done.returncode == 2
     assert "did you mean `tollgate mediate-usage`?" in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (["report", "nope"], "`tollgate report` lists them"),
+        (["report", "revenue_by_dya"], "did you mean `tollgate report revenue_by_day`?"),
+        (["report", "revenue_by_day", "--param", "from_day=soon"], "from_day: expected a day as 2026-10-31"),
+        (["report", "revenue_by_day", "--param", "until"], "until: expected NAME=VALUE"),
+        (["tables", "nope"], "no table or view nope\n  way out:  `tollgate tables` lists them"),
+        (["tables", "invoise"], "did you mean invoice? `tollgate tables` lists them"),
+        (["sql"], "no query"),
+        (["sql", "SELECT 1", "--format", "parquet"], "name it with --out FOLDER"),
+        (["generate", "--events", "10"], "--truth is missing"),
+        (["generate", "--dry-run", "--month", "2026-13"], "month: expected YYYY-MM, found 2026-13"),
+    ],
+)
+def test_wrong_use_ends_with_exit_code_2_before_spark_starts(
+    argv: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollgate.platform.spark.spark_session", lambda *_: pytest.fail("Spark was started"))
+    assert cli._pass_on(argv[0], argv[1:]) == 2
+    told = capsys.readouterr()
+    assert (told.out, said in message(told.err)) == ("", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "near"),
+    [
+        ("nope", descriptions(), None),
+        ("status", descriptions(), None),
+        ("usage_evnt", descriptions(), "usage_event"),
+        ("cdr", descriptions(), "raw_cdr"),
+        ("calls", [*PASSED_ON, *ALIASES], None),
+        ("publish", [*PASSED_ON, *ALIASES], "publish-usage"),
+        ("publish-price", [*PASSED_ON, *ALIASES], "publish-pricebook"),
+        ("explian", [*PASSED_ON, *ALIASES], "explain"),
+        ("n", ["night"], None),
+        ("", ["night"], None),
+    ],
+)
+def test_only_a_near_name_is_suggested(name: str, known: list[str], near: str | None) -> None:
+    assert nearest(name, known) == near
+
+
+def test_seed_generate_and_demo_take_the_same_population_when_nothing_is_said() -> None:
+    taken = [module.parser().parse_args([]) for module in (seed_crm, generate_usage, demo)]
+    assert len({(args.seed, args.subscribers) for args in taken}) == 1
+    assert taken[1].events == taken[2].events
 
 
 def test_a_wrong_setting_is_one_message_and_an_exit_code() -> None:

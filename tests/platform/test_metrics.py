@@ -12,12 +12,14 @@ from typing import Any
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+from told import lines_of, message
 
 from tollgate.platform import job, spark
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.log_lines import FIELDS
+from tollgate.platform.log_lines import FIELDS, MESSAGE
 from tollgate.platform.metrics import METRICS
 from tollgate.platform.progress import step
+from tollgate.platform.run_history import LockedError
 from tollgate.platform.unattended import Steps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,6 +72,22 @@ def test_a_short_job_leaves_a_file_whose_counters_go_on(tmp_path: Path, capsys) 
 
 
 @pytest.mark.covers("OPS-20")
+def test_a_night_that_another_one_kept_from_starting_is_no_failure(tmp_path: Path, capsys) -> None:
+    file = tmp_path / "night.prom"
+    argv = ["--metrics-file", str(file)]
+    assert night(argv) == 0
+    before = values(file)
+    assert night(argv, LockedError(None)) == 75
+    job_ended, told = lines_of(capsys.readouterr().err)[-2:]
+    assert (job_ended["event"], job_ended["level"], told["exit_code"]) == ("job locked", "warning", 75)
+    runs = ("tollgate_job_runs_total", "rate_usage")
+    after = values(file)
+    assert [after[(*runs, outcome)] for outcome in ("done", "failed", "locked")] == [1, 0, 1]
+    kept = [("tollgate_job_seconds", "rate_usage"), ("tollgate_job_last_success_timestamp_seconds", "rate_usage")]
+    assert [after[name] for name in kept] == [before[name] for name in kept], "nothing was started"
+
+
+@pytest.mark.covers("OPS-20")
 def test_the_jobs_of_a_night_count_under_their_own_names(tmp_path: Path, capsys) -> None:
     file = tmp_path / "night.prom"
     parser = job.add_common(argparse.ArgumentParser(prog="tollgate night"))
@@ -111,9 +129,8 @@ def test_a_port_or_file_that_cannot_be_had_is_said_before_spark_starts(tmp_path:
         ):
             parser = job.add_common(argparse.ArgumentParser(prog="rate_usage"))
             assert job.main(parser, lambda *args: pytest.fail("the job ran"), argv) == 1
-            told = capsys.readouterr().err
-            assert f"error: {said}" in told or said in told
-            assert "way out:" in told and "Traceback" not in told
+            told = message(capsys.readouterr().err)
+            assert said in told and "way out:" in told
     assert foreign.read_text(encoding="utf-8") == "node_load1 0.5\n"
 
 
@@ -167,5 +184,5 @@ def test_the_dashboard_asks_the_source_that_its_user_chooses_and_nobody_else() -
 def test_the_page_lists_every_metric_and_every_field() -> None:
     page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
     rows = [f"| `{name}` | {kind} | {', '.join(labels)} | {told} |" for name, (kind, labels, told) in METRICS.items()]
-    rows += [f"| `{name}` | {kind} | {told} |" for name, (kind, told) in FIELDS.items()]
+    rows += [f"| `{name}` | {kind} | {told} |" for part in (FIELDS, MESSAGE) for name, (kind, told) in part.items()]
     assert [row for row in rows if row not in page.splitlines()] == []

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
-from datetime import datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from told import lines_of, message
 
 from jobs import bill_accounts, month, night
-from jobs.awaiting_usage import Awaiting
+from jobs.awaiting_usage import Awaiting, Later
 from tollgate import cli
 from tollgate.platform import job
 from tollgate.platform.errors import TollgateError
@@ -55,7 +56,9 @@ def test_wrong_arguments_end_with_exit_code_2_before_anything_starts(
     except SystemExit as ended:
         code = ended.code
     told = capsys.readouterr()
-    assert (code, told.out) == (2, "") and said in told.err
+    # What argparse finds is its own text; the rest is the message of the last line.
+    err = told.err if told.err.startswith("usage:") else message(told.err)
+    assert (code, told.out) == (2, "") and said in err
 
 
 def test_actions_on_a_run_that_is_named_need_no_cycle() -> None:
@@ -66,12 +69,34 @@ def test_actions_on_a_run_that_is_named_need_no_cycle() -> None:
 def test_the_clock_is_read_by_the_command_alone_and_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seen: list[argparse.Namespace] = []
-    monkeypatch.setattr(night, "_play", lambda settings, args, session: seen.append(args))
+    seen: list[tuple[argparse.Namespace, list[str]]] = []
+    monkeypatch.setattr(night, "_play", lambda settings, args, session, warnings: seen.append((args, warnings)))
     assert job.main_without_spark(night.parser(), night.run_cli, []) == 0
-    assert f"night of {seen[0].date}: yesterday by the clock of this machine, UTC" in capsys.readouterr().err
+    told = [line["event"] for line in lines_of(capsys.readouterr().err)]
+    assert f"night of {seen[0][0].date}: yesterday by the clock of this machine, UTC" in told
+    assert seen[0][1] == []
     assert job.main_without_spark(night.parser(), night.run_cli, ["--date", "2026-10-10"]) == 0
     assert "yesterday" not in capsys.readouterr().err
+    to_come = datetime.now(timezone.utc).date() + timedelta(days=400)
+    for argv in (["--date", f"{to_come}"], ["--from", "2026-10-10", "--to", f"{to_come}"]):
+        assert job.main_without_spark(night.parser(), night.run_cli, argv) == 0
+        assert seen[-1][1][0].startswith(f"{to_come} has not ended by the clock of this machine")
+
+
+def test_a_date_has_ended_at_its_midnight_of_utc() -> None:
+    day, midnight = date(2026, 12, 15), datetime(2026, 12, 16, tzinfo=timezone.utc)
+    assert night.unfinished(day, midnight) == []
+    (warning,) = night.unfinished(day, midnight - timedelta(minutes=1))
+    assert warning.startswith("2026-12-15 has not ended by the clock of this machine (2026-12-15 23:59 UTC)")
+
+
+def test_what_comes_next_names_the_date_that_later_batches_wait_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    later: dict[int, Later | None] = {7: None, 6: Later(7, 7, "2026-12-15"), 4: Later(5, 7, "2026-12-15")}
+    monkeypatch.setattr(night, "later_than", lambda lake, after: later[after])
+    one = "batch 7 arrived up to 2026-12-15: `tollgate night --date 2026-12-15` takes it"
+    assert [night._next([], None, 7), night._next([], None, 6)] == ["nothing", one]
+    assert night._next(["mend it"], None, 7) == "mend it"
+    assert night._next(["mend it"], None, 4) == f"mend it; {one}".replace("batch 7", "batches 5 to 7")[:-2] + "them"
 
 
 def test_the_night_that_a_month_waits_for_is_the_one_of_the_last_moment_before_its_instant() -> None:

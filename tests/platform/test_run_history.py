@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import signal
@@ -15,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from reference.places import own_places
+from told import lines_of, message
 
 from tollgate import cli
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.job import guarded
+from tollgate.platform.job import add_common, guarded, main_without_spark
 from tollgate.platform.postgres import connect
 from tollgate.platform.run_history import LockedError, as_json, find_run, last_runs, one_at_a_time
 from tollgate.platform.settings import PASSWORD_ENV, Settings
@@ -77,8 +80,9 @@ def holder(own: Settings) -> Iterator[subprocess.Popen[str]]:
 
 @pytest.mark.covers("BIZ-03")
 def test_a_second_start_ends_at_once_and_says_who_holds_the_lock(
-    own: Settings, holder: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+    own: Settings, holder: subprocess.Popen[str], capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path,
+) -> None:  # fmt: skip
     ran = []
     assert guarded(lambda: played(own, lambda *_: ran.append(1), "month") and None) == 75
     told = capsys.readouterr()
@@ -88,6 +92,17 @@ def test_a_second_start_ends_at_once_and_says_who_holds_the_lock(
     assert (by["host"], by["pid"], by["step"], by["status"]) == (socket.gethostname(), holder.pid, "wait", "running")
     assert f"run {by['run_id']} (night) on {by['host']}, pid {holder.pid}, since 20" in told.err
     assert find_run(own, by["run_id"])["status"] == "running"
+
+    # The command itself: its message is the last line, and its metrics tell no failure.
+    file = tmp_path / "night.prom"
+    monkeypatch.setenv("TOLLGATE_POSTGRES__URL", own.postgres.url)
+    monkeypatch.setenv(PASSWORD_ENV, own.postgres.password.get_secret_value())
+    monkeypatch.setattr("tollgate.platform.spark.spark_session", lambda *_: pytest.fail("Spark was started"))
+    assert cli._pass_on("night", ["--date", "2026-10-10", "--metrics-file", str(file)]) == 75
+    assert f"run {by['run_id']} (night)" in message(capsys.readouterr().err)
+    families = text_string_to_metric_families(file.read_text(encoding="utf-8"))
+    ended = {s.labels["outcome"]: s.value for family in families for s in family.samples if "outcome" in s.labels}
+    assert ended == {"done": 0, "failed": 0, "stopped": 0, "locked": 1}
 
     # SIGTERM, as systemd and containers send it: an end in order, told and recorded.
     holder.send_signal(signal.SIGTERM)
@@ -140,6 +155,31 @@ def test_a_run_is_one_line_on_stdout_and_one_row(own: Settings, capsys: pytest.C
     dry = played(own, nothing, writes=False)
     assert (dry["status"], dry["run_id"], dry["dry_run"]) == ("done", None, True)
     assert last_runs(own, 1) == before
+
+
+@pytest.mark.covers("OPS-20")
+def test_off_a_terminal_stderr_has_json_lines_only_and_a_warning_stands_in_the_summary(
+    own: Settings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parser = add_common(argparse.ArgumentParser(prog="night"))
+
+    def command(settings: Settings, args: argparse.Namespace) -> None:
+        played(own, nothing, warnings=["2026-10-10 has not ended"])
+
+    assert main_without_spark(parser, command, []) == 0
+    told = capsys.readouterr()
+    (summary,) = map(json.loads, told.out.splitlines())
+    assert summary["warnings"] == ["2026-10-10 has not ended"]
+    assert find_run(own, summary["run_id"])["summary"]["warnings"] == summary["warnings"]
+    lines = lines_of(told.err)
+    assert ("warning", "2026-10-10 has not ended") in [(line["level"], line["event"]) for line in lines]
+    assert [(line["job"], line.get("date")) for line in lines if line["event"] == "job done"] == [
+        ("snapshot_reference", None), ("rate_usage", "2026-10-10"), ("night", None)
+    ]  # fmt: skip
+    # What a job prints for people is for those who want to know everything.
+    assert "a job prints for people" not in told.err
+    assert main_without_spark(parser, command, ["--log-level", "debug"]) == 0
+    assert "a job prints for people" in [line["event"] for line in lines_of(capsys.readouterr().err)]
 
 
 def refused() -> dict[str, Any]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from tollgate.platform.environment import NAMES, variable_of
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.settings import PASSWORD_ENV, known_keys, load_settings
 
-CONF = Path(__file__).resolve().parents[2] / "conf"
+ROOT = Path(__file__).resolve().parents[2]
+CONF = ROOT / "conf"
 
 
 def written(tmp_path: Path, *changes: tuple[str, str]) -> str:
@@ -73,6 +76,57 @@ def test_a_variable_with_one_underscore_for_two_is_named_with_its_right_spelling
         load_settings(conf)
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("TOLLGATE_LAKEROOT", "/data/a", "nothing reads this variable; did you mean TOLLGATE_LAKE__ROOT?"),
+        ("TOLLGATE_TOKENKEY", "x", "nothing reads this variable; did you mean TOLLGATE_TOKEN_KEY?"),
+        ("TOLLGATE_POSTGRES_PASWORD", "x", "nothing reads this variable; did you mean TOLLGATE_POSTGRES_PASSWORD?"),
+        ("TOLLGATE_KAFKA_PORT", "9092", "nothing reads this variable; did you mean TOLLGATE_LOCAL__KAFKA_PORT?"),
+        ("TOLLGATE_METRICS_PORT", "9464", "two underscores stand for the dot of metrics.port"),
+        ("TOLLGATE_WHATEVER", "x", "nothing reads this variable\n"),
+        ("TOLLGATE_LAKE__ROOTS", "x", "unknown key lake.roots; did you mean lake.root?"),
+    ],
+)
+def test_a_variable_that_nothing_reads_stops_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, text: str, said: str
+) -> None:
+    conf = written(tmp_path)
+    load_settings(conf)
+    monkeypatch.setenv(name, text)
+    with pytest.raises(TollgateError) as raised:
+        load_settings(conf)
+    assert f"1 setting(s) are wrong:\n  - {name}: {said}" in str(raised.value)
+
+
+def test_names_of_tollgate_and_variables_that_kubernetes_gives_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = written(tmp_path)
+    for name in set(NAMES) - {"TOLLGATE_CONF_FILE", "TOLLGATE_STATE"}:
+        monkeypatch.setenv(name, "off")
+    monkeypatch.setenv("TOLLGATE_HOME", str(ROOT))
+    # Of a service called tollgate, and of one called tollgate-metrics, in the same namespace.
+    for name, text in {
+        "TOLLGATE_SERVICE_HOST": "10.0.0.1", "TOLLGATE_SERVICE_PORT": "9464", "TOLLGATE_SERVICE_PORT_HTTP": "9464",
+        "TOLLGATE_PORT": "tcp://10.0.0.1:9464", "TOLLGATE_PORT_9464_TCP": "tcp://10.0.0.1:9464",
+        "TOLLGATE_PORT_9464_TCP_PROTO": "tcp", "TOLLGATE_PORT_9464_TCP_ADDR": "10.0.0.1",
+        "TOLLGATE_METRICS_PORT": "tcp://10.0.0.1:9464", "TOLLGATE_METRICS_SERVICE_HOST": "10.0.0.1",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(name, text)
+    load_settings(conf)
+
+
+def test_the_list_of_names_is_what_the_code_reads_and_the_page_says() -> None:
+    folders = ("tollgate", "jobs", "generators", "benchmarks")
+    sources = [path for folder in folders for path in (ROOT / folder).rglob("*.py") if path.name != "environment.py"]
+    texts = [path.read_text(encoding="utf-8") for path in sources]
+    read = {name for text in texts for name in re.findall(r'"(TOLLGATE_[A-Z_]+)"', text)}
+    assert read - set(map(variable_of, known_keys())) == set(NAMES)
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8").splitlines()
+    assert [name for name, told in NAMES.items() if f"| `{name}` | {told} |" not in page] == []
+
+
 def test_a_missing_and_a_broken_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(TollgateError, match="cannot read the settings file"):
         load_settings(str(tmp_path / "none.toml"))
@@ -109,3 +163,9 @@ def test_a_password_in_a_file_is_refused(tmp_path: Path) -> None:
 def test_the_files_hold_the_same_keys() -> None:
     assert "generator.late_ppm" in known_keys()
     assert load_settings(str(CONF / "local.toml")).profile == "local"
+
+
+def test_no_two_kinds_of_work_share_a_lock_of_the_database() -> None:
+    sources = [path for folder in ("tollgate", "jobs", "generators") for path in (ROOT / folder).rglob("*.py")]
+    numbers = re.findall(r"LOCK = (7_414_\d+)", "\n".join(path.read_text(encoding="utf-8") for path in sources))
+    assert len(numbers) == len(set(numbers)) > 3

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from told import lines_of, message
 
 from tollgate.platform import watching
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main_without_spark
-from tollgate.platform.log_lines import FIELDS, known
-from tollgate.platform.progress import is_watched, step
+from tollgate.platform.log_lines import FIELDS, MESSAGE, known
+from tollgate.platform.progress import is_watched, remark, say, step
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,16 +81,69 @@ def test_a_failure_names_its_step_and_not_the_record(capsys) -> None:
             raise ValueError("14165550100 is not a number")
 
     code, lines, rest, _ = played(capsys, refuse, "--quiet")
-    assert code == 1
+    assert (code, rest) == (1, "")
+    *lines, last = lines
     assert [(line["event"], line.get("step"), line["level"]) for line in lines] == [
         ("step failed", "check", "error"), ("job failed", None, "error")
     ]  # fmt: skip
     assert {line["error"] for line in lines} == {"the master data contradict themselves"}
-    assert rest.startswith("error: crm: the master data contradict"), "whoever started it is told all"
+    assert last["error"].endswith("number 14165550100: two holders"), "whoever started it is told all"
     with pytest.raises(ValueError, match="is not a number"):
         played(capsys, break_down)
     lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
     assert [line["error"] for line in lines if line["level"] == "error"] == ["ValueError", "ValueError"]
+
+
+def refuse_all() -> None:
+    raise UsageError("no such tap\n  - 'hot'", where="kitchen", expected="cold", found='"hot"', way_out="close it")
+
+
+@pytest.mark.covers("OPS-20")
+@pytest.mark.parametrize(
+    ("work", "argv", "code", "said"),
+    [
+        (
+            refuse_all,
+            [],
+            2,
+            "kitchen: no such tap\n  - 'hot'\n  expected: cold\n  found:    \"hot\"\n  way out:  close it",
+        ),
+        (rate, ["--set", "lake.rot=x"], 1, "--set lake.rot: unknown key lake.rot; did you mean lake.root?"),
+        (rate, ["--set", "lake"], 2, "--set needs KEY=VALUE"),
+        (rate, ["--metrics-file", "night.txt"], 1, "a name that ends in .prom"),
+    ],
+)
+def test_an_error_is_the_last_line_in_a_pipe_and_text_on_a_terminal(
+    monkeypatch, capsys, work, argv, code, said
+) -> None:
+    parser = add_common(argparse.ArgumentParser(prog="tollgate small-job"))
+    assert main_without_spark(parser, lambda settings, args: work(), argv) == code
+    err = capsys.readouterr().err
+    assert said in message(err) and lines_of(err)[-1]["exit_code"] == code
+    assert len({line["run_id"] for line in lines_of(err)}) == 1
+    assert set(lines_of(err)[-1]) - set(FIELDS) <= set(MESSAGE)
+
+    for name in ("CI", "TERM"):
+        monkeypatch.setenv(name, "")
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    assert main_without_spark(parser, lambda settings, args: work(), argv) == code
+    err = capsys.readouterr().err
+    assert err.startswith("error: ") and said in err and '"level"' not in err
+
+
+def test_what_only_the_last_line_may_hold_is_left_out_of_the_others(capsys) -> None:
+    _, lines, _, _ = played(capsys, lambda: say("a number was ported", found="14165550100", way_out="14165550100"))
+    assert lines[1]["event"] == "a number was ported" and "14165550100" not in json.dumps(lines)
+
+
+@pytest.mark.covers("OPS-20")
+def test_a_remark_for_people_is_one_of_the_lines_where_there_are_lines(capsys) -> None:
+    _, lines, rest, _ = played(capsys, lambda: remark("the disk is nearly full", level="warning"))
+    assert rest == ""
+    assert [(line["event"], line["level"]) for line in lines][1] == ("the disk is nearly full", "warning")
+    remark("the disk is nearly full", level="warning")
+    remark("3 rows in a.csv")
+    assert capsys.readouterr().err == "warning: the disk is nearly full\n3 rows in a.csv\n"
 
 
 @pytest.mark.covers("OPS-20")
@@ -107,7 +161,7 @@ def test_a_terminal_has_bars_and_a_build_server_has_lines(settings, monkeypatch)
         looking: list[str] = []
         monkeypatch.setattr(watching, "watched_by", lambda one, to=looking: nullcontext(to.append(type(one).__name__)))
         args = add_common(argparse.ArgumentParser()).parse_args(argv)
-        with watching.watching(settings, args):
+        with watching.watching(settings, args, watching.lines_of(args)):
             assert looking == ([expected] if expected else [])
         looking.clear()
         with watching.shown("up"):

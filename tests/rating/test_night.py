@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from jobs import rate_usage
-from jobs.awaiting_usage import Awaiting, awaiting, taken_to
+from jobs import night, rate_usage
+from jobs.awaiting_usage import Awaiting, Later, awaiting, later_than, taken_to
 from rating import sheet
 from tollgate.platform.errors import TollgateError
 
@@ -99,10 +99,14 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
     assert side.night("--to-batch", "0", "--dry-run")["suspended"] == {"no_zone": 1, "suspended_line": 1}
     assert not lake.exists("rated_usage")
 
-    night = side.night()
-    assert (night["rated"], night["suspended"]) == (1, {"no_zone": 1, "suspended_line": 1})
-    assert (night["charge"]["voice"], night["cost"]["voice"]) == (Decimal("0.1"), Decimal("0.08"))
-    assert side.night()["rated"] == 0
+    rated = side.night()
+    assert (rated["rated"], rated["suspended"]) == (1, {"no_zone": 1, "suspended_line": 1})
+    assert (rated["charge"]["voice"], rated["cost"]["voice"]) == (Decimal("0.1"), Decimal("0.08"))
+    taken = ("from_batch_no", "to_batch_no", "batches")
+    assert [rated[name] for name in taken] == [0, 0, 1]
+    nothing = side.night()
+    assert [nothing[name] for name in ("rated", *taken)] == [0, None, None, 0]
+    assert [side.night("--dry-run")[name] for name in taken] == [None, None, 0]
 
     # The line is active again in a newer snapshot; an id comes back in another month.
     lines = [{**row, "line_state": "active"} for row in sheet.LINES]
@@ -128,6 +132,7 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
     side.check(2, failed=["volume_bytes: 1 of 2 rows"])
     assert awaiting(lake, 1, 2) == Awaiting(2, 2, 2, 2, 1, refused=("volume_bytes: 1 of 2 rows",))
     assert awaiting(lake, 1, 0).batches == 0
+    assert awaiting(lake, 1, 0).figures()["from_batch_no"] is None
     rows = lake.read("rated_usage").select("event_id", "rating_no", "retail_status").collect()
     assert sorted(tuple(row) for row in rows) == [
         ("a", 1, "rated"),
@@ -137,3 +142,25 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
         ("c", 1, "suspended"),
         ("d", 3, "rated"),
     ]
+
+
+@pytest.mark.covers("RAT-01")
+def test_a_night_without_a_batch_says_so_and_names_the_date_for_which_batches_wait(lake, settings):
+    side = Lakeside(lake, settings)
+
+    def outlook(day: str) -> dict[str, Any]:
+        return night.run(lake.spark, side.settings, night.parser().parse_args(["--date", day, "--dry-run"]))
+
+    assert (later_than(lake, -1), outlook("2026-10-05")["next"]) == (None, "nothing")
+    # Both arrived on the 6th.
+    side.batch(0, sheet.event("a"))
+    side.batch(1, sheet.event("b"))
+    assert [later_than(lake, after) for after in (-1, 0, 1)] == [
+        Later(0, 1, "2026-10-06"), Later(1, 1, "2026-10-06"), None
+    ]  # fmt: skip
+    early, due = outlook("2026-10-05"), outlook("2026-10-06")
+    names = ("from_batch_no", "to_batch_no", "batches", "records")
+    assert [early["steps"][0][name] for name in names] == [None, None, 0, 0]
+    assert early["next"] == "batches 0 to 1 arrived up to 2026-10-06: `tollgate night --date 2026-10-06` takes them"
+    assert [due["steps"][0][name] for name in names] == [0, 1, 2, 2]
+    assert due["next"] == "`tollgate night --date 2026-10-06` does it"

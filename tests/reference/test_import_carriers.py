@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from told import message
 
 from jobs import import_carriers
 from tollgate.platform.job import main_without_spark
@@ -34,7 +35,7 @@ def book(tmp_path):
 
 @pytest.fixture
 def run(tmp_path, book, capsys):
-    """Import a table, text or object, into the copy: exit code, stdout, stderr without the lines of the log."""
+    """Import a table, text or object, into the copy: exit code, stdout, the message of a refusal."""
 
     def run(table: object, *flags: str) -> tuple[int, str, str]:
         file = tmp_path / "table.json"
@@ -42,7 +43,7 @@ def run(tmp_path, book, capsys):
         argv = [str(file), "--pricebook", str(book), *flags]
         code = main_without_spark(import_carriers.parser(), import_carriers.run_cli, argv)
         out, err = capsys.readouterr()
-        return code, out, "".join(line for line in err.splitlines(keepends=True) if not line.startswith("{"))
+        return code, out, message(err) if code else ""
 
     return run
 
@@ -199,13 +200,13 @@ def test_an_unreadable_book_or_table_is_one_message(run, book, tmp_path, capsys)
     shutil.copyfile(DEMO / "carrier_rate.csv", book / "carrier_rate.csv")
     foreign = tmp_path / "foreign.json"
     foreign.write_bytes(b'{"currency": "\xff"}')
-    for file, message in (
+    for file, said in (
         (tmp_path / "none.json", "cannot read the carrier table"),
         (foreign, "found:    byte 0xff at"),
     ):
         argv = [str(file), "--pricebook", str(book)]
         assert main_without_spark(import_carriers.parser(), import_carriers.run_cli, argv) == 1
-        assert message in capsys.readouterr().err
+        assert said in message(capsys.readouterr().err)
 
 
 def test_a_dry_run_shows_the_lines_and_writes_nothing(run, book):

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tollgate.reference.compiled_book import compile_price_book
-from tollgate.reference.numbering import country_prefixes, numbering_rows
+from tollgate.reference.numbering import country_prefixes
 from tollgate.reference.prefix_intervals import WIDTH, disjoint_intervals
 from tollgate.reference.pricebook_checks import check_price_book
 
@@ -81,4 +81,3 @@ def test_countries_of_shared_codes_are_told_apart():
         "77011234567": "KZ", "79161234567": "RU", "881612345678": "001", "212600000000": "MA", "999123456789": None,
     }  # fmt: skip
     assert {n: prefixes.get(longest(set(prefixes), n) or "") for n in numbers} == numbers
-    assert {row[4] for row in numbering_rows() if row[0] == "141" and row[3] == "1416"} == {"CA"}

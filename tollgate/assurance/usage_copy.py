@@ -13,10 +13,10 @@ from pyspark.sql.types import LongType, StructField, StructType
 from tollgate.assurance.conservation import NO_PART, Balance, Equation
 
 # Constant in an accepted row, about another row, an index, or the month that the folder or partition says; and what
-# says more of people than a copy needs: numbers as received, and where a telephone was.
+# says more of people or of the feed than a copy needs: numbers as received, where a telephone was, odd fields.
 LEFT_OUT = {
     *("disposition", "reasons", "first_batch_no", "first_partition", "first_offset", "event_hash", "event_month"),
-    *("msisdn_received", "destination_received", "cell_id", "cell_region"),
+    *("msisdn_received", "destination_received", "cell_id", "cell_region", "unknown_fields", "retyped_fields"),
 }
 SHOWN = 5
 TITLES = {"postgres": "PostgreSQL", "json": "JSON"}

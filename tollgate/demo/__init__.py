@@ -6,15 +6,18 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from generators.profiles import EVENTS, SEED, SUBSCRIBERS
 from tollgate.platform.job import add_settings, guarded, settings_from
 
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the demo."""
     arguments = argparse.ArgumentParser(prog="tollgate demo", description=__doc__)
-    arguments.add_argument("--subscribers", type=int, default=2000, help="lines of the demo operator (default 2000)")
-    arguments.add_argument("--events", type=int, default=200_000, help="records of the billed month (default 200000)")
-    arguments.add_argument("--seed", type=int, default=42, help="same seed, same page (default 42)")
+    arguments.add_argument(
+        "--subscribers", type=int, default=SUBSCRIBERS, help=f"lines of the demo operator (default {SUBSCRIBERS})"
+    )
+    arguments.add_argument("--events", type=int, default=EVENTS, help=f"records of the billed month (default {EVENTS})")
+    arguments.add_argument("--seed", type=int, default=SEED, help=f"same seed, same page (default {SEED})")
     arguments.add_argument("--keep-up", action="store_true", help="leave the broker and the database running")
     arguments.add_argument(
         "--empty-what-is-given",

@@ -10,9 +10,10 @@ from tollgate.mediation.dialects.native_json import NATIVE_JSON
 _CLOCK = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
 INSTANT = _CLOCK + r"(Z|[+-]\d{2}:\d{2})\z"
 WALL_CLOCK = _CLOCK + r"\z"
-WHOLE = r"^-?[0-9]+\z"
+# Minus zero is no quantity: what wrote it has lost its sign or its digits.
+WHOLE = r"^(?!-0*\z)-?[0-9]+\z"
 WHOLE_IN_RANGE = r"^-?0*[0-9]{1,18}\z"
-MEGABYTES = r"^-?[0-9]+(\.[0-9]{1,6})?\z"
+MEGABYTES = r"^(?!-[0.]*\z)-?[0-9]+(\.[0-9]{1,6})?\z"
 MEGABYTES_IN_RANGE = r"^-?0*[0-9]{1,12}(\.[0-9]{1,6})?\z"
 
 
@@ -38,23 +39,61 @@ def with_source(records: DataFrame, sources: DataFrame) -> DataFrame:
 
 
 def with_times(records: DataFrame) -> DataFrame:
-    """Add `started_at`, `ended_at`, `source_offset_s`; a time without an offset is read in the zone of its source."""
-    wall_clock = F.concat(F.substring("start_received", 1, 19), F.lit("Z")).try_cast("TIMESTAMP")
-    return records.withColumns(
-        {"started_at": _instant(F.col("start_received")), "ended_at": _instant(F.col("end_received"))}
-    ).withColumn(
-        "source_offset_s",
-        F.when(F.col("started_at").isNotNull(), F.unix_seconds(wall_clock) - F.unix_seconds("started_at")).cast("INT"),
+    """Add `started_at`, `ended_at`, `source_offset_s`; a time without an offset is read in the zone of its source.
+
+    Such a time in an hour that the clocks repeat is its first reading, an end the second one where the first lies
+    before the start; one in an hour that they skip is read with the offset before it. `is_time_ambiguous`,
+    `is_time_nonexistent` tell so; NULL otherwise.
+    """
+    walls = records.withColumns({f"{name}_wall": _wall_clock(F.col(f"{name}_received")) for name in ("start", "end")})
+    read = walls.withColumns(
+        {
+            "started_at": _instant("start"),
+            "end_first": _instant("end"),
+            "start_other": _other_reading(F.col("start_wall")),
+            "end_other": _other_reading(F.col("end_wall")),
+        }
     )
+    local = F.concat(F.substring("start_received", 1, 19), F.lit("Z")).try_cast("TIMESTAMP")
+    return read.withColumns(
+        {
+            "ended_at": F.expr("if(end_first < started_at AND end_other > end_first, end_other, end_first)"),
+            "is_time_ambiguous": F.expr("start_other IS NOT NULL OR end_other IS NOT NULL"),
+            "is_time_nonexistent": _is_skipped("start_wall", "started_at") | _is_skipped("end_wall", "end_first"),
+            "source_offset_s": F.when(
+                F.col("started_at").isNotNull(), F.unix_seconds(local) - F.unix_seconds("started_at")
+            ).cast("INT"),
+        }
+    ).drop("start_wall", "end_wall", "start_other", "end_other", "end_first")
 
 
-def _instant(text: Column) -> Column:
-    zone = F.col("source_time_zone")
-    local = F.to_utc_timestamp(F.concat(text, F.lit("Z")).try_cast("TIMESTAMP"), zone)
-    instant = F.when(text.rlike(INSTANT), text.try_cast("TIMESTAMP"))
-    instant = instant.when(text.rlike(WALL_CLOCK) & zone.isNotNull(), local)
+def _wall_clock(text: Column) -> Column:
+    """A time without an offset as if it were UTC; NULL for all others, and where its source has no zone."""
+    # The look at its end spares most times a pattern.
+    has_offset = text.endswith("Z") | F.substring(text, -6, 1).isin("+", "-")
+    is_wall = ~has_offset & F.col("source_time_zone").isNotNull() & text.rlike(WALL_CLOCK)
+    return F.when(is_wall, F.concat(text, F.lit("Z")).try_cast("TIMESTAMP"))
+
+
+def _instant(name: str) -> Column:
+    text, wall = F.col(f"{name}_received"), F.col(f"{name}_wall")
+    # Of two readings to_utc_timestamp takes the first, of none the one by the offset before.
+    local = F.to_utc_timestamp(wall, F.col("source_time_zone"))
+    instant = F.when(wall.isNotNull(), local).when(text.rlike(INSTANT), text.try_cast("TIMESTAMP"))
     # An offset can push the first and last days of the calendar out of it, where clients can no longer read them.
     return F.when(instant.between(F.expr("TIMESTAMP '0001-01-02'"), F.expr("TIMESTAMP '9999-12-30'")), instant)
+
+
+def _other_reading(wall: Column) -> Column:
+    """The second reading of a wall clock, by the offset of a day later; NULL where that is none or the only one."""
+    zone, day_later = F.col("source_time_zone"), wall + F.expr("INTERVAL 1 DAY")
+    other = wall - (F.from_utc_timestamp(day_later, zone) - day_later)
+    is_second = (F.from_utc_timestamp(other, zone) == wall) & (other != F.to_utc_timestamp(wall, zone))
+    return F.when(is_second, other)
+
+
+def _is_skipped(wall: str, instant: str) -> Column:
+    return F.coalesce(F.from_utc_timestamp(instant, F.col("source_time_zone")) != F.col(wall), F.lit(False))
 
 
 def with_quantities(records: DataFrame) -> DataFrame:

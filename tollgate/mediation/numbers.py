@@ -1,110 +1,163 @@
-"""E.164 normalisation and the country of a number, by native expressions."""
+"""Numbers as received -> E.164, country and kind, by native expressions over the numbering plans of the snapshot."""
 
 from __future__ import annotations
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-SHORT_CODES = ("911", "112", "311", "411", "611", "211", "711", "811")
+# Nothing to mend: most numbers arrive like this and skip all other expressions.
+CLEAN = r"^\+[1-9][0-9]{6,14}\z"
+PUNCTUATION = " .()-/[]~"
+# An extension behind a digit: ;ext=12, ext. 12, x12, #12, - 12#. Digits without a label are never taken for one.
+EXTENSION = (
+    r"(?i)(?<=[0-9)])(?:;ext=[0-9]{1,20}|[ ,]*(?:ext(?:ensio)?n?|xtn?)[:.]?[ ,-]*[0-9]{1,20}#?"
+    r"|[ ,]*[x#][:.]?[ ,-]*[0-9]{1,9}#?|[- ]+[0-9]{1,6}#) *\z"
+)
+# Telephones dial these as emergency calls in every country: 3GPP TS 22.101, section 10.
+EMERGENCY_EVERYWHERE = ("112", "911")
+LONGEST_SHORT_CODE = 9
+SIDES = {"msisdn": "msisdn_received", "called": "called_received"}
 
-# Country code 1 has ten digits after it, none of its area codes begins with 0 or 1: +1001... and 0011... are seen.
-_SUBSCRIBER = r"1[2-9]\d{9}|[2-9]\d{6,14}"
-INTERNATIONAL = rf"^\+({_SUBSCRIBER})\z"
-EXIT_PREFIX = rf"^00({_SUBSCRIBER})\z"
-NO_PLUS = r"^(1[2-9]\d{9}|[2-9]\d{10,14})\z"
-
-# Country of the source -> forms dialled there: what to keep, what to put in front.
-NATIONAL_FORMS = {
-    "CA": ((r"^([2-9]\d{2}[2-9]\d{6})\z", "+1"), (rf"^011({_SUBSCRIBER})\z", "+")),
-    "US": ((r"^([2-9]\d{2}[2-9]\d{6})\z", "+1"), (rf"^011({_SUBSCRIBER})\z", "+")),
-    "GB": ((r"^0([1-9]\d{8,9})\z", "+44"),),
-    "FR": ((r"^0([1-9]\d{8})\z", "+33"),),
-    "MA": ((r"^0([5-8]\d{8})\z", "+212"),),
-}
-_LEGAL = r"^[+0-9 .()\-]+\z"
-_PUNCTUATION = " .()-"
+_DIALLING = (
+    "country_code", "exit_form", "own_code_form", "trunk_form", "trunk_rule", "trunk_group", "national_form",
+    "national_lengths", "emergency_form", "short_form",
+)  # fmt: skip
+_RANGE = ("bucket", "lo", "hi", "country_code", "country", "kind", "trunk_digits")
 
 
-def e164(number: Column, country: Column) -> Column:
-    """The number as E.164 digits with a leading plus; NULL when it is missing or cannot be repaired.
+def with_numbers(records: DataFrame, dialling: DataFrame, ranges: DataFrame) -> DataFrame:
+    """Add `msisdn` and `destination` with their `_country` and `_kind`, `destination_class`, `called_received`, and
+    `is_msisdn_extended` and `is_called_extended`: whether an extension was cut off.
 
-    number: as received. country: ISO country of the source, whose national form and trunk prefix apply.
+    records: `msisdn_received`, `destination_received`, `service`, `source_country`. A number is NULL when it is missing
+    or impossible; the kind is that of ref_number_range, or short or emergency; the class is e164 or short.
+    dialling: ref_dialling, unique by country. ranges: ref_number_range, disjoint. Both of one snapshot.
+    Source: docs/mediation.md, "Numbers".
     """
-    digits = _digits(number)
-    form = F.when(number.rlike(INTERNATIONAL), number).when(~number.rlike(_LEGAL), F.lit(None))
-    form = form.when(digits.rlike(INTERNATIONAL), digits)
-    form = form.when(digits.rlike(EXIT_PREFIX), F.concat(F.lit("+"), F.substring(digits, 3, 15)))
-    for iso, forms in NATIONAL_FORMS.items():
-        for pattern, prefix in forms:
-            national = F.concat(F.lit(prefix), F.regexp_extract(digits, pattern, 1))
-            form = form.when((country == iso) & digits.rlike(pattern), national)
-    return form.when(digits.rlike(NO_PLUS), F.concat(F.lit("+"), digits))
-
-
-def short_code(number: Column) -> Column:
-    """The short code as dialled, punctuation removed; NULL when the number is none."""
-    digits = _digits(number)
-    return F.when(digits.isin(*SHORT_CODES), digits)
-
-
-def _digits(number: Column) -> Column:
-    # "(0)" after a country code shows a trunk digit that is not dialled from abroad.
-    abroad = number.rlike(r"^\s*(\+|00)")
-    return F.translate(F.when(abroad, F.replace(number, F.lit("(0)"), F.lit(""))).otherwise(number), _PUNCTUATION, "")
-
-
-def with_numbers(records: DataFrame) -> DataFrame:
-    """Add `msisdn`, `destination` (NULL for data) and `destination_class`: e164 or short.
-
-    records: `msisdn_received`, `destination_received`, `service`, `source_country`.
-    """
-    country = F.col("source_country")
-    called = F.when(F.col("service").eqNullSafe("data"), F.lit(None)).otherwise(F.col("destination_received"))
-    return (
-        records.withColumn("called_received", called)
+    called = "CASE WHEN NOT service <=> 'data' THEN destination_received END"
+    plans = dialling.select(F.col("country").alias("dialling_country"), *(_named(_DIALLING, "dialling")))
+    dialled = records.withColumn("called_received", F.expr(called)).join(
+        F.broadcast(plans), F.col("source_country") == F.col("dialling_country"), how="left"
+    )
+    read = (
+        dialled.withColumns({f"{side}_plain": _plain(received) for side, received in SIDES.items()})
+        .withColumns({f"{side}_stripped": F.expr(_stripped(f"{side}_plain")) for side in SIDES})
+        .withColumns({f"{side}_reading": F.expr(_reading(side)) for side in SIDES})
         .withColumns(
-            {
-                "msisdn": e164(F.col("msisdn_received"), country),
-                "destination_e164": e164(F.col("called_received"), country),
-                "destination_short": short_code(F.col("called_received")),
-            }
+            {name: column for side in SIDES for name, column in _lookup(side).items()}
+            | {"short_kind": F.expr(_short_kind("called_plain"))}
         )
-        .withColumns(
-            {
-                "destination": F.coalesce("destination_e164", "destination_short"),
-                "destination_class": F.when(F.col("destination_e164").isNotNull(), "e164").when(
-                    F.col("destination_short").isNotNull(), "short"
-                ),
-            }
-        )
+        .drop("dialling_country", *(f"dialling_{name}" for name in _DIALLING))
+    )
+    found = _with_range(_with_range(read, ranges, "msisdn"), ranges, "called")
+    return _with_results(found)
+
+
+def _named(columns: tuple[str, ...], owner: str) -> list[Column]:
+    return [F.col(name).alias(f"{owner}_{name}") for name in columns]
+
+
+def _plain(received: str) -> Column:
+    """The digits, with a plus in front if there was one; empty when something else stands there, NULL when CLEAN."""
+    number = F.translate(F.regexp_replace(received, EXTENSION, ""), PUNCTUATION, "")
+    return F.when(~F.col(received).rlike(CLEAN), F.regexp_extract(number, r"^(\+?[0-9]+)\z", 1))
+
+
+def _matches(text: str, form: str) -> str:
+    # Unlike rlike, regexp_extract keeps the last expression compiled; the sources of a batch are few.
+    return f"(regexp_extract({text}, dialling_{form}, 0) <> '')"
+
+
+def _stripped(plain: str) -> str:
+    """Without what is dialled in front of national numbers; NULL for international ones and unknown countries."""
+    takes_part = f"regexp_extract({plain}, dialling_trunk_form, dialling_trunk_group) <> ''"
+    return f"""
+        CASE WHEN NOT {plain} RLIKE '^[0-9]' THEN NULL
+             WHEN dialling_trunk_form IS NULL AND dialling_country IS NOT NULL THEN {plain}
+             WHEN dialling_trunk_rule IS NOT NULL AND {takes_part}
+             THEN regexp_replace({plain}, dialling_trunk_form, dialling_trunk_rule)
+             ELSE regexp_replace({plain}, dialling_trunk_form, '') END"""
+
+
+def _reading(side: str) -> str:
+    """The digits behind the plus. What comes first counts: a prefix that says so, the own country, then any other."""
+    plain, stripped = f"{side}_plain", f"{side}_stripped"
+    longest = "array_max(dialling_national_lengths)"
+    is_own_code = f"""startswith({plain}, dialling_country_code) AND (length({plain}) > {longest}
+        OR {_matches(plain, "own_code_form")} AND NOT {_matches(plain, "national_form")})"""
+    is_prefixed = f"""(array_contains(dialling_national_lengths, length({stripped})) OR length({stripped}) > {longest})
+        AND NOT ({_matches(plain, "national_form")} AND NOT {_matches(stripped, "national_form")})"""
+    national = f"CASE WHEN {is_prefixed} THEN {stripped} ELSE {plain} END"
+    return rf"""
+        CASE WHEN {plain} IS NULL THEN substr({SIDES[side]}, 2)
+             WHEN startswith({plain}, '+') THEN substr({plain}, 2)
+             WHEN regexp_extract({plain}, dialling_exit_form, 1) <> ''
+             THEN regexp_extract({plain}, dialling_exit_form, 1)
+             WHEN {is_own_code} THEN {plain}
+             WHEN {plain} RLIKE '^00[1-9]' AND NOT coalesce({_matches(plain, "national_form")}, false)
+             THEN substr({plain}, 3)
+             WHEN array_contains(dialling_national_lengths, length({national}))
+             THEN concat(dialling_country_code, {national})
+             WHEN length({plain}) BETWEEN 11 AND 15 THEN {plain} END"""
+
+
+def _lookup(side: str) -> dict[str, Column]:
+    plain, reading = f"{side}_plain", f"{side}_reading"
+    return {
+        f"{side}_bucket": F.expr(f"length({reading}) * 10000L + try_cast(left({reading}, 4) AS BIGINT)"),
+        f"{side}_at": F.expr(f"try_cast(rpad({reading}, 17, '0') AS BIGINT)"),
+        # Taken for a number of another country only because it cannot be one of this country.
+        f"is_{side}_bare": F.expr(
+            f"coalesce({plain} = {reading}, false) AND NOT coalesce(startswith({plain}, dialling_country_code), false)"
+        ),
+        f"is_{side}_extended": F.when(F.col(plain).isNotNull(), F.col(SIDES[side]).rlike(EXTENSION)),
+    }
+
+
+def _short_kind(plain: str) -> str:
+    everywhere = ", ".join(f"'{number}'" for number in EMERGENCY_EVERYWHERE)
+    return f"""
+        CASE WHEN length({plain}) > {LONGEST_SHORT_CODE} THEN NULL
+             WHEN {plain} IN ({everywhere}) OR {_matches(plain, "emergency_form")} THEN 'emergency'
+             WHEN {_matches(plain, "short_form")} THEN 'short' END"""
+
+
+def _with_range(records: DataFrame, ranges: DataFrame, side: str) -> DataFrame:
+    found = ranges.select(*_named(_RANGE, side)).withColumnRenamed(f"{side}_bucket", "range_bucket")
+    within = F.expr(f"{side}_bucket = range_bucket AND {side}_lo <= {side}_at AND {side}_at < {side}_hi")
+    # LEFT: an impossible number is a reason; an inner join would also parse the payload twice.
+    return records.join(F.broadcast(found), within, how="left").drop("range_bucket", f"{side}_lo", f"{side}_hi")
+
+
+def _with_results(found: DataFrame) -> DataFrame:
+    def possible_kind(side: str) -> str:
+        return f"CASE WHEN NOT ({side}_kind = 'unassigned' AND is_{side}_bare) THEN {side}_kind END"
+
+    kinds = {
+        "msisdn_kind": F.expr(possible_kind("msisdn")),
+        "destination_kind": F.expr(f"""
+            CASE WHEN short_kind = 'emergency' THEN short_kind
+                 WHEN short_kind = 'short' AND coalesce(called_kind, 'unassigned') = 'unassigned' THEN short_kind
+                 ELSE {possible_kind("called")} END"""),
+    }
+    return found.withColumns(kinds).withColumns(
+        {
+            "msisdn": F.expr(f"CASE WHEN msisdn_kind IS NOT NULL THEN {_e164('msisdn')} END"),
+            "msisdn_country": F.expr("CASE WHEN msisdn_kind IS NOT NULL THEN msisdn_country END"),
+            "destination": F.expr(f"""
+                CASE WHEN destination_kind IN ('emergency', 'short') THEN called_plain
+                     WHEN destination_kind IS NOT NULL THEN {_e164("called")} END"""),
+            "destination_class": F.expr("""
+                CASE WHEN destination_kind IN ('emergency', 'short') THEN 'short'
+                     WHEN destination_kind IS NOT NULL THEN 'e164' END"""),
+            "destination_country": F.expr(
+                "CASE WHEN destination_kind NOT IN ('emergency', 'short') THEN called_country END"
+            ),
+        }
     )
 
 
-def with_countries(records: DataFrame, numbering: DataFrame) -> DataFrame:
-    """Add `msisdn_country` and `destination_country` by longest prefix; NULL for short codes and unassigned prefixes.
-
-    numbering: ref_numbering of one snapshot; its intervals are disjoint, so at most one row matches a number.
-    """
-    served = _with_country(records, numbering, F.col("msisdn"), "msisdn_country")
-    return _with_country(served, numbering, F.col("destination_e164"), "destination_country")
-
-
-def _with_country(records: DataFrame, numbering: DataFrame, number: Column, name: str) -> DataFrame:
-    intervals = numbering.select(
-        F.col("bucket").alias("interval_bucket"),
-        F.col("lo").alias("interval_lo"),
-        F.col("hi").alias("interval_hi"),
-        F.col("country").alias(name),
-    )
-    keyed = records.withColumn("number_bucket", F.substring(number, 2, 3)).withColumn(
-        "number_key", F.rpad(F.substring(number, 2, 15), 15, "0").try_cast("BIGINT")
-    )
-    within = (
-        (F.col("number_bucket") == F.col("interval_bucket"))
-        & (F.col("interval_lo") <= F.col("number_key"))
-        & (F.col("number_key") < F.col("interval_hi"))
-    )
-    # LEFT: an unassigned prefix is a flag; an inner join would also parse the payload twice.
-    return keyed.join(F.broadcast(intervals), within, how="left").drop(
-        "interval_bucket", "interval_lo", "interval_hi", "number_bucket", "number_key"
-    )
+def _e164(side: str) -> str:
+    reading, code, trunk = f"{side}_reading", f"{side}_country_code", f"{side}_trunk_digits"
+    return f"""CASE WHEN {trunk} > 0 THEN concat('+', {code}, substr({reading}, length({code}) + 1 + {trunk}))
+                    ELSE concat('+', {reading}) END"""

@@ -7,17 +7,21 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.mediation.dialects.dialect import RECEIVED
+from tollgate.mediation.dialects.json_text import MAX_DEPTH
 from tollgate.mediation.dialects.records import MAX_PAYLOAD_BYTES
 
-RULE_VERSION = 2
+RULE_VERSION = 3
 QUARANTINE, FLAG = "quarantine", "flag"
-ID_CONFLICT = "ID_CONFLICT"
+ID_CONFLICT, IN_FUTURE = "ID_CONFLICT", "IN_FUTURE"
 
 MAX_DURATION_S = 86_400
 MAX_VOLUME_BYTES = 1_099_511_627_776
 LONG_CALL_S = 14_400
 DURATION_TOLERANCE_S = 5
 LATE_AFTER_S = 86_400
+CLOCK_AHEAD_S = 300
+MAX_ID_BYTES, MAX_FIELD_BYTES = 128, 256
 
 
 class Rule(NamedTuple):
@@ -33,6 +37,8 @@ class Rule(NamedTuple):
     meaning: str
 
 
+_TEXTS = ", ".join(f"octet_length({name})" for name in RECEIVED)
+_LONG_FIELD = f"octet_length(event_id) > {MAX_ID_BYTES} OR greatest({_TEXTS}) > {MAX_FIELD_BYTES}"
 _CARRIED = "service IN ('voice', 'sms', 'mms') AND NOT roaming"
 
 # Reasons and flags of a record stand in the order of this table.
@@ -44,7 +50,18 @@ RULES = (
          f"more than {MAX_PAYLOAD_BYTES:,} bytes; not read"),
     Rule(QUARANTINE, 1, "PAYLOAD_NOT_UTF8", f"payload_bytes BETWEEN 1 AND {MAX_PAYLOAD_BYTES} AND NOT is_utf8",
          "the bytes are no UTF-8 text"),
-    Rule(QUARANTINE, 1, "PAYLOAD_UNPARSEABLE", "is_utf8 AND NOT is_parsed", "the text is not one flat JSON object"),
+    Rule(QUARANTINE, 3, "PAYLOAD_TOO_DEEP", "is_too_deep", f"more than {MAX_DEPTH} objects and arrays in each other"),
+    Rule(QUARANTINE, 3, "PAYLOAD_UNSAFE_TEXT", "is_unsafe",
+         "an escaped NUL or other control character in a text, or half of a surrogate pair"),
+    Rule(QUARANTINE, 1, "PAYLOAD_UNPARSEABLE",
+         "is_utf8 AND NOT is_parsed AND NOT is_too_deep AND NOT is_unsafe",
+         "the text is not one JSON object"),
+    Rule(QUARANTINE, 3, "FIELD_AMBIGUOUS", "is_ambiguous",
+         "a field is given twice, or its name is written with an escape: two readers may disagree"),
+    Rule(QUARANTINE, 3, "FIELD_RETYPED", "is_retyped",
+         "a field of another JSON type than its dialect says, or an object or array in its place; `retyped_fields`"),
+    Rule(QUARANTINE, 3, "FIELD_TOO_LONG", _LONG_FIELD,
+         f"an event id over {MAX_ID_BYTES} bytes, or another field over {MAX_FIELD_BYTES}"),
     Rule(QUARANTINE, 1, "EVENT_ID_MISSING", "is_parsed AND event_id IS NULL", "no event id"),
     Rule(QUARANTINE, 1, "SOURCE_MISSING", "is_parsed AND source IS NULL", "no source"),
     Rule(QUARANTINE, 1, "SOURCE_UNKNOWN", "source IS NOT NULL AND source_country IS NULL",
@@ -59,14 +76,15 @@ RULES = (
          "the end is no ISO-8601 time"),
     Rule(QUARANTINE, 1, "MSISDN_MISSING", "is_parsed AND msisdn_received IS NULL", "no served number"),
     Rule(QUARANTINE, 1, "MSISDN_MALFORMED", "msisdn_received IS NOT NULL AND msisdn IS NULL",
-         "the served number cannot be repaired to E.164"),
+         "the served number is no possible number of any country"),
     Rule(QUARANTINE, 1, "DESTINATION_MISSING", "service IN ('voice', 'sms', 'mms') AND destination_received IS NULL",
          "a call or message to nobody"),
     Rule(QUARANTINE, 1, "DESTINATION_MALFORMED", "called_received IS NOT NULL AND destination IS NULL",
-         "the called number is no short code and cannot be repaired to E.164"),
+         "the called number is no short code and no possible number of any country"),
     Rule(QUARANTINE, 1, "DURATION_MISSING", "service = 'voice' AND duration_received IS NULL",
          "a call without a duration"),
-    Rule(QUARANTINE, 1, "DURATION_MALFORMED", "NOT is_duration_form", "the duration is no whole number of seconds"),
+    Rule(QUARANTINE, 1, "DURATION_MALFORMED", "NOT is_duration_form",
+         "the duration is no whole number of seconds; minus zero is none"),
     Rule(QUARANTINE, 1, "DURATION_NEGATIVE", "duration_s < 0 OR is_duration_beyond AND duration_received LIKE '-%'",
          "below 0 s"),
     Rule(QUARANTINE, 1, "DURATION_TOO_LONG",
@@ -82,11 +100,20 @@ RULES = (
     Rule(QUARANTINE, 1, "ROAMING_MALFORMED", "is_parsed AND roaming IS NULL",
          "roaming is neither true nor false: at home and abroad have different prices"),
     Rule(QUARANTINE, 1, "END_BEFORE_START", "ended_at < started_at", "ends before it starts"),
-    Rule(QUARANTINE, 1, "IN_FUTURE", "started_at > arrived_at + INTERVAL 24 HOURS",
-         "starts more than 24 h after its arrival"),
+    Rule(QUARANTINE, 1, IN_FUTURE, "started_at > arrived_at + INTERVAL 24 HOURS",
+         "starts more than 24 h after its arrival; held, and released when its time has come"),
     Rule(QUARANTINE, 1, "START_TOO_OLD", "started_at < TIMESTAMP '2000-01-01 00:00:00'", "starts before the year 2000"),
     Rule(QUARANTINE, 1, ID_CONFLICT, "",
          "an accepted event of the same month has this source and event id with other content; first_* point to it"),
+    Rule(FLAG, 3, "FIELD_UNKNOWN", "unknown_fields IS NOT NULL",
+         "a field that the dialect does not have; its name is in `unknown_fields`, its value in the payload"),
+    Rule(FLAG, 3, "FIELD_READ_AS_TEXT", "is_read_as_text",
+         "a number or truth value in place of a text, in a field that no price depends on; `retyped_fields`"),
+    Rule(FLAG, 3, "TIME_AMBIGUOUS", "is_time_ambiguous",
+         "a time without an offset in the hour that the clocks repeat: its first reading, for an end the first after"
+         " the start"),
+    Rule(FLAG, 3, "TIME_NONEXISTENT", "is_time_nonexistent",
+         "a time without an offset in the hour that the clocks skip: read by the offset before it"),
     Rule(FLAG, 1, "CELL_MISSING", "is_parsed AND cell_id IS NULL", "no serving cell"),
     Rule(FLAG, 1, "CELL_UNKNOWN", "cell_id IS NOT NULL AND cell_region IS NULL AND NOT roaming",
          "a cell at home that is not registered"),
@@ -112,11 +139,17 @@ RULES = (
     Rule(FLAG, 1, "LONG_CALL", f"service = 'voice' AND duration_s > {LONG_CALL_S}", f"a call over {LONG_CALL_S:,} s"),
     Rule(FLAG, 1, "CALLER_EQUALS_CALLED", "msisdn = destination", "the served number called itself"),
     Rule(FLAG, 1, "LATE", f"lateness_s > {LATE_AFTER_S}", f"arrived more than {LATE_AFTER_S:,} s after its end"),
+    Rule(FLAG, 3, "CLOCK_AHEAD", f"lateness_s < -{CLOCK_AHEAD_S}",
+         f"ended more than {CLOCK_AHEAD_S} s after its arrival: the clock of the source is ahead"),
     Rule(FLAG, 1, "ROAMING_COUNTRY_MISSING", "roaming AND roaming_country IS NULL",
          "roaming without the visited country"),
     Rule(FLAG, 1, "COUNTRY_UNKNOWN",
          "msisdn IS NOT NULL AND msisdn_country IS NULL OR destination_class = 'e164' AND destination_country IS NULL",
          "a number under no assigned prefix"),
+    Rule(FLAG, 3, "MSISDN_UNASSIGNED", "msisdn_kind = 'unassigned' AND msisdn_country IS NOT NULL",
+         "the served number has a length of its country and lies in no range that is assigned"),
+    Rule(FLAG, 3, "DESTINATION_UNASSIGNED", "destination_kind = 'unassigned' AND destination_country IS NOT NULL",
+         "the called number has a length of its country and lies in no range that is assigned"),
     Rule(FLAG, 1, "RATING_GROUP_DEFAULTED", "is_group_defaulted", "data without a rating group; taken as web"),
 )
 # fmt: on
@@ -125,6 +158,12 @@ RULES = (
 REPAIRS = (
     ("MSISDN_NORMALISED", "msisdn <> msisdn_received", "the served number was brought to E.164"),
     ("DESTINATION_NORMALISED", "destination <> called_received", "the called number was brought to E.164"),
+    ("MSISDN_EXTENSION_CUT", "msisdn IS NOT NULL AND is_msisdn_extended", "an extension was cut off the served number"),
+    (
+        "DESTINATION_EXTENSION_CUT",
+        "destination IS NOT NULL AND is_called_extended",
+        "an extension was cut off the called number",
+    ),
     (
         "TECHNOLOGY_ALIAS",
         "technology <> technology_received",

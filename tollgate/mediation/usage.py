@@ -9,20 +9,21 @@ from tollgate.mediation.dialects.records import parsed, received
 from tollgate.mediation.enrich import with_call_type, with_lateness, with_network
 from tollgate.mediation.identity import with_identity
 from tollgate.mediation.normalise import with_quantities, with_source, with_times
-from tollgate.mediation.numbers import with_countries, with_numbers
+from tollgate.mediation.numbers import with_numbers
 from tollgate.mediation.rules import RULE_VERSION, with_disposition
 from tollgate.reference.frames import Reference
 
-REFERENCE_TABLES = ("ref_source", "ref_numbering", "ref_cell", "ref_carrier")
+REFERENCE_TABLES = ("ref_source", "ref_dialling", "ref_number_range", "ref_cell", "ref_carrier")
 # fmt: off
 COLUMNS = (
     "batch_no", "topic", "kafka_partition", "kafka_offset", "arrived_at", "disposition", "reasons", "flags",
-    "repairs", "defaulted_fields", "first_batch_no", "first_partition", "first_offset", "source", "event_id",
-    "event_hash", "content_digest", "service", "started_at", "ended_at", "source_offset_s", "duration_s",
-    "volume_bytes", "msisdn", "msisdn_received", "destination", "destination_received", "destination_class",
-    "msisdn_country", "destination_country", "call_type", "call_type_given", "country_given", "subscriber_id",
-    "cell_id", "cell_region", "technology", "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome",
-    "cause", "lateness_s", "rule_version", "snapshot_id", "event_month",
+    "repairs", "defaulted_fields", "unknown_fields", "retyped_fields", "first_batch_no", "first_partition",
+    "first_offset", "source", "event_id", "event_hash", "content_digest", "service", "started_at", "ended_at",
+    "source_offset_s", "duration_s", "volume_bytes", "msisdn", "msisdn_received", "destination",
+    "destination_received", "destination_class", "destination_kind", "msisdn_country", "destination_country",
+    "call_type", "call_type_given", "country_given", "subscriber_id", "cell_id", "cell_region", "technology",
+    "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome", "cause", "lateness_s",
+    "rule_version", "snapshot_id", "event_month",
 )
 # fmt: on
 
@@ -39,8 +40,7 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
         .transform(received)
         .transform(with_times)
         .transform(with_quantities)
-        .transform(with_numbers)
-        .transform(with_countries, reference.table("ref_numbering"))
+        .transform(with_numbers, reference.table("ref_dialling"), reference.table("ref_number_range"))
         .transform(with_network, reference.table("ref_cell"), reference.table("ref_carrier"))
         .transform(with_call_type)
         .transform(with_lateness)

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from tollgate.platform.answer_table import print_table
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
+from tollgate.platform.progress import remark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -53,11 +54,11 @@ def output_from(args: argparse.Namespace, lake_root: str) -> Output:
     output = Output(args.format, args.out, args.replace, args.limit)
     if output.out is None:
         if output.format == "parquet":
-            raise TollgateError("Parquet is a folder of files", way_out="name it with --out FOLDER")
+            raise UsageError("Parquet is a folder of files", way_out="name it with --out FOLDER")
         return output
     if "://" in output.out:
         if output.format != "parquet":
-            raise TollgateError(
+            raise UsageError(
                 "only Parquet is written to a URL",
                 found=output.out,
                 way_out="--format parquet, or a file of this machine",
@@ -81,7 +82,7 @@ def deliver(answer: DataFrame, output: Output) -> None:
 
         _refuse_names_twice(answer)
         rows = write_parquet(answer if output.limit is None else answer.limit(output.limit), output)
-        _tell(f"{rows:,} rows in {output.out}")
+        remark(f"{rows:,} rows in {output.out}")
         return
     write = {"table": print_table, "csv": _write_csv, "json": _write_json}[output.format]
     limit = TABLE_ROWS if output.limit is None and output.format == "table" else output.limit
@@ -91,7 +92,7 @@ def deliver(answer: DataFrame, output: Output) -> None:
         return
     with _whole_file(Path(output.out).absolute(), output) as file:
         rows = write(answer, file, limit)
-    _tell(f"{rows:,} rows in {output.out}")
+    remark(f"{rows:,} rows in {output.out}")
 
 
 @contextmanager
@@ -178,7 +179,3 @@ def _positive(text: str) -> int:
     if number < 1:
         raise argparse.ArgumentTypeError("must be at least 1")
     return number
-
-
-def _tell(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import IO, TYPE_CHECKING
+
+from tollgate.platform.progress import remark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -54,7 +55,7 @@ def print_table(answer: DataFrame, file: IO[str], limit: int | None) -> int:
     console.width = max(needed + 1, console.width if is_terminal else 0)
     console.print(shown, crop=False, soft_wrap=False)
     if len(found) > limit:
-        print(f"first {limit} rows; --limit shows more", file=sys.stderr)
+        remark(f"first {limit} rows; --limit shows more")
     return len(rows)
 
 

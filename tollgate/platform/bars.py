@@ -29,6 +29,8 @@ class Bars:
     A thread looks four times a second, and asks Spark once a second, only while a row is shown.
     """
 
+    in_lines = False
+
     def __init__(self, console: Console | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console or Console(stderr=True)
         self._clock = clock

@@ -77,6 +77,12 @@ class Folder:
             stream.close()
         self.move(unfinished, name)
 
+    def put(self, local: Path, name: str) -> None:
+        """Copy a file of this machine into the folder, in the place of one that has the name."""
+        target, system = self._place(name)
+        jvm: Any = self.spark._jvm
+        system.copyFromLocalFile(False, True, jvm.org.apache.hadoop.fs.Path(local.absolute().as_uri()), target)
+
     def only_writer(self) -> AbstractContextManager[None]:
         """Hold the folder's lock on a local disk, see `writer_lock`; elsewhere the scheduler sees to one writer."""
         if "://" in self.root and not self.root.startswith("file:"):

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError, UsageError
@@ -13,13 +14,16 @@ from tollgate.platform.progress import job as job_of
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings, load_settings
 from tollgate.platform.trouble import in_words
-from tollgate.platform.watching import add_watching, figures_of, watching
+from tollgate.platform.watching import add_watching, figures_of, lines_of, watching
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from tollgate.platform.log_lines import LogLines
+
 Run = Callable[["SparkSession", Settings, argparse.Namespace], "dict[str, Any]"]
 Check = Callable[[argparse.Namespace], object]
+Ready = Callable[[Settings, argparse.Namespace], object]
 
 
 def add_common(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -55,12 +59,17 @@ def settings_from(args: argparse.Namespace) -> Settings:
     return load_settings(args.conf_file, overrides)
 
 
-def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None, check: Check | None = None) -> int:
+def main(
+    parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None, check: Check | None = None,
+    ready: Ready | None = None,
+) -> int:  # fmt: skip
     """Run one job and return its exit code; the summary goes to stdout as one JSON line, a failure to stderr.
 
-    check: refuses, by UsageError and before Spark starts, arguments that only together are wrong.
+    Both before Spark starts, and `run` does not lean on them. check: refuses, by UsageError, arguments that only
+    together are wrong. ready: refuses, by TollgateError, what cannot be done: a database is down, a file is wrong.
     """
     args = parser.parse_args(argv)
+    lines = lines_of(args)
 
     def job() -> None:
         if check is not None:
@@ -68,7 +77,9 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = Non
         from tollgate.platform.spark import spark_session
 
         settings = settings_from(args)
-        with watching(settings, args), job_of(_name(parser)) as seen:
+        with watching(settings, args, lines), job_of(_name(parser)) as seen:
+            if ready is not None:
+                ready(settings, args)
             with step("start Spark"):
                 spark = spark_session(settings, parser.prog.removesuffix(".py"))
             try:
@@ -78,7 +89,7 @@ def main(parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = Non
                 spark.stop()
         print(json.dumps(summary, default=str, sort_keys=True), flush=True)
 
-    return guarded(job)
+    return guarded(job, lines)
 
 
 def main_without_spark(
@@ -88,13 +99,14 @@ def main_without_spark(
 ) -> int:
     """Run a command that needs settings and no Spark, and return its exit code; it prints for itself."""
     args = parser.parse_args(argv)
+    lines = lines_of(args)
 
     def command() -> None:
         settings = settings_from(args)
-        with watching(settings, args), job_of(_name(parser)) as seen:
+        with watching(settings, args, lines), job_of(_name(parser)) as seen:
             seen.note(**figures_of(run(settings, args)))
 
-    return guarded(command)
+    return guarded(command, lines)
 
 
 def _name(parser: argparse.ArgumentParser) -> str:
@@ -102,20 +114,34 @@ def _name(parser: argparse.ArgumentParser) -> str:
     return parser.prog.removesuffix(".py").split()[-1].replace("-", "_")
 
 
-def guarded(action: Callable[[], None]) -> int:
-    """Run `action`; a TollgateError becomes its message on stderr and its exit code, everything else passes."""
+def guarded(action: Callable[[], None], lines: LogLines | None = None) -> int:
+    """Run `action`; a TollgateError becomes its message on stderr and its exit code, everything else passes.
+
+    lines: who writes the JSON lines of the command; the message is its last one then, and text without.
+    """
     try:
         action()
     except TollgateError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return error.exit_code
+        return _refused(error, lines)
     except KeyboardInterrupt:
-        print("stopped", file=sys.stderr, flush=True)
+        if lines is None:
+            print("stopped", file=sys.stderr, flush=True)
+        else:
+            lines.hears("command stopped", "warning", {})
         return 130
     except Exception as error:
         known = in_words(error)
         if known is None:
             raise
-        print(f"error: {known}", file=sys.stderr, flush=True)
-        return known.exit_code
+        return _refused(known, lines)
     return 0
+
+
+def _refused(error: TollgateError, lines: LogLines | None) -> int:
+    # A closed terminal or a full disk must not hide the exit code.
+    with suppress(OSError):
+        if lines is None:
+            print(f"error: {error}", file=sys.stderr, flush=True)
+        else:
+            lines.fails(error)
+    return error.exit_code

@@ -16,7 +16,7 @@ from tollgate.platform.commits import append_once, committed_versions, delta_log
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import WAIT_S, one_of_two, writer_lock
 from tollgate.platform.progress import step
-from tollgate.platform.skipping import is_news, skip_if_many
+from tollgate.platform.skipping import skip_if_many, skip_if_not_asked
 from tollgate.platform.widening import as_contract, widen
 
 if TYPE_CHECKING:
@@ -116,8 +116,7 @@ class Lake:
         """
         if not self.exists(table):
             return self.frame([], table)
-        if is_news(self.path(table)):
-            skip_if_many(self.spark, self.snapshot(table))
+        skip_if_not_asked(self.spark, self.path(table), lambda: self.snapshot(table))
         return as_contract(self.spark.read.format("delta").load(self.path(table)), contract(table), table)
 
     def frame(self, rows: Sequence[Sequence[Any]], table: str) -> DataFrame:

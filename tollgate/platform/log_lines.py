@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import structlog
 
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, outcome_of
 from tollgate.platform.progress import BATCH, JOB, STEP, Step
 
 TEXT, NUMBER, FLAG, COUNTS = "text", "number", "true or false", "object of numbers"
@@ -21,6 +21,7 @@ FIELDS = {
     "run_id": (TEXT, "the process: `TOLLGATE_RUN_ID`, else made at its start"),
     "job": (TEXT, "the job"),
     "step": (TEXT, "the step of the job"),
+    "date": (TEXT, "date of the night"),
     "seconds": (NUMBER, "how long it took"),
     "error": (TEXT, "why it failed: the first line of the message, or the kind of an unexpected error"),
     "batch_no": (NUMBER, "micro-batch"),
@@ -68,12 +69,23 @@ FIELDS = {
     "published": (FLAG, "whether a new price book was published"),
     "taken": (FLAG, "whether a new snapshot was taken"),
 }
+# What the last line of a command that fails holds besides: its message for people, as a terminal would show it.
+MESSAGE = {
+    "error": (TEXT, "what is wrong, whole"),
+    "where": (TEXT, "where: a file, table, address or argument"),
+    "expected": (TEXT, "what was expected"),
+    "found": (TEXT, "what was found"),
+    "way_out": (TEXT, "what to do"),
+    "exit_code": (NUMBER, "what the process ends with"),
+}
 _OWN = ("timestamp", "level", "event", "run_id")
 _ENDED = {JOB: "job done", STEP: "step done", BATCH: "batch published"}
 
 
 class LogLines:
     """Writes the lines of one process. level: the lowest that is written."""
+
+    in_lines = True
 
     def __init__(self, stream: TextIO, run_id: str, level: str) -> None:
         self._log = structlog.wrap_logger(
@@ -94,12 +106,18 @@ class LogLines:
     def ends(self, step: Step) -> None:
         """One line with the figures that the step has noted."""
         told = {"seconds": step.seconds}
+        outcome = outcome_of(step.error)
         if step.error is None:
             self._write(_ENDED[step.kind], step.level, step, **told)
-        elif isinstance(step.error, Exception):
+        elif outcome == "failed":
             self._write(f"{step.kind} failed", "error", step, **told, error=reason_of(step.error))
         else:
-            self._write(f"{step.kind} stopped", "warning", step, **told)
+            self._write(f"{step.kind} {outcome}", "warning", step, **told)
+
+    def fails(self, error: TollgateError) -> None:
+        """The last line of a command that fails, with its whole message: the one line that may name customers."""
+        parts = {name: getattr(error, name) or None for name in ("where", "expected", "found", "way_out")}
+        self._log.error("command failed", error=error.what, **parts, exit_code=error.exit_code)
 
     def hears(self, event: str, level: str, facts: Mapping[str, Any]) -> None:
         """One line."""
@@ -115,8 +133,9 @@ class LogLines:
 
 
 def known(line: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a line is in FIELDS and has its type, in the order there."""
-    plain = {name: _plain(line[name], kind) for name, (kind, _) in FIELDS.items() if line.get(name) is not None}
+    """What of a line is in FIELDS or MESSAGE and has its type, in the order there."""
+    fields = {**FIELDS, **MESSAGE}
+    plain = {name: _plain(line[name], kind) for name, (kind, _) in fields.items() if line.get(name) is not None}
     return {name: value for name, value in plain.items() if value is not None}
 
 

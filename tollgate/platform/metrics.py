@@ -10,6 +10,7 @@ from typing import Any
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.metrics_core import Metric
 
+from tollgate.platform.errors import outcome_of
 from tollgate.platform.progress import BATCH, JOB, Step
 
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
@@ -31,12 +32,14 @@ METRICS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "tollgate_rated_total": (COUNTER, ("status",), "events rated by nights, with a charge or at nothing"),
     "tollgate_suspended_total": (COUNTER, ("reason",), "events suspended by nights, by reason"),
     "tollgate_unbalanced_equations": (GAUGE, ("stage",), "equations that did not hold at the last reconciliation"),
-    "tollgate_job_runs_total": (COUNTER, ("name", "outcome"), "runs of a job: done, failed or stopped"),
+    "tollgate_job_runs_total": (
+        COUNTER, ("name", "outcome"), "runs of a job: done, failed, stopped, or locked by another night or month"
+    ),
     "tollgate_job_seconds": (GAUGE, ("name",), "how long its last run took"),
     "tollgate_job_last_success_timestamp_seconds": (GAUGE, ("name",), "when a run of it was last done"),
     "tollgate_job_step_seconds": (GAUGE, ("name", "step"), "how long the step took the last time"),
 }  # fmt: skip
-OUTCOMES = ("done", "failed", "stopped")
+OUTCOMES = ("done", "failed", "stopped", "locked")
 _KINDS = {COUNTER: Counter, GAUGE: Gauge, HISTOGRAM: Histogram}
 # Seconds; a batch of a laptop takes some, one of millions of records minutes.
 _BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
@@ -44,6 +47,8 @@ _BUCKETS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 
 class Metrics:
     """Counts what it is told. A metric is there once something was told of it: a night says nothing of the stream."""
+
+    in_lines = False
 
     def __init__(self) -> None:
         disable_created_metrics()
@@ -81,8 +86,10 @@ class Metrics:
         """Spark has metrics of its own."""
 
     def _end_job(self, step: Step) -> None:
-        failed = "failed" if isinstance(step.error, Exception) else "stopped"
-        self._of("tollgate_job_runs_total", step.job, failed if step.error else "done").inc()
+        outcome = outcome_of(step.error)
+        self._of("tollgate_job_runs_total", step.job, outcome).inc()
+        if outcome == "locked":
+            return  # Nothing was started, so its seconds are no time of a run.
         self._of("tollgate_job_seconds", step.job).set(step.seconds)
         if step.error is not None:
             return

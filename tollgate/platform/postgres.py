@@ -29,8 +29,15 @@ CREATE TABLE IF NOT EXISTS ops.migration (
 """
 
 
+class UnreachableError(TollgateError):
+    """No database answers where the settings say; what it holds is not known then, and nothing of it is wrong."""
+
+
 def connect(settings: Settings) -> connection:
-    """A connection to the database of the settings, else the local one; TollgateError when it does not answer."""
+    """A connection to the database of the settings, else the local one.
+
+    Raises UnreachableError when nothing answers, and TollgateError when the server refuses.
+    """
     import psycopg2
 
     where = _address(settings)
@@ -40,12 +47,13 @@ def connect(settings: Settings) -> connection:
             password=where["password"], connect_timeout=ANSWER_S, application_name="tollgate",
         )  # fmt: skip
     except psycopg2.OperationalError as error:
-        raise TollgateError(
-            "PostgreSQL does not answer",
-            where=f"{where['host']}:{where['port']}/{where['database']}",
-            found=str(error).strip().splitlines()[0],
+        # What the server itself says comes as FATAL: a wrong password, a database that is not there.
+        found = str(error).strip().splitlines()[0]
+        kind, what = (TollgateError, "refuses") if "FATAL" in found else (UnreachableError, "does not answer")
+        raise kind(
+            f"PostgreSQL {what}", where=f"{where['host']}:{where['port']}/{where['database']}", found=found,
             way_out=f"check postgres.url, {PASSWORD_ENV} and that the server runs (`tollgate status`)",
-        ) from None
+        ) from None  # fmt: skip
 
 
 def jdbc(settings: Settings) -> dict[str, str]:
@@ -81,6 +89,20 @@ def migrate(settings: Settings) -> list[str]:
                 _apply(cursor, number, name, text)
                 applied.append(name)
         return applied
+    finally:
+        session.close()
+
+
+def is_migrated(settings: Settings) -> bool:
+    """Whether the database has every migration."""
+    session = connect(settings)
+    try:
+        with session.cursor() as cursor:
+            cursor.execute("SELECT to_regclass('ops.migration') IS NOT NULL")
+            if cursor.fetchone() != (True,):
+                return False
+            cursor.execute("SELECT count(*) FROM ops.migration WHERE name = ANY(%s)", (list(_migrations()),))
+            return cursor.fetchone() == (len(_migrations()),)
     finally:
         session.close()
 
@@ -134,7 +156,7 @@ def _checksum(text: str) -> str:
 def _address(settings: Settings) -> dict[str, str]:
     if not settings.postgres.url:
         if not running_process(PART):
-            raise TollgateError(
+            raise UnreachableError(
                 "no PostgreSQL is running",
                 expected="postgres.url in the settings, or the local server",
                 way_out="run `tollgate up`",

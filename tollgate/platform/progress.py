@@ -5,6 +5,7 @@ Nobody looks on unless `tollgate.platform.watching` lets them; then a step costs
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -50,7 +51,9 @@ class Step:
 
 
 class Onlooker(Protocol):
-    """Who is told, from any thread."""
+    """Who is told, from any thread. in_lines: what it hears becomes a line on stderr, where nothing else belongs."""
+
+    in_lines: bool
 
     def begins(self, step: Step) -> None:
         """A step has begun."""
@@ -88,11 +91,11 @@ def step(
 
 
 @contextmanager
-def job(name: str) -> Iterator[Step]:
+def job(name: str, **facts: Any) -> Iterator[Step]:
     """Do a job in the block: the steps in it are its own. A job may stand inside another, as in a night."""
     _jobs.append(name)
     try:
-        with step(name, kind=JOB) as now:
+        with step(name, kind=JOB, **facts) as now:
             yield now
     finally:
         _jobs.pop()
@@ -111,6 +114,19 @@ def follow(spark: SparkSession) -> None:
 def is_watched() -> bool:
     """Whether anybody looks on; if not, nothing needs to be found out for them."""
     return bool(_onlookers)
+
+
+def is_told_in_lines() -> bool:
+    """Whether somebody writes lines to stderr."""
+    return any(onlooker.in_lines for onlooker in _onlookers)
+
+
+def remark(text: str, *, level: str = "info") -> None:
+    """A line for people on stderr: as it is, or as one of the lines where they are written, for stderr has one form."""
+    if is_told_in_lines():
+        say(text, level=level)
+    else:
+        print(text if level == "info" else f"{level}: {text}", file=sys.stderr, flush=True)
 
 
 @contextmanager

@@ -6,14 +6,13 @@ The comment at the head says it: first a line of what the report tells, then a l
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Callable, Iterable
 from datetime import date
 from importlib import resources
 from typing import Any, NamedTuple
 
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import UsageError, nearest
 
 _PARAMETER = re.compile(r"-- :(?P<name>\w+) (?P<type>DATE|INT|STRING)(?: = (?P<default>[^\s,]+))?, (?P<about>.+)")
 
@@ -54,13 +53,13 @@ def report_names() -> list[str]:
 
 
 def read_report(name: str) -> Report:
-    """The report with this name; TollgateError, with the nearest, for one that is not there."""
+    """The report with this name; UsageError, with the nearest, for one that is not there."""
     if name not in report_names():
-        near = difflib.get_close_matches(name, report_names(), n=1, cutoff=0.5)
-        raise TollgateError(
+        near = nearest(name, report_names())
+        raise UsageError(
             f"no report {name}",
             where="sql/reports",
-            way_out=f"did you mean `tollgate report {near[0]}`?" if near else "`tollgate report` lists them",
+            way_out=f"did you mean `tollgate report {near}`?" if near else "`tollgate report` lists them",
         )
     sql = (resources.files("sql") / "reports" / f"{name}.sql").read_text(encoding="utf-8")
     about, *further = sql.splitlines()
@@ -71,7 +70,7 @@ def read_report(name: str) -> Report:
 def arguments(report: Report, given: Iterable[str]) -> dict[str, Any]:
     """The value of each parameter, for `spark.sql(report.sql, args=...)`; never pasted into the text.
 
-    given: NAME=VALUE each. TollgateError names every one that is unknown, missing or of another type.
+    given: NAME=VALUE each. UsageError names every one that is unknown, missing or of another type.
     """
     mistakes: list[str] = []
     texts = {one.name: one.default for one in report.parameters}
@@ -95,7 +94,7 @@ def arguments(report: Report, given: Iterable[str]) -> dict[str, Any]:
             mistakes.append(f"{one.name}: expected {_LOOKS_LIKE[one.type]}, found {text!r}")
     if mistakes:
         known = ", ".join(f"{one.name} {one.type}" for one in report.parameters) or "none"
-        raise TollgateError(
+        raise UsageError(
             "\n".join([f"{len(mistakes)} parameter(s) are wrong:", *(f"  - {mistake}" for mistake in mistakes)]),
             where=f"report {report.name}",
             expected=f"parameters: {known}",

@@ -49,6 +49,7 @@ class LockedError(TollgateError):
     """Another night or month runs; nothing was started. holder: its row, None when it has just begun."""
 
     exit_code = 75
+    outcome = "locked"
 
     def __init__(self, holder: Mapping[str, Any] | None) -> None:
         self.holder = holder

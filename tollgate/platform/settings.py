@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import sys
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.environment import PREFIX, settings_in
+from tollgate.platform.errors import TollgateError, nearest
 from tollgate.platform.places import project_root
 
 if sys.version_info >= (3, 11):
@@ -18,7 +18,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-ENV_PREFIX = "TOLLGATE_"
 PASSWORD_ENV = "TOLLGATE_POSTGRES_PASSWORD"
 DEFAULT_PASSWORDS = {"postgres", "password", "tollgate", "changeme", "secret", "admin"}
 SHORTEST_PASSWORD = 12
@@ -140,12 +139,13 @@ def load_settings(conf_file: str | None = None, overrides: dict[str, str] | None
     """Read `conf_file` (else TOLLGATE_CONF_FILE, else conf/local.toml), then TOLLGATE_SECTION__KEY, then `overrides`.
 
     overrides: dotted keys to text, as from `--set lake.root=...`. Relative folders are taken from the project's root.
-    Raises TollgateError that names every unknown, missing and wrong value.
+    Raises TollgateError that names every unknown, missing and wrong value, and every TOLLGATE_ variable that nothing
+    reads.
     """
     path = _conf_path(conf_file)
     values = _read_toml(path)
     mistakes: list[str] = []
-    for origin, dotted, text in [*_from_environment(mistakes), *_from_arguments(overrides)]:
+    for origin, dotted, text in [*settings_in(os.environ, known_keys(), mistakes), *_from_arguments(overrides)]:
         _put(values, origin, dotted, text, mistakes)
     if "password" in values.get("postgres", {}):
         mistakes.append(f"postgres.password does not belong in a file; set {PASSWORD_ENV} in the environment")
@@ -162,7 +162,7 @@ def load_settings(conf_file: str | None = None, overrides: dict[str, str] | None
         raise TollgateError(
             f"{len(mistakes)} setting(s) are wrong:\n" + "\n".join(f"  - {mistake}" for mistake in mistakes),
             where=_shown(path),
-            way_out=f"mend the file, the {ENV_PREFIX}SECTION__KEY variables or the --set arguments",
+            way_out=f"mend the file, the {PREFIX}SECTION__KEY variables or the --set arguments",
         )
     return _with_absolute_folders(settings)
 
@@ -197,21 +197,6 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise TollgateError(f"not valid TOML: {error}", where=str(path), way_out="mend that line") from None
 
 
-def _from_environment(mistakes: list[str]) -> list[tuple[str, str, str]]:
-    found = []
-    misspelt = {key.replace(".", "_"): key for key in known_keys()}
-    for name, text in sorted(os.environ.items()):
-        if not name.startswith(ENV_PREFIX):
-            continue
-        told = name[len(ENV_PREFIX) :].lower()
-        if "__" in told or told in known_keys():
-            found.append((name, told.replace("__", "."), text))
-        elif told in misspelt:
-            right = ENV_PREFIX + misspelt[told].replace(".", "__").upper()
-            mistakes.append(f"{name}: two underscores stand for the dot of {misspelt[told]}; did you mean {right}?")
-    return found
-
-
 def _from_arguments(overrides: dict[str, str] | None) -> list[tuple[str, str, str]]:
     return [(f"--set {key}", key, text) for key, text in (overrides or {}).items()]
 
@@ -236,8 +221,8 @@ def _mistake(error: dict[str, Any]) -> str:
 
 
 def _did_you_mean(dotted: str) -> str:
-    near = difflib.get_close_matches(dotted, known_keys(), n=1, cutoff=0.6)
-    return f"; did you mean {near[0]}?" if near else ""
+    near = nearest(dotted, known_keys())
+    return f"; did you mean {near}?" if near else ""
 
 
 def _unsafe_outside_local(settings: Settings) -> list[str]:

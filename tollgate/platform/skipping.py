@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,9 +29,8 @@ def skip_if_many(spark: SparkSession, snapshot: Any) -> None:
         spark.conf.set(SKIPPING, "true")
 
 
-def is_news(path: str) -> bool:
-    """Whether this process has not asked yet for the table at `path`."""
-    if path in _asked:
-        return False
-    _asked.add(path)
-    return True
+def skip_if_not_asked(spark: SparkSession, path: str, snapshot: Callable[[], Any]) -> None:
+    """`skip_if_many` for the table at `path`, unless this process has asked for it before."""
+    if path not in _asked:
+        _asked.add(path)
+        skip_if_many(spark, snapshot())

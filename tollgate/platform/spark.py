@@ -40,6 +40,8 @@ _SAID_TWICE = (
     "org.apache.spark.sql.delta.files.DeltaFileFormatWriter",
     "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution",
 )  # fmt: skip
+# More options for the JVM of a local session, after the project's own.
+JAVA_OPTIONS_ENV = "TOLLGATE_JAVA_OPTIONS"
 # Room for compiled methods, so that none is thrown out again. In another time zone Delta checks each commit twice.
 _JAVA_OPTIONS = (
     "-XX:+UseSerialGC -XX:NewRatio=1 -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC"
@@ -86,7 +88,8 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
             # Compiling some forty plans takes longer than interpreting them over a few hundred thousand rows.
             options["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
         # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
-        options["spark.driver.extraJavaOptions"] = f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory}"
+        more = os.environ.get(JAVA_OPTIONS_ENV, "")
+        options["spark.driver.extraJavaOptions"] = f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory} {more}".strip()
     conf = SparkConf().setAppName(app_name).setAll(list(options.items()))
     # A process has one JVM, also when its session is stopped and another begins.
     SparkContext(conf=conf, gateway=None if SparkContext._gateway else quiet_gateway(conf))

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, redirect_stdout, suppress
 from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.progress import job
+from tollgate.platform.progress import is_told_in_lines, job, remark, say
 from tollgate.platform.run_history import LockedError, RunRow, as_json, one_at_a_time
 from tollgate.platform.settings import Settings
 from tollgate.platform.watching import figures_of
@@ -39,12 +40,13 @@ class Steps:
         if self.row is not None:
             self.row.at(name, {"steps": self.done})
         begun = time.monotonic()
-        with job(name) as seen:
+        with job(name, **({"date": day} if day else {})) as seen:
             figures = dict(work())
             seen.note(**figures_of(figures))
         seconds = round(time.monotonic() - begun, 1)
         self.done.append({**self.now, "seconds": seconds, **figures})
-        say(f"{f'{day} ' if day else ''}{name}: {seconds} s")
+        if not is_told_in_lines():  # They say it with its figures.
+            remark(f"{f'{day} ' if day else ''}{name}: {seconds} s")
         return figures
 
 
@@ -60,18 +62,23 @@ def unattended(
     *,
     resume: str,
     writes: bool = True,
+    warnings: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Do `work` under the lock and print its summary as one JSON line, also when it fails; all else goes to stderr.
 
     subject: see `one_at_a_time`. session: entered once the lock is held. writes: a dry run takes no lock and leaves no
-    row. resume: the command that starts it again. SIGTERM ends it as SIGINT does. What `work` raises passes.
+    row. resume: the command that starts it again. warnings: said at once, and kept in the summary. SIGTERM ends it as
+    SIGINT does. What `work` raises passes.
     """
     steps = Steps(resume)
     summary: dict[str, Any] = {"command": command, **subject, "run_id": None, "dry_run": not writes}
+    summary["warnings"] = list(warnings)
+    for warning in warnings:
+        remark(warning, level="warning")
     try:
         with ExitStack() as stack:
             stack.enter_context(_ended_by_sigterm())
-            stack.enter_context(redirect_stdout(sys.stderr))
+            stack.enter_context(redirect_stdout(_Told() if is_told_in_lines() else sys.stderr))
             if writes:
                 steps.row = stack.enter_context(one_at_a_time(settings, command, subject))
                 summary["run_id"] = steps.row.run_id
@@ -108,9 +115,16 @@ def own_session(settings: Settings, name: str) -> Iterator[SparkSession]:
             spark.stop()
 
 
-def say(line: str) -> None:
-    """A line for people."""
-    print(line, file=sys.stderr, flush=True)
+class _Told(io.TextIOBase):
+    """What a job prints for whoever calls it alone, such as each equation: here only for those who want to know all."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        for line in filter(None, text.splitlines()):
+            say(line, level="debug")
+        return len(text)
 
 
 def _close(row: RunRow | None, summary: Mapping[str, Any]) -> None:
@@ -129,7 +143,7 @@ def _failure(error: BaseException, steps: Steps) -> dict[str, Any]:
         error.way_out = f"{error.way_out}; then {goes_on}" if error.way_out else goes_on
         return {**told, "exit_code": error.exit_code, "error": str(error), "next": error.way_out}
     if isinstance(error, KeyboardInterrupt):
-        say(goes_on)
+        remark(goes_on)
         told |= {"status": "stopped", "exit_code": INTERRUPTED}
         return {**told, "error": "interrupted by a signal", "next": goes_on}
     lines = str(error).strip().splitlines()

@@ -10,10 +10,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.progress import LEVELS, job, watched_by
 from tollgate.platform.settings import Settings
+
+if TYPE_CHECKING:
+    from tollgate.platform.log_lines import LogLines
 
 RUN_ID_ENV = "TOLLGATE_RUN_ID"
 
@@ -29,17 +32,26 @@ def add_watching(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--metrics-file", metavar="FILE.prom", help="write the metrics here at the end (node exporter)")
 
 
+def lines_of(args: argparse.Namespace) -> LogLines | None:
+    """Who writes the JSON lines of this command; None on a terminal, unless lines are asked for."""
+    if not args.log_level and _has_terminal():
+        return None
+    from tollgate.platform.log_lines import LogLines
+
+    return LogLines(sys.stderr, run_id(), args.log_level or ("error" if args.quiet else "info"))
+
+
 @contextmanager
-def watching(settings: Settings, args: argparse.Namespace) -> Iterator[None]:
-    """Let look on during the block who is asked for; TollgateError when a port or a file cannot be had."""
+def watching(settings: Settings, args: argparse.Namespace, lines: LogLines | None) -> Iterator[None]:
+    """Let look on during the block who is asked for; TollgateError when a port or a file cannot be had.
+
+    lines: of `lines_of`.
+    """
     with ExitStack() as stack:
         if settings.metrics.port or args.metrics_file:
             stack.enter_context(_measured(settings, args.metrics_file))
-        if args.log_level or not _has_terminal():
-            from tollgate.platform.log_lines import LogLines
-
-            level = args.log_level or ("error" if args.quiet else "info")
-            stack.enter_context(watched_by(LogLines(sys.stderr, run_id(), level)))
+        if lines is not None:
+            stack.enter_context(watched_by(lines))
         elif not args.quiet:
             from tollgate.platform.bars import Bars
 

@@ -34,7 +34,8 @@ REFERENCE_TABLES = (
     "ref_cell",
     "ref_carrier",
     "ref_source",
-    "ref_numbering",
+    "ref_dialling",
+    "ref_number_range",
 )
 
 

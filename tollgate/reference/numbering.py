@@ -1,21 +1,23 @@
-"""Which country a number belongs to, as disjoint intervals of E.164 numbers, from the phonenumbers package."""
+"""Which country a number belongs to, by its prefix, from the phonenumbers package."""
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import phonenumbers
 from phonenumbers import PhoneMetadata
-
-from tollgate.reference.prefix_intervals import disjoint_intervals
 
 WORLD = "001"
 # Subscriber parts tried behind an area code: Canada's pattern has holes for some exchanges.
 _EXCHANGES = ("200", "234", "345", "456", "555", "666", "777", "888", "999")
 
 
-def country_prefixes() -> dict[str, str]:
+@functools.cache
+def country_prefixes() -> Mapping[str, str]:
     """Prefix (digits without +) to ISO country.
 
     Calling codes go to their main country; +1 is the United States but for the area codes of Canada and of the
@@ -29,13 +31,7 @@ def country_prefixes() -> dict[str, str]:
     }
     prefixes |= {str(code): WORLD for code in phonenumbers.COUNTRY_CODES_FOR_NON_GEO_REGIONS}
     prefixes |= {"1" + area: country for area, country in _shared_area_codes().items()}
-    return prefixes | {"77": "KZ"}
-
-
-def numbering_rows() -> list[tuple[str, int, int, str, str]]:
-    """Rows of ref_numbering without snapshot_id: bucket, lo, hi, prefix, country; the longest prefix owns a number."""
-    prefixes = country_prefixes()
-    return [(*interval, prefixes[interval.prefix]) for interval in disjoint_intervals(prefixes)]
+    return MappingProxyType(prefixes | {"77": "KZ"})
 
 
 def _shared_area_codes() -> dict[str, str]:

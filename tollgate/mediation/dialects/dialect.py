@@ -18,11 +18,20 @@ class Dialect(NamedTuple):
     """fields: the JSON fields of a record, in the canonical order of its content digest.
 
     columns: received column to SQL over `json.<field>` and `content_digest`; a column that is absent is NULL.
+    any_type: fields that need not be JSON strings; the rules judge their form. minor: fields that no price depends on:
+    a number in place of a string is flagged, not refused.
     """
 
     name: str
     fields: tuple[str, ...]
     columns: Mapping[str, str]
+    any_type: tuple[str, ...] = ()
+    minor: tuple[str, ...] = ()
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """The fields that are JSON strings."""
+        return tuple(field for field in self.fields if field not in self.any_type)
 
 
 def renamed(fields: Mapping[str, str]) -> dict[str, str]:

@@ -18,4 +18,5 @@ HISTORY_JSON = Dialect(
         "service": "CASE json.type WHEN 'call' THEN 'voice' ELSE json.type END",
         "start_received": "replace(json.time, ' ', 'T')",
     },
+    any_type=("duration", "src_loc", "dst_loc"),
 )  # fmt: skip

@@ -30,4 +30,6 @@ NATIVE_JSON = Dialect(
         "call_outcome": "call_outcome_received",
         "cause": "cause",
     }),
+    any_type=("duration_seconds", "data_volume_mb", "roaming"),
+    minor=("subscriber_id", "cell_id", "carrier_id", "technology", "call_outcome", "cause"),
 )  # fmt: skip

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.mediation.dialects import json_text
 from tollgate.mediation.dialects.dialect import RECEIVED, Dialect
 from tollgate.mediation.dialects.history_json import HISTORY_JSON
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
@@ -20,54 +21,128 @@ DIALECTS = (NATIVE_JSON, VOIP_JSON, HISTORY_JSON)
 FIELDS = tuple(dict.fromkeys(field for dialect in DIALECTS for field in dialect.fields))
 RECORD = ", ".join(f"`{name}` STRING" for name in [*FIELDS, "_corrupt_record"])
 
-# Text after a "}" is rare in a flat record; only then is all of it matched. Possessive loops keep the stack flat.
-TEXT_AFTER_A_BRACE = r"\}\s*\S"
-ONE_FLAT_OBJECT = r'^\s*+\{(?:[^"{}]++|"(?:[^"\\]++|\\.)*+")*+\}\s*+\z'
 # A fraction that is not a JSON string has gone through a binary double: its last digits are not what was sent.
 INEXACT_VOLUME = r'"data_volume_mb"\s*:\s*-?[0-9]+[.eE]'
+# What is no JSON is refused, though the parser would read it.
+STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false"}
 
 
 def parsed(raw: DataFrame) -> DataFrame:
     """Parse the payloads of raw_cdr rows: `json`, a STRUCT of all dialects' fields as STRING, NULL if unreadable.
 
-    Adds `payload_bytes`, `is_utf8`, `is_parsed`, `is_volume_exact`, and `sender`: the source that the record names,
-    else the part of its key before the bar. Nothing raises.
+    Adds `payload_bytes`, `is_utf8`, `is_too_deep`, `is_unsafe`, `is_parsed`, `is_volume_exact`, the `text` with
+    `is_simple`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
+    raises, and nothing is parsed that is too large, too deep, not one object or not safe text.
     """
     readable = raw.withColumn("payload_bytes", F.length("payload").cast("BIGINT")).withColumn("text", _text())
-    once = readable.withColumn("json", F.from_json(_one_object(F.col("text")), RECORD))
+    text = F.col("text")
+    known = readable.withColumn("is_simple", json_text.is_simple(text))
+    shaped = known.withColumn("is_object", F.col("is_simple") | text.rlike(json_text.ONE_OBJECT)).withColumns(
+        {
+            "is_too_deep": ~F.col("is_object") & text.rlike(json_text.TOO_DEEP),
+            "is_unsafe": F.col("is_object") & ~F.col("is_simple") & ~text.rlike(json_text.SAFE_TEXT),
+        }
+    )
+    legible = F.when(F.col("is_object") & ~F.col("is_unsafe"), text)
+    once = shaped.withColumn("json", F.from_json(legible, RECORD, STRICT))
     whole = once.withColumn("json", F.when(F.col("json._corrupt_record").isNull(), F.col("json")))
     key = F.col("record_key").cast("STRING")
     of_key = F.when(F.col("json").isNotNull() & key.contains("|"), F.substring_index(key, "|", 1))
     return whole.select(
         *[name for name in raw.columns if name not in ("payload", "record_key")],
         "payload_bytes",
+        "text",
+        "is_simple",
         F.col("text").isNotNull().alias("is_utf8"),
+        "is_too_deep",
+        "is_unsafe",
         F.col("json").isNotNull().alias("is_parsed"),
-        (~F.col("text").rlike(INEXACT_VOLUME)).alias("is_volume_exact"),
+        (F.col("json.data_volume_mb").isNull() | ~text.rlike(INEXACT_VOLUME)).alias("is_volume_exact"),
         F.coalesce(_given(F.col("json.source")), of_key).alias("sender"),
         "json",
     )
 
 
 def received(records: DataFrame) -> DataFrame:
-    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json`.
+    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json` and `text`.
 
+    Also `is_ambiguous`: a field's name stands there twice or escaped; `unknown_fields`, `retyped_fields`: names of
+    fields, ARRAY<STRING> or NULL; `is_retyped`, `is_read_as_text`: a field that must, or need not, have its JSON type
+    has another one.
     records: of `parsed`, with the `source_dialect` of the sender; one that is not registered is read as native.
     """
     digest = _by_dialect({dialect.name: _digest(dialect) for dialect in DIALECTS})
-    digested = records.withColumn("content_digest", F.when(F.col("is_parsed"), digest))
+    # The text goes no further than here unless its fields have to be looked at: rows stay small.
+    digested = records.withColumns(
+        {
+            "content_digest": F.when(F.col("is_parsed"), digest),
+            "odd_text": F.when(F.col("is_parsed") & ~_is_usual(), F.col("text")),
+        }
+    ).drop("text", "is_simple")
     columns = {
         name: _given(_by_dialect({one.name: F.expr(one.columns[name]) for one in DIALECTS if name in one.columns}))
         for name in RECEIVED
     }
-    return digested.withColumns(columns).drop("json")
+    columns |= {
+        "field_names": F.json_object_keys("odd_text"),
+        "outline": json_text.outline(F.col("odd_text")),
+    }
+    return digested.withColumns(columns).drop("json", "odd_text").transform(_with_odd_fields)
+
+
+def _is_usual() -> Column:
+    """Whether as many fields stand in the text as were read, and as many texts as are due: each is known, once there,
+    and of its type."""
+    names = F.size(F.json_object_keys("text"))
+    texts = names - F.col("json.roaming").isNotNull().cast("INT")
+    given = _by_dialect({dialect.name: _given_fields(dialect) for dialect in DIALECTS})
+    return F.col("is_simple") & json_text.has_texts(F.col("text"), texts) & (names == given)
+
+
+def _with_odd_fields(records: DataFrame) -> DataFrame:
+    """Add what the names and the outline of an odd record show; both are NULL in all others."""
+    outlined, names = F.col("outline"), F.col("field_names")
+    is_roaming_text = _by_dialect({NATIVE_JSON.name: outlined.contains('"roaming"~')})
+    not_truth = F.when(is_roaming_text, _array(("roaming",))).otherwise(_array(()))
+    texts = F.when(names.isNotNull(), _by_dialect({one.name: _array(one.texts) for one in DIALECTS}))
+    minor = F.when(names.isNotNull(), _by_dialect({one.name: _array(one.minor) for one in DIALECTS}))
+    known = _by_dialect({one.name: _array(one.fields) for one in DIALECTS})
+    told = records.withColumns(
+        {
+            "unknown": F.array_except(names, known),
+            "retyped": F.array_union(F.array_intersect(json_text.not_texts(outlined), texts), not_truth),
+            "read_as_text": F.array_except(
+                F.array_intersect(json_text.not_texts(outlined), minor), json_text.nested(outlined)
+            ),
+        }
+    )
+    return told.withColumns(
+        {
+            "is_ambiguous": (F.size(F.array_distinct("field_names")) < F.size("field_names"))
+            | json_text.has_escaped_name(outlined),
+            "unknown_fields": F.when(F.size("unknown") > 0, json_text.bounded(F.col("unknown"))),
+            "is_read_as_text": F.size("read_as_text") > 0,
+            "is_retyped": F.size("retyped") > F.size("read_as_text"),
+            "retyped_fields": F.when(F.size("retyped") > 0, F.col("retyped")),
+        }
+    ).drop("field_names", "outline", "unknown", "retyped", "read_as_text")
+
+
+def _given_fields(dialect: Dialect) -> Column:
+    return F.expr(" + ".join(f"int(json.`{field}` IS NOT NULL)" for field in dialect.fields))
+
+
+def _array(names: tuple[str, ...]) -> Column:
+    return F.array(*[F.lit(name) for name in names]).cast("ARRAY<STRING>")
 
 
 def _by_dialect(values: Mapping[str, Column]) -> Column:
-    """The value of the record's dialect, NULL in one without it. values: by the dialect's name."""
-    chosen = F.when(F.lit(False), F.lit(None).cast("STRING"))
-    for name, value in values.items():
-        chosen = chosen.when(F.coalesce("source_dialect", F.lit(NATIVE_JSON.name)) == name, value)
+    """The value of the record's dialect, NULL in one without it. values: by the dialect's name, one at least."""
+    spoken = F.coalesce("source_dialect", F.lit(NATIVE_JSON.name))
+    (first, value), *others = values.items()
+    chosen = F.when(spoken == first, value)
+    for name, other in others:
+        chosen = chosen.when(spoken == name, other)
     return chosen
 
 
@@ -79,12 +154,6 @@ def _text() -> Column:
     text = F.col("payload").cast("STRING")
     is_sized = F.col("payload_bytes").between(1, MAX_PAYLOAD_BYTES)
     return F.when(is_sized & F.is_valid_utf8(text), text)
-
-
-def _one_object(text: Column) -> Column:
-    # from_json takes the first element of an array and the first of two objects and drops the rest without a word.
-    is_one = ~text.rlike(TEXT_AFTER_A_BRACE) | text.rlike(ONE_FLAT_OBJECT)
-    return F.when(F.ltrim(text).startswith("{") & is_one, text)
 
 
 def _digest(dialect: Dialect) -> Column:

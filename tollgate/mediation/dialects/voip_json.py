@@ -24,4 +24,6 @@ VOIP_JSON = Dialect(
         }),
         "service": "'voice'",
     },
+    any_type=("duration_seconds",),
+    minor=("carrier_id", "call_type", "country_code"),
 )  # fmt: skip

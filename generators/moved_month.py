@@ -1,0 +1,56 @@
+"""A cut month as the records of another one, in native expressions: no record passes through Python."""
+
+from __future__ import annotations
+
+from datetime import date
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from generators.customers import months_later
+from generators.month_template import Template
+
+DAY_MS = 86_400_000
+
+
+def days_of(month: date) -> int:
+    """How many days the month of this first day has."""
+    return (months_later(month, 1) - month).days
+
+
+def in_slices(template: DataFrame, slices: int) -> DataFrame:
+    """The template in `slices` partitions, each in the order of arrival: copies follow their event in one of them."""
+    slice_no = (F.col("event_no") % slices).cast("INT")
+    return template.repartitionById(slices, slice_no).sortWithinPartitions("arrival_no")
+
+
+def moved(template: DataFrame, cut: Template, month: date, partitions: int) -> DataFrame:
+    """The records of `month`: `key` and `value` BINARY, `partition` INT, `created_ms` BIGINT; order kept.
+
+    template: rows of the cut month (`month_template.SCHEMA`). Every time moves by the same whole number of days, so the
+    day of the month, the time of day and the offset stay; days that `month` lacks are left out. The event id names
+    `month`. Moved to its own month, a record is what it was. partitions: of the topic; chosen by the key as by
+    `producer.partition_of`.
+    """
+    shift = (month - cut.month).days
+    prefix = f"{month:%Y%m}{cut.prefix[6:]}"
+    key = F.concat("key_source", F.lit(f"|{prefix}-"), "serial")
+    value = F.concat(
+        "head", F.when(F.col("has_id"), _bytes(F.lit(prefix))).otherwise(_bytes(F.lit(""))), "after_id",
+        _day(F.col("first_on"), shift), "after_first", _day(F.col("second_on"), shift), "after_second",
+    )  # fmt: skip
+    by_key = F.coalesce(F.crc32(_bytes(key)), F.col("event_no")) % partitions
+    return template.where(F.col("day") <= days_of(month)).select(
+        _bytes(key).alias("key"),
+        value.alias("value"),
+        by_key.cast("INT").alias("partition"),
+        (F.col("arrival_ms") + shift * DAY_MS).alias("created_ms"),
+    )
+
+
+def _day(day: Column, shift: int) -> Column:
+    return F.coalesce(_bytes(F.date_add(day, shift).cast("STRING")), _bytes(F.lit("")))
+
+
+def _bytes(text: Column) -> Column:
+    return text.cast("BINARY")
