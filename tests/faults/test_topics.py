@@ -118,6 +118,7 @@ def broker(services) -> Iterator[None]:
     local_kafka.start(read_state()[local_kafka.PART]["port"])
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-01", "MED-24", "MED-29")
 def test_a_stream_waits_for_a_broker_that_was_killed_and_goes_on_also_with_a_new_partition(
     start_route, month_of_records, broker, monkeypatch

@@ -57,6 +57,7 @@ def test_a_batch_is_mediated_from_what_was_written_and_not_read_twice(copy_of, t
     assert all(row["event_id"].encode() in raw[offset]["payload"] for offset, row in usage.items())
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-14", "MED-29")
 def test_two_streams_past_the_lock_that_planned_a_batch_differently_leave_one_of_the_two(copy_of, tmp_path):
     route = copy_of(tmp_path / "lake")

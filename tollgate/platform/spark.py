@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.gateway import quiet_gateway
@@ -34,6 +34,12 @@ _ON_ONE_MACHINE = {
     # Spark looks each plan over after each of its own rules; the tests do, and leave it on.
     "spark.sql.lightweightPlanChangeValidation": "false",
 }
+# What these log, with a stack trace, they also throw; whoever catches it says it in words, or shows the whole.
+_SAID_TWICE = (
+    "org.apache.spark.executor.Executor", "org.apache.spark.scheduler.TaskSetManager", "org.apache.spark.util.Utils",
+    "org.apache.spark.sql.delta.files.DeltaFileFormatWriter",
+    "org.apache.spark.sql.execution.streaming.runtime.MicroBatchExecution",
+)  # fmt: skip
 # More options for the JVM of a local session, after the project's own.
 JAVA_OPTIONS_ENV = "TOLLGATE_JAVA_OPTIONS"
 # Room for compiled methods, so that none is thrown out again. In another time zone Delta checks each commit twice.
@@ -56,6 +62,9 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
         session = SparkSession.getActiveSession() or _start(settings, app_name)
     session.conf.set("spark.sql.shuffle.partitions", str(settings.spark.shuffle_partitions))
     session.sparkContext.setLogLevel("ERROR")
+    logging: Any = session._jvm
+    for name in _SAID_TWICE:
+        logging.org.apache.logging.log4j.core.config.Configurator.setLevel(name, "OFF")
     follow(session)
     return session
 

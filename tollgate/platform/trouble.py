@@ -13,7 +13,7 @@ from tollgate.platform.errors import TollgateError
 _FULL = ("No space left on device", "Disk quota exceeded", "File too large")
 _DAMAGED = re.compile(
     r"DELTA_TRUNCATED_TRANSACTION_LOG|DELTA_STATE_RECOVER_ERROR|DELTA_VERSIONS_NOT_CONTIGUOUS|DELTA_LOG_FILE_NOT_FOUND"
-    r"|FAILED_READ_FILE[.\w]*|MALFORMED_RECORD_IN_PARSING|ChecksumException|is not a Parquet file"
+    r"|FAILED_READ_FILE[.\w]*|MALFORMED_RECORD_IN_PARSING|ChecksumException|CRC checksum|is not a Parquet file"
 )
 _FILE = re.compile(r"file:/+[^\s'\"]+?(?=[.,:;]?(?:\s|$))|\w+://[^\s'\"]+?(?=[.,:;]?(?:\s|$))")
 _CAUSE = re.compile(r"^(?:Caused by: |: )?([\w.$]*(?:kafka|Kafka)[\w.$]*(?:Exception|Error)\b.*)$", re.MULTILINE)
