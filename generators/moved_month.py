@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -11,6 +11,7 @@ from generators.customers import months_later
 from generators.month_template import Template
 
 DAY_MS = 86_400_000
+_EVE = timedelta(days=2)  # abroad a month begins before it does at home
 
 
 def days_of(month: date) -> int:
@@ -37,7 +38,7 @@ def moved(template: DataFrame, cut: Template, month: date, partitions: int) -> D
     key = F.concat("key_source", F.lit(f"|{prefix}-"), "serial")
     value = F.concat(
         "head", F.when(F.col("has_id"), _bytes(F.lit(prefix))).otherwise(_bytes(F.lit(""))), "after_id",
-        _day(F.col("first_on"), shift), "after_first", _day(F.col("second_on"), shift), "after_second",
+        _day("first_on", cut.month, month), "after_first", _day("second_on", cut.month, month), "after_second",
     )  # fmt: skip
     by_key = F.coalesce(F.crc32(_bytes(key)), F.col("event_no")) % partitions
     return template.where(F.col("day") <= days_of(month)).select(
@@ -48,8 +49,13 @@ def moved(template: DataFrame, cut: Template, month: date, partitions: int) -> D
     )
 
 
-def _day(day: Column, shift: int) -> Column:
-    return F.coalesce(_bytes(F.date_add(day, shift).cast("STRING")), _bytes(F.lit("")))
+def _day(day: str, cut: date, month: date) -> Column:
+    """The text of a day as far after `month` as it was after the month `cut`; nothing for NULL."""
+    since = F.datediff(F.col(day), F.lit(cut - _EVE))
+    # Nearly every day is one of these; writing out a date costs as much as the rest of the record.
+    usual = F.get(F.array(*[_bytes(F.lit(str(month + timedelta(days=at)))) for at in range(-_EVE.days, 40)]), since)
+    other = F.date_add(F.lit(month - _EVE), since).cast("STRING")
+    return F.coalesce(usual, _bytes(other), _bytes(F.lit("")))
 
 
 def _bytes(text: Column) -> Column:

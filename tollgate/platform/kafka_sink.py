@@ -56,7 +56,7 @@ _CLIENT = {
     "kafka.enable.idempotence": "true",
     "kafka.compression.type": "lz4",
     "kafka.linger.ms": "50",
-    "kafka.batch.size": str(512 * 1024),
+    "kafka.batch.size": "1000000",
     "kafka.buffer.memory": str(64 * 1024 * 1024),
     "kafka.interceptor.classes": _CLASS,
 }
