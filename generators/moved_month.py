@@ -52,7 +52,7 @@ def moved(template: DataFrame, cut: Template, month: date, partitions: int) -> D
 def _day(day: str, cut: date, month: date) -> Column:
     """The text of a day as far after `month` as it was after the month `cut`; nothing for NULL."""
     since = F.datediff(F.col(day), F.lit(cut - _EVE))
-    # Nearly every day is one of these; writing out a date costs as much as the rest of the record.
+    # Nearly every day is one of these, and looking a text up costs less than writing a date out.
     usual = F.get(F.array(*[_bytes(F.lit(str(month + timedelta(days=at)))) for at in range(-_EVE.days, 40)]), since)
     other = F.date_add(F.lit(month - _EVE), since).cast("STRING")
     return F.coalesce(usual, _bytes(other), _bytes(F.lit("")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import logging
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,13 +15,13 @@ from zlib import crc32
 from generators.cdr import GeneratedRecord
 from generators.truth import Truth, TruthFile
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.kafka import ANSWER_MS, bootstrap, end_offsets, ensure_topic
+from tollgate.platform.kafka import end_offsets, ensure_topic
+from tollgate.platform.kafka_out import open_producer
 from tollgate.platform.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from kafka import KafkaProducer
 
 STEP = 1000  # records between two looks at the clock
 LIVE_OBJECTS = 100_000  # how many more make the garbage collector run while records are sent
@@ -164,36 +163,3 @@ def few_collections() -> Iterator[None]:
         yield
     finally:
         gc.set_threshold(*before)
-
-
-@contextmanager
-def open_producer(settings: Settings) -> Iterator[KafkaProducer]:
-    """A client that sends in few large batches, acknowledged by all replicas; TollgateError when the brokers do not."""
-    from kafka import KafkaProducer
-    from kafka.errors import KafkaError
-
-    address = bootstrap(settings)
-    logging.getLogger("kafka").setLevel(logging.CRITICAL)
-    try:
-        producer = KafkaProducer(
-            bootstrap_servers=address,
-            bootstrap_timeout_ms=ANSWER_MS,
-            acks="all",
-            enable_idempotence=True,
-            # Few large batches, for each costs a request and a checksum of its compressed bytes.
-            compression_type="zstd",
-            linger_ms=50,
-            batch_size=512 * 1024,
-            metrics_enabled=False,
-        )
-        try:
-            yield producer
-        finally:
-            producer.close(timeout=10)
-    except KafkaError as error:
-        raise TollgateError(
-            "the Kafka broker did not take the records",
-            where=address,
-            found=f"{type(error).__name__}: {error}",
-            way_out="check kafka.bootstrap and that the broker runs (`tollgate status`)",
-        ) from error

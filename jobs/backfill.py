@@ -24,7 +24,7 @@ from generators.customers import build_population, months_later
 from generators.dirt import DirtRates
 from generators.month_template import Label, Template, cut, template_month
 from generators.moved_month import days_of, in_slices, moved
-from generators.profiles import PROFILES
+from generators.profiles import EVENTS, PROFILES, SEED, SUBSCRIBERS
 from generators.usage import UsagePlan, plan_usage
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
@@ -46,13 +46,15 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog=JOB, description=__doc__.splitlines()[0])
     found.add_argument("--months", type=int, default=3, metavar="N", help="how many months (default 3)")
     found.add_argument("--before", default="2026-10", metavar="YYYY-MM", help="the month after them (default 2026-10)")
-    found.add_argument("--seed", type=int, default=7, help="seed of population and usage (default 7)")
-    found.add_argument("--subscribers", type=int, default=2000, help="number of lines, as seeded (default 2000)")
+    found.add_argument("--seed", type=int, default=SEED, help=f"seed of population and usage (default {SEED})")
+    found.add_argument(
+        "--subscribers", type=int, default=SUBSCRIBERS, help=f"number of lines, as seeded (default {SUBSCRIBERS})"
+    )
     found.add_argument(
         "--events",
         type=int,
-        default=200_000,
-        help="records of a month of 31 days, copies included; profile peak: five times as many (default 200000)",
+        default=EVENTS,
+        help=f"records of a month of 31 days, copies included; profile peak: five times as many (default {EVENTS})",
     )
     found.add_argument("--profile", choices=sorted(PROFILES), default="normal", help="behaviour (default normal)")
     found.add_argument("--dry-run", action="store_true", help="make the month and count, send nothing")

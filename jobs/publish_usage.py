@@ -15,13 +15,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from generators.producer import few_collections, open_producer, partition_of
+from generators.producer import few_collections, partition_of
 from jobs.uploads import Upload, dialects_of, manifest, next_upload, note_sent, sending
 from jobs.usage_files import ENDINGS, UsageFile, key_of, lines, read_through
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.kafka import end_offsets, ensure_topic
+from tollgate.platform.kafka_out import open_producer
 from tollgate.platform.postgres import migrate
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from jobs.pinned import SNAPSHOT_APP_ID
-from tollgate.mediation.dialects.records import DIALECTS
+from tollgate.mediation.dialects import DIALECTS
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main

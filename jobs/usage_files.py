@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from tollgate.mediation.dialects.history_json import HISTORY_JSON
+from tollgate.mediation.dialects import DIALECTS
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
-from tollgate.mediation.dialects.voip_json import VOIP_JSON
 from tollgate.platform.errors import TollgateError
 
 ENDINGS = (".jsonl", ".jsonl.gz")
@@ -103,4 +102,4 @@ def _id_field(columns: Mapping[str, str]) -> str | None:
     return column.removeprefix("json.").strip("`") if column.startswith("json.") else None
 
 
-_ID_FIELD = {one.name: _id_field(one.columns) for one in (NATIVE_JSON, VOIP_JSON, HISTORY_JSON)}
+_ID_FIELD = {one.name: _id_field(one.columns) for one in DIALECTS}

@@ -9,8 +9,8 @@ import pytest
 from mediation.records import payload, raw_rows, small_reference
 from pyspark.sql import functions as F
 
+from tollgate.mediation.dialects import DIALECTS
 from tollgate.mediation.dialects.dialect import RECEIVED
-from tollgate.mediation.dialects.records import DIALECTS
 from tollgate.mediation.usage import mediate
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"

@@ -50,7 +50,7 @@ public class CreateTime implements ProducerInterceptor {{
 """
 # The same class gives the same bytes: an executor refuses another jar of a name that it has.
 _DAY_ONE = (1980, 1, 1, 0, 0, 0)
-# Few large batches, for each costs a request; measured in docs/decisions/0018-a-month-moved-through-sparks-sink.md.
+# Few large batches, for each costs a request. Why so: docs/decisions/0022-a-month-moved-through-sparks-sink.md.
 _CLIENT = {
     "kafka.acks": "all",
     "kafka.enable.idempotence": "true",

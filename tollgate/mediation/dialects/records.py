@@ -7,16 +7,11 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.mediation.dialects import json_text
+from tollgate.mediation.dialects import DIALECTS, json_text
 from tollgate.mediation.dialects.dialect import RECEIVED, Dialect
-from tollgate.mediation.dialects.history_json import HISTORY_JSON
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
-from tollgate.mediation.dialects.voip_json import VOIP_JSON
 
 MAX_PAYLOAD_BYTES = 65_536
-
-# A new feed is a mapping of its own and its name here; ref_source says which source speaks which dialect.
-DIALECTS = (NATIVE_JSON, VOIP_JSON, HISTORY_JSON)
 
 FIELDS = tuple(dict.fromkeys(field for dialect in DIALECTS for field in dialect.fields))
 RECORD = ", ".join(f"`{name}` STRING" for name in [*FIELDS, "_corrupt_record"])
