@@ -55,7 +55,7 @@ def test_the_lock_pins_every_package_with_a_hash_and_names_no_host() -> None:
 def test_every_import_is_a_direct_dependency() -> None:
     modules = {"yaml": "pyyaml", "psycopg2": "psycopg2-binary", "kafka": "kafka-python", "delta": "delta-spark",
                "great_expectations": "great-expectations", "py4j": "pyspark",
-               "dateutil": "python-dateutil"}  # fmt: skip
+               "dateutil": "python-dateutil", "xdist": "pytest-xdist"}  # fmt: skip
     own = {path.stem for folder in (".", "tests") for path in (ROOT / folder).iterdir()}
     direct = re.findall(r"^([a-z0-9-]+)", (ROOT / "requirements.in").read_text(encoding="utf-8"), re.MULTILINE)
     missing = set()
