@@ -60,6 +60,7 @@ def assert_shipped_and_silent(cluster: Cluster, package: Path, password: str) ->
     assert not [path for path in written if password.encode() in path.read_bytes()]
 
 
+@pytest.mark.long
 @pytest.mark.covers("OPS-13", "OPS-16")
 def test_mediation_on_a_cluster_leaves_the_tables_of_local_mode(
     undisturbed: Route, start_route, month_of_records, cluster: Cluster, package: Path

@@ -85,6 +85,7 @@ def test_start_and_arrival_of_an_event_move_by_the_same_days(filled):
     assert set(months["202603"]) == set(months["202601"]) > set(months["202602"])
 
 
+@pytest.mark.long
 @pytest.mark.covers("GEN-15", "MED-14")
 def test_a_run_that_died_and_the_whole_run_after_it_leave_the_same_accepted_events(filled, start_route):
     """Killed between two months; then a part of the third month arrives, as of a run that died in the middle."""
