@@ -76,4 +76,5 @@ $(INSTALLED): $(ENVIRONMENT) pyproject.toml
 
 $(JARS): $(INSTALLED) conf/jars.txt
 	@$(BIN)/python -m tollgate.platform.jars
+	@$(BIN)/python -m tollgate.platform.class_archive
 	@mkdir -p $(@D) && touch $@

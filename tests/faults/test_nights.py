@@ -13,7 +13,7 @@ import pytest
 
 from faults.route import AS_OF, CYCLE, Route
 from faults.test_kills import issued
-from jobs import month
+from jobs import month, night
 from jobs.bill_runs import open_run
 from tollgate import cli
 from tollgate.platform.postgres import connect
@@ -35,9 +35,9 @@ def versions(route: Route) -> dict[str, int]:
 
 
 @pytest.fixture
-def nightly(start_route, undisturbed) -> Route:
+def nightly(start_route, undisturbed, request) -> Route:
     """The mediated usage of the undisturbed route, and no night yet."""
-    route = start_route("nightly", [])
+    route = start_route("killed_night" if "killed" in request.node.name else "nightly", [])
     for table in MEDIATED:
         shutil.copytree(undisturbed.lake.path(table), route.lake.path(table))
     return route
@@ -59,6 +59,17 @@ def tollgate(nightly, monkeypatch, capsys) -> Callable[..., dict[str, Any]]:
         return told
 
     return call
+
+
+@pytest.mark.long
+@pytest.mark.covers("RAT-01", "OPS-01", "OPS-17")
+def test_a_night_that_is_killed_in_its_third_step_is_mended_by_the_next_start(nightly, undisturbed):
+    last = ["--date", "2026-11-01"]
+    nightly.killed("rate.after_rated", "night", *last)
+    assert last_runs(nightly.settings, 1)[0]["status"] == "stopped"
+    night.run(nightly.spark, nightly.settings, night.parser().parse_args(last))
+    assert last_runs(nightly.settings, 1)[0]["status"] == "done"
+    assert nightly.digest("rated_usage") == undisturbed.digest("rated_usage")
 
 
 @pytest.mark.covers("BIZ-03", "RAT-01", "RAT-09", "BIL-19", "OPS-17")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,16 +16,35 @@ if TYPE_CHECKING:
 _REMARK = b"WARNING: Using incubator modules: jdk.incubator.vector"
 
 
-def quiet_gateway(conf: SparkConf) -> JavaGateway:
-    """A new JVM for Spark, its stderr passed on to ours line by line, but for that one remark."""
+def quiet_gateway(conf: SparkConf, variables: Mapping[str, str]) -> JavaGateway:
+    """A new JVM for Spark, its stderr passed on to ours line by line, but for that one remark.
+
+    variables: of its environment, beside our own.
+    """
     from pyspark.java_gateway import launch_gateway
 
     reading, writing = os.pipe()
     threading.Thread(target=_pass_on, args=(reading,), name="jvm-stderr", daemon=True).start()
     try:
-        return launch_gateway(conf, popen_kwargs={"stderr": writing})
+        with _set(variables):
+            return launch_gateway(conf, popen_kwargs={"stderr": writing})
     finally:
         os.close(writing)
+
+
+@contextmanager
+def _set(variables: Mapping[str, str]) -> Iterator[None]:
+    # pyspark reads some of them here, and gives its JVM the environment of this process.
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def _pass_on(reading: int) -> None:

@@ -27,7 +27,7 @@ def java_binary() -> str:
             found=f"JAVA_HOME={home} without bin/java" if home else "no java on PATH and no JAVA_HOME",
             way_out=_WAY_OUT,
         )
-    shown = subprocess.run([found, "-version"], capture_output=True, text=True, check=False).stderr
+    shown = _version_of(found)
     major = re.search(r'version "(?:1\.)?(\d+)', shown)
     if major is None or int(major.group(1)) not in VERSIONS:
         raise TollgateError(
@@ -37,3 +37,13 @@ def java_binary() -> str:
             way_out=_WAY_OUT,
         )
     return found
+
+
+def java_version() -> str:
+    """What that Java says of itself, some lines."""
+    return _version_of(java_binary())
+
+
+@functools.lru_cache(maxsize=1)
+def _version_of(binary: str) -> str:
+    return subprocess.run([binary, "-version"], capture_output=True, text=True, check=False).stderr

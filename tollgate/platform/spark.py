@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from tollgate.platform import class_archive
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.gateway import quiet_gateway
 from tollgate.platform.java import java_binary
@@ -74,29 +76,44 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
     from pyspark.sql import SparkSession
 
     java_binary()
-    os.environ.setdefault("SPARK_CONF_DIR", str(project_root() / "conf"))
     os.environ["PYSPARK_PYTHON"] = sys.executable
-    options = {
-        "spark.master": settings.spark.master,
-        "spark.jars": ",".join(_connector_jars()),
-        "spark.driver.memory": settings.spark.driver_memory,
-    }
+    options = {"spark.master": settings.spark.master, "spark.driver.memory": settings.spark.driver_memory}
+    variables = {}
     if settings.spark.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
-        options |= {"spark.sql.warehouse.dir": f"{settings.lake.root}/_warehouse", **_ON_ONE_MACHINE}
-        if not settings.spark.generated_code:
-            # Compiling some forty plans takes longer than interpreting them over a few hundred thousand rows.
-            options["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
-        # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
-        more = os.environ.get(JAVA_OPTIONS_ENV, "")
-        options["spark.driver.extraJavaOptions"] = f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory} {more}".strip()
+        options |= _of_one_machine(settings)
+    if settings.spark.master.startswith("local") and "SPARK_CONF_DIR" not in os.environ:
+        # No folder on the class path, and one loader for all jars: so the class archive holds for them.
+        options |= {"spark.jars": "", "spark.driver.extraClassPath": os.pathsep.join(connector_jars())}
+        options["spark.driver.extraJavaOptions"] += f" {_logging()} {class_archive.java_options(connector_jars())}"
+        defaults = shlex.quote(str(project_root() / "conf" / "spark-defaults.conf"))
+        variables = {"PYSPARK_SUBMIT_ARGS": f"--properties-file {defaults} pyspark-shell"}
+    else:
+        os.environ.setdefault("SPARK_CONF_DIR", str(project_root() / "conf"))
+        options["spark.jars"] = ",".join(connector_jars())
     conf = SparkConf().setAppName(app_name).setAll(list(options.items()))
     # A process has one JVM, also when its session is stopped and another begins.
-    SparkContext(conf=conf, gateway=None if SparkContext._gateway else quiet_gateway(conf))
+    SparkContext(conf=conf, gateway=None if SparkContext._gateway else quiet_gateway(conf, variables))
     return SparkSession.builder.getOrCreate()
 
 
-def _connector_jars() -> list[str]:
+def _of_one_machine(settings: Settings) -> dict[str, str]:
+    options = {"spark.sql.warehouse.dir": f"{settings.lake.root}/_warehouse", **_ON_ONE_MACHINE}
+    if not settings.spark.generated_code:
+        # Compiling some forty plans takes longer than interpreting them over a few hundred thousand rows.
+        options["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
+    # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
+    more = os.environ.get(JAVA_OPTIONS_ENV, "")
+    options["spark.driver.extraJavaOptions"] = f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory} {more}".strip()
+    return options
+
+
+def _logging() -> str:
+    return f'"-Dlog4j2.configurationFile={(project_root() / "conf" / "log4j2.properties").as_uri()}"'
+
+
+def connector_jars() -> list[str]:
+    """Paths of the jars of Delta, Kafka and PostgreSQL; TollgateError when there are none."""
     folder = jars_dir("spark")
     jars = sorted(str(jar) for jar in folder.glob("*.jar"))
     if not jars:
