@@ -7,6 +7,7 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
+from rating import tariff
 from reference.places import own_places
 
 from jobs import publish_pricebook
@@ -16,7 +17,8 @@ from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect
 from tollgate.reference.frames import PRICE_TABLES
 
-FILLED = tuple(name for name in PRICE_TABLES if name != "price_tier")  # the demo's rates have no tiers
+# The demo's rates have no tiers, its carriers no prices by prefix.
+FILLED = tuple(name for name in PRICE_TABLES if name not in ("price_tier", "price_carrier_prefix"))
 DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
 
 
@@ -48,7 +50,9 @@ def edited(folder: Path, price: str) -> Path:
     book = folder / f"book_{price}"
     shutil.copytree(DEMO, book)
     text = (book / "rate.csv").read_text()
-    (book / "rate.csv").write_text(text.replace("mms,*,mms,*,home,none,0.30,", f"mms,*,mms,*,home,none,{price},"))
+    (book / "rate.csv").write_text(
+        text.replace("mms,*,mms,*,home,none,*,*,*,0.30,", f"mms,*,mms,*,home,none,*,*,*,{price},")
+    )
     return book
 
 
@@ -95,6 +99,28 @@ def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, plac
     with session, session.cursor() as cursor:
         cursor.execute("SELECT version, price::text FROM catalog.rate WHERE rate_id = 'mms' ORDER BY version")
         assert cursor.fetchall() == [(1, "0.300000"), (3, "0.320000")]
+    session.close()
+
+    assert publish(tariff.written(tmp_path / "model", tariff.MODEL))["pricebook_version"] == 4
+    model = load_price_book(lake)
+    assert (model.segment_slots, model.piece_slots, len(model.features)) == (3, 7, 8)
+    assert model.values_of("slice") == {"voice": ["s1"], "data": ["s1"]}
+    session = connect(places)
+    with session, session.cursor() as cursor:
+        for question, answer in {
+            "SELECT initial, increment, split_at_validity FROM catalog.rate WHERE rate_id = 's30_6'": (30, 6, False),
+            "SELECT direction, technology, slice FROM catalog.rate WHERE rate_id = 'tech_5g'": ("*", "5G", "*"),
+            "SELECT count(*), sum(price)::text FROM catalog.segment": (6, "0.415000"),
+            "SELECT zone_id FROM catalog.destination WHERE match = 'any'": ("other",),
+            "SELECT prefix, initial, connect_fee::text FROM catalog.carrier_rate WHERE cost_id = 's60_60'": (
+                "2001",
+                30,
+                "0.010000",
+            ),
+            "SELECT service, zone_id FROM catalog.discount WHERE discount_id = 'sms_half'": ("sms", "*"),
+        }.items():
+            cursor.execute(question + " AND version = 4" if "WHERE" in question else question)
+            assert cursor.fetchall() == [answer]
     session.close()
 
 
