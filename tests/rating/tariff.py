@@ -93,6 +93,8 @@ MODEL: dict[str, list[Line]] = {
         *({**SINCE, "prefix": prefix, "match": "prefix", "zone_id": zone} for zone, prefix in ZONES.items()),
         {**SINCE, "prefix": "*", "match": "any", "zone_id": "other"},
     ],
+    "roaming_zone": [{"country": "US", "roaming_zone": "us"}],
+    "own_range": [{"prefix": "3999"}],
     "rate": [
         rate("s60_60", "0.60"), rate("s60_1", "0.60", initial="60", increment="1"),
         rate("s30_6", "0.60", initial="30", increment="6"), rate("s1_1", "0.60", increment="1"),
