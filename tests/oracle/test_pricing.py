@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 import pytest
-from oracle.people import DEMO_BOOK, NUMBER, TORONTO, account, call, charge_of, facts, local_us
+from oracle.people import DEMO_BOOK, NUMBER, account, call, charge_of, facts, local_us
 from oracle.small_book import sheet, write_book
 
 from tollgate.oracle.amounts import round_micros
@@ -200,19 +200,24 @@ def test_call_types_and_the_statuses_of_the_wholesale_leg(book):
 
 
 def test_a_quote_says_how_the_charge_came_about(book):
-    at = datetime(2026, 10, 6, 19, 59, tzinfo=TORONTO)
-    found = quote(book, "term", "voice", at, "+16045550100", "CA", duration_s=61, carrier_id="carrier_001")
+    found = quote(book, "term", call(61, local_us(2026, 10, 6, 19, 59)))
     assert found.priced.charge == 220_000
-    assert found.explanation == (
-        "Zone national by prefix 1604.",
-        "Rate voice_national_term: 0.100000 CAD per 60 second, increment 60.",
-        "60 second in band peak, factor 6/5.",
-        "60 second in band off_peak, factor 1.",
-        "Exactly 11/50, rounded half_up to 4 digits: 0.220000 CAD.",
-        "Cost: 0.040000 CAD by c1_voice_national, 120 units.",
-    )
+    assert [f"{step.name}: {step.text}" for step in found.steps] == [
+        "zone: national, by the prefix 1604",
+        "row: voice_national_term, for term voice national home none * * *",
+        "price: 0.10 CAD for 60 s",
+        "units: 61 s are charged as 60 + 1 × 60 = 120",
+        "piece: peak: 60 × 0.10 ÷ 60 × 1.2 = 0.12",
+        "piece: off_peak: 60 × 0.10 ÷ 60 × 1 = 0.10",
+        "sum: 0.12 + 0.10 = 0.22",
+        "rounding: 0.22, half up to 4 digits",
+        "charge: 0.2200 CAD",
+        "cost: c1_voice_national, 61 s are charged as 60 + 1 × 60 = 120",
+        ": 120 × 0.02 ÷ 60 = 0.04, half up to 4 digits: 0.0400 CAD",
+        "margin: 0.18 CAD",
+    ]
     with pytest.raises(ValueError, match="expected one of month_to_month, prepaid, term, found gold"):
-        quote(book, "gold", "voice", at, "+16045550100")
+        quote(book, "gold", call(61))
 
 
 def test_a_bad_cell_is_named_with_file_and_line(tmp_path):
