@@ -25,6 +25,7 @@ MONEY, EXACT = pa.decimal128(18, 6), pa.decimal128(38, 0)
 TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("started_at", "valid_from", "valid_to"), INSTANT),
     **dict.fromkeys(("charge", "cost", "margin", "list_charge", "net_charge"), MONEY),
+    **dict.fromkeys(("discount_num", "discount_den"), EXACT),
     **dict.fromkeys(("numerator", "denominator", "cost_numerator", "cost_denominator"), EXACT),
     **dict.fromkeys(("net_numerator", "net_denominator"), EXACT),
     **dict.fromkeys(("amount", "tax_share", "net", "tax", "total"), pa.decimal128(18, 3)),
@@ -106,6 +107,7 @@ def rated_row(outcome: Outcome) -> dict[str, Any]:
         "factor_den": factor_den,
     }
     exact = {"numerator": priced.numerator, "denominator": priced.denominator}
+    exact |= {"discount_num": priced.keep.numerator, "discount_den": priced.keep.denominator}
     exact |= {"cost_numerator": cost.numerator, "cost_denominator": cost.denominator}
     return row | {name: None if value is None else Decimal(value) for name, value in exact.items()}
 

@@ -281,14 +281,17 @@ def test_a_call_over_the_end_of_a_row_is_split_where_the_row_says_so(tmp_path):
     assert pieces(alone, before) == [(120, "flat", 60_000)]
 
 
-def test_the_row_below_follows_and_a_more_special_row_that_begins_ends_a_row_too(tmp_path):
+def test_the_row_below_follows_and_a_more_special_row_that_begins_ends_no_row(tmp_path):
     general = {"rate_id": "general", "plan_id": "*", "price": "0.12"}
     book = book_of(tmp_path / "below", SPLIT, general)
     before = call(60, local_us(2026, 10, 31, 23, 59, 30))
     assert pieces(book, before) == [(30, "flat", 60_000), (30, "flat", 120_000)]
     special = {"rate_id": "special", "valid_from": "2026-11-01", "valid_to": "2026-12-01"}
     book = book_of(tmp_path / "above", {**general, "split_at_validity": "true"}, special)
-    assert pieces(book, before) == [(30, "flat", 120_000), (30, "flat", 100_000)]
+    assert pieces(book, before) == [(60, "flat", 120_000)]
+    both_end = {**general, "split_at_validity": "true", "valid_to": "2026-11-01T00:00:10-04:00"}
+    book = book_of(tmp_path / "both", both_end, special)
+    assert pieces(book, before) == [(60, "flat", 120_000)]
 
 
 def test_a_split_call_keeps_its_bands_and_a_bands_own_price(tmp_path):

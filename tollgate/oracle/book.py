@@ -126,13 +126,13 @@ class PriceBook:
         return _valid(self._rate_chain(key), at)
 
     def follower(self, key: RateKey, row: Rate, at: int) -> tuple[int, Rate] | None:
-        """When the row that holds for the key at an instant stops to do so, and the row that holds from there on.
+        """End of the row that holds for the key at an instant, and the row that holds from there on.
 
-        A row stops at its valid_to, or before it where a more specific row begins.
+        None where no row does, and where a more specific row begins before: then it is not this row that ends there.
         """
-        chain = self._rate_chain(key)
-        before = chain[: chain.index(row)]
-        edge = min([row.valid_to, *(one.valid_from for one in before if at < one.valid_from < row.valid_to)])
+        chain, edge = self._rate_chain(key), row.valid_to
+        if any(at < one.valid_from < edge for one in chain[: chain.index(row)]):
+            return None
         found = _valid(chain, edge)
         return None if found is None else (edge, found)
 

@@ -27,7 +27,7 @@ EXACT = ("discount_ids", "digits", "rounding")
 OF_EVENT = ("direction", "technology", "slice_id")
 TERMS = ("block_units", "initial_units", "increment_units", "unit_price_micros", "connect_fee_micros")
 PIECES = ("piece_units", "piece_band", "piece_price_micros", "piece_factor_num", "factor_den")
-FRACTIONS = ("numerator", "denominator", "cost_numerator", "cost_denominator")
+FRACTIONS = ("numerator", "denominator", "cost_numerator", "cost_denominator", "discount_num", "discount_den")
 PINS = ("pricebook_version", "snapshot_id")
 KEY = ("source", "event_id", "rating_no", "batch_no", "started_at")
 COLUMNS = (*KEY, *STATUS, *OWNER, *CHARGED, *EXACT, *OF_EVENT, *TERMS, *PIECES, *FRACTIONS, *PINS)
@@ -146,7 +146,7 @@ def expected_fields(usage: Usage, priced: Priced) -> dict[str, Any]:
     if priced.retail_status == "zero_rated":
         del fields["discount_ids"]  # nothing is charged, so nothing was discounted
     else:
-        fields |= _terms(priced)
+        fields |= {**_terms(priced), "kept": priced.keep}
     return fields
 
 
@@ -162,6 +162,7 @@ def found_fields(row: dict[str, Any]) -> dict[str, Any]:
     fields = dict(row)
     fields["exact_charge"] = _reduced(row["numerator"], row["denominator"])
     fields["exact_cost"] = _reduced(row["cost_numerator"], row["cost_denominator"])
+    fields["kept"] = Fraction(int(row["discount_num"]), int(row["discount_den"])) if row["discount_den"] else None
     fields["discount_ids"] = tuple(row["discount_ids"] or ())
     fields["pieces"] = _pieces(row)
     return fields
