@@ -11,7 +11,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from properties.draw import number_of
-from properties.draw_book import CARRIERS, GROUPS, ROAMING, SLICES
+from properties.draw_book import GROUPS, ROAMING, SLICES
+from properties.draw_sheets import CARRIERS
 
 from tollgate.oracle.rows import Usage
 
