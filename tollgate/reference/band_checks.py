@@ -82,13 +82,15 @@ def _holes_of_dates(book: SourceBook, bands: Sequence[Band]) -> Iterator[tuple[s
 def _steps_of_bands(book: SourceBook, bands: Iterable[SourceRow]) -> Iterator[Finding]:
     """The steps that a band gives a rate must fill a day, as the rate's own must. bands: one row each."""
     for band in (band for band in bands if band["initial"] or band["increment"]):
-        for rate in book.rows["rate"]:
-            initial, increment = steps(rate, band)
-            if rate["band_set"] == band["band_set"] and not is_whole_day(initial, increment):
-                yield band.finding(
-                    f"with rate {rate['rate_id']}, line {rate.line}, {DAY_S:,} s less the initial {initial} "
-                    f"must be whole increments of {increment}"
-                )
+        rates = [rate for rate in book.rows["rate"] if rate["band_set"] == band["band_set"]]
+        amiss = [rate for rate in rates if not is_whole_day(*steps(rate, band))]
+        if amiss:
+            initial, increment = steps(amiss[0], band)
+            more = f" and {len(amiss) - 1} more" if len(amiss) > 1 else ""
+            yield band.finding(
+                f"with rate {amiss[0]['rate_id']}, line {amiss[0].line}{more}, {DAY_S:,} s less the initial {initial} "
+                f"must be whole increments of {increment}"
+            )
 
 
 def _missing_holidays(book: SourceBook, holiday_rows: Sequence[SourceRow]) -> Iterator[Finding]:

@@ -7,6 +7,7 @@ from fractions import Fraction
 from math import lcm, prod
 from typing import NamedTuple
 
+from tollgate.reference.cells import ALL
 from tollgate.reference.charged_steps import largest_charged, steps
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow
 from tollgate.reference.rate_keys import followers
@@ -76,9 +77,38 @@ def too_fine_chains(book: SourceBook) -> Iterator[Finding]:
             )
 
 
+def too_fine_discounts(book: SourceBook) -> Iterator[Finding]:
+    """Rates on whose events more discounts can meet than a BIGINT holds the product of, `discount_den` of a row."""
+    common = denominators(book)
+    for row in book.rows["rate"]:
+        parts: int = common.discount ** most_discounts(book, row)
+        if parts > BIGINT_MAX:
+            yield row.finding(
+                f"the {most_discounts(book, row)} discounts that can meet on one event keep shares of {parts:.1e} "
+                "parts, more than a row holds; use rounder percents or fewer discounts"
+            )
+
+
+def most_discounts(book: SourceBook, rate: SourceRow) -> int:
+    """How many discounts of the rating stage can act on one event of the rate, at any time."""
+    acting = [row for row in discounts_of(book, "rating") if row["service"] in (ALL, rate["service"])]
+    if not acting or not rate["discountable"]:
+        return 0
+    counts = [
+        sum(row["plan_id"] in (ALL, plan) and row["zone_id"] in (ALL, zone) for row in acting)
+        for plan in _reached(rate, acting, "plan_id")
+        for zone in _reached(rate, acting, "zone_id")
+    ]
+    return max(counts)
+
+
+def _reached(rate: SourceRow, discounts: list[SourceRow], cell: str) -> set[str]:
+    """What an event of the rate can have in a cell, as far as discounts tell it apart."""
+    return {rate[cell]} if rate[cell] != ALL else {ALL, *(row[cell] for row in discounts)}
+
+
 def _retail_needs(book: SourceBook) -> Iterator[tuple[SourceRow, int]]:
     common = denominators(book)
-    chain = common.discount ** len(discounts_of(book, "rating"))
     followed = {(own.row.line, after.row.line): after.row["price"] for own, after in followers(book)}
     for row in book.rows["rate"]:
         after = [price for (line, _), price in followed.items() if line == row.line]
@@ -93,7 +123,7 @@ def _retail_needs(book: SourceBook) -> Iterator[tuple[SourceRow, int]]:
         scale = row["block"] * factor_den
         usage = max(charged) * max(weighted) + max(fees) * scale
         bounded = max(usage, (row["minimum"] or 0) * scale, (row["maximum"] or 0) * scale)
-        discounts = chain if row["discountable"] else 1
+        discounts: int = common.discount ** most_discounts(book, row)
         yield row, _need(bounded * discounts, scale * discounts, row["digits"])
 
 

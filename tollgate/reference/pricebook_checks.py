@@ -11,7 +11,7 @@ from pathlib import Path
 from tollgate.reference import references
 from tollgate.reference.band_checks import band_findings
 from tollgate.reference.contradictions import contradictions
-from tollgate.reference.exactness import amount_type, too_fine_chains
+from tollgate.reference.exactness import amount_type, too_fine_chains, too_fine_discounts
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, read_source_book
 from tollgate.reference.rate_contradictions import validity_splits
 from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
@@ -94,7 +94,7 @@ def _gaps(book: SourceBook) -> Iterator[Finding]:
 
 
 def _exactness(book: SourceBook) -> list[Finding]:
-    return [*amount_type(book)[1], *too_fine_chains(book)]
+    return [*amount_type(book)[1], *too_fine_chains(book), *too_fine_discounts(book)]
 
 
 def _grouped(rows: Iterable[SourceRow], columns: Sequence[str]) -> dict[tuple[str, ...], list[SourceRow]]:
