@@ -47,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--payloads", type=int, default=100_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
     )
+    parser.addoption("--events", type=int, default=1_000_000, help="drawn events that `make prove` prices twice")
 
 
 @pytest.fixture(scope="session", autouse=True)

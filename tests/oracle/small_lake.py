@@ -17,7 +17,7 @@ from tollgate.oracle.billing_check import INVOICE_COLUMNS, LINE_COLUMNS
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun
 from tollgate.oracle.lines import Bill
-from tollgate.oracle.rating_check import Outcome
+from tollgate.oracle.rating_check import OF_EVENT, TERMS, Outcome
 from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 
 INSTANT = pa.timestamp("us", tz="UTC")
@@ -25,10 +25,11 @@ MONEY, EXACT = pa.decimal128(18, 6), pa.decimal128(38, 0)
 TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("started_at", "valid_from", "valid_to"), INSTANT),
     **dict.fromkeys(("charge", "cost", "margin", "list_charge", "net_charge"), MONEY),
+    **dict.fromkeys(("discount_num", "discount_den"), EXACT),
     **dict.fromkeys(("numerator", "denominator", "cost_numerator", "cost_denominator"), EXACT),
     **dict.fromkeys(("net_numerator", "net_denominator"), EXACT),
     **dict.fromkeys(("amount", "tax_share", "net", "tax", "total"), pa.decimal128(18, 3)),
-    **dict.fromkeys(("piece_units", "piece_factor_num"), pa.list_(pa.int64())),
+    **dict.fromkeys(("piece_units", "piece_factor_num", "piece_price_micros"), pa.list_(pa.int64())),
     **dict.fromkeys(("piece_band", "discount_ids"), pa.list_(pa.string())),
     **dict.fromkeys(("origin_cycle", "starts_on", "term_ends_on", "cancelled_on", "closed_on"), pa.date32()),
     **dict.fromkeys(("customer_since", "first_cycle_start", "cycle_start", "cycle_end"), pa.date32()),
@@ -38,6 +39,7 @@ TYPES: dict[str, pa.DataType] = {
 WHOLE_NUMBERS = {
     *("batch_no", "kafka_partition", "kafka_offset", "duration_s", "volume_bytes", "rating_no", "snapshot_id"),
     *("from_batch_no", "to_batch_no", "pricebook_version", "charged_units", "digits", "factor_den", "anchor_day"),
+    *("block_units", "initial_units", "increment_units", "unit_price_micros", "connect_fee_micros"),
     *("line_no", "events", "units", "free_units", "lines", "minor_digits", "sequence"),
 }
 
@@ -78,7 +80,7 @@ def write_inputs(
 def rated_row(outcome: Outcome) -> dict[str, Any]:
     """An outcome as a row of rated_usage."""
     usage, priced, cost = outcome.accepted.usage, outcome.priced, outcome.priced.wholesale
-    row = {name: getattr(usage, name) for name in ("source", "event_id", "started_at")}
+    row = {name: getattr(usage, name) for name in ("source", "event_id", "started_at", *OF_EVENT)}
     row |= {"batch_no": outcome.accepted.batch_no, "rating_no": outcome.run.rating_no}
     row |= {name: getattr(outcome.run, name) for name in ("pricebook_version", "snapshot_id")}
     for name in ("retail_status", "suspense_reason", "call_type", "zone_id", "roaming_zone", "prefix", "price_source"):
@@ -87,6 +89,9 @@ def rated_row(outcome: Outcome) -> dict[str, Any]:
         row[name] = getattr(priced, name)
     for name in ("account_id", "subscription_id", "contract_id", "plan_id"):
         row[name] = getattr(priced.holding, name, None)
+    made_by = priced.rate or cost.row
+    terms = made_by and (made_by.block, made_by.initial, made_by.increment, made_by.price, made_by.connect_fee)
+    row |= dict(zip(TERMS, terms or [None] * len(TERMS), strict=True))
     factor_den = lcm(*(piece.factor.denominator for piece in priced.pieces))
     row |= {
         "wholesale_status": cost.status,
@@ -97,10 +102,12 @@ def rated_row(outcome: Outcome) -> dict[str, Any]:
         "margin": decimal_of(priced.margin),
         "piece_units": [piece.units for piece in priced.pieces],
         "piece_band": [piece.band_id for piece in priced.pieces],
+        "piece_price_micros": [piece.price for piece in priced.pieces],
         "piece_factor_num": [int(piece.factor * factor_den) for piece in priced.pieces],
         "factor_den": factor_den,
     }
     exact = {"numerator": priced.numerator, "denominator": priced.denominator}
+    exact |= {"discount_num": priced.keep.numerator, "discount_den": priced.keep.denominator}
     exact |= {"cost_numerator": cost.numerator, "cost_denominator": cost.denominator}
     return row | {name: None if value is None else Decimal(value) for name, value in exact.items()}
 

@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 from oracle.people import DEMO_BOOK, NUMBER, account, call, facts, local_us
-from oracle.small_book import SHEETS, write_book
+from oracle.small_book import sheet, write_book
 
 from tollgate.oracle.amounts import share_out
 from tollgate.oracle.billing import bill_cycle, net_charge
@@ -153,13 +153,16 @@ def test_late_usage_comes_on_the_next_bill_and_takes_what_posted_runs_left(book)
 def test_discounts_of_a_bill_follow_their_order_and_late_usage_changes_those_posted(tmp_path):
     # flat 0.05 a minute: 86,400 s are 72.00, 33,600 s are 28.00
     rows = (
-        "volume,V,billing,1,false,usage_net,100.00,*,usage,20,2024-01-01,",
-        "spring,S,billing,2,true,everyone,0,month_to_month,all,10,2024-01-01,2026-11-01",
-        "loyal,L,billing,3,true,everyone,0,*,usage,5,2024-01-01,2026-10-31",
-        "five,F,billing,4,true,everyone,0,*,usage,5,2024-01-01,2026-11-01",
+        ("volume", {"stacks": "false", "fact": "usage_net", "threshold": "100.00", "percent": 20}),
+        ("spring", {"plan_id": "month_to_month", "applies_to": "all", "valid_to": "2026-11-01"}),
+        ("loyal", {"percent": 5, "valid_to": "2026-10-31"}),
+        ("five", {"percent": 5, "valid_to": "2026-11-01"}),
     )
-    header = SHEETS["discount"]
-    book = PriceBook(write_book(tmp_path, discount=header + "\n".join(rows) + "\n"))
+    drawn = [
+        {"discount_id": name, "stage": "billing", "apply_order": order, **cells}
+        for order, (name, cells) in enumerate(rows, start=1)
+    ]
+    book = PriceBook(write_book(tmp_path, discount=sheet("discount", *drawn)))
     whole = rated(book, call(86_400, local_us(2026, 10, 3, 12)), 1, "month_to_month")
     late = rated(book, call(33_600, local_us(2026, 10, 4, 12)), 2, "month_to_month")
     contract = replace_contract(plan_id="month_to_month", term_ends_on=None)
@@ -184,8 +187,9 @@ def test_discounts_of_a_bill_follow_their_order_and_late_usage_changes_those_pos
 @pytest.mark.covers("QUA-02", "RAT-44")
 def test_a_unit_costs_what_its_place_in_the_cycle_says_and_late_usage_goes_on_where_posted_usage_ended(tmp_path):
     # 0.05 a minute, from 90 s on 0.02, from 240 s on 0.10
-    header = SHEETS["tier"]
-    book = PriceBook(write_book(tmp_path, tier=f"{header}mtm_voice,account,240,0.10\nmtm_voice,account,90,0.02\n"))
+    cells = {"rate_id": "mtm_voice", "counts": "account"}
+    tiers = [{**cells, "from_units": 240, "price": "0.10"}, {**cells, "from_units": 90, "price": "0.02"}]
+    book = PriceBook(write_book(tmp_path, tier=sheet("tier", *tiers)))
     days = ((60, 3, 1), (120, 4, 1), (180, 5, 1), (60, 2, 2))
     events = [rated(book, call(of, local_us(2026, 10, day, 12)), no, "month_to_month") for of, day, no in days]
     contract = replace_contract(plan_id="month_to_month", term_ends_on=None)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from oracle.people import account, call, facts, local_us
-from oracle.small_book import CARRIER_RATE, write_book
+from oracle.small_book import sheet, write_book
 
 from tollgate.oracle.billing import bill_cycle
 from tollgate.oracle.book import PriceBook
@@ -86,30 +86,13 @@ def test_a_started_minute_is_charged_whole(book):
 
 @pytest.mark.covers("QUA-02")
 @pytest.mark.parametrize(
-    ("vector", "carrier_row", "seconds", "cost", "charge", "margin"),
-    [
-        (
-            "G-23",
-            "gb,carrier_001,voice,international,GB,0.003,second,1,1,2,half_up,1.5,2",
-            330,
-            990_000,
-            1_490_000,
-            500_000,
-        ),
-        (
-            "G-24",
-            "gb,carrier_001,voice,international,GB,0.04,second,60,60,2,half_up,1.5,2",
-            330,
-            240_000,
-            360_000,
-            120_000,
-        ),
-    ],
+    ("vector", "price", "step", "cost", "charge", "margin"),
+    [("G-23", "0.003", 1, 990_000, 1_490_000, 500_000), ("G-24", "0.04", 60, 240_000, 360_000, 120_000)],
 )
-def test_the_wholesale_leg_and_its_mark_up(tmp_path: Path, vector, carrier_row, seconds, cost, charge, margin):
-    sheet = f"{CARRIER_RATE}\n{carrier_row},2024-01-01,\n"
-    priced = price_event(
-        call(seconds, to="+442071234567"), PriceBook(write_book(tmp_path, carrier_rate=sheet)), facts()
-    )
+def test_the_wholesale_leg_and_its_mark_up(tmp_path: Path, vector, price, step, cost, charge, margin):
+    row = {"call_type": "international", "country": "GB", "price": price, "block": step, "increment": step}
+    costs = sheet("carrier_rate", {**row, "digits": 2, "markup": "1.5", "markup_digits": 2})
+    book = PriceBook(write_book(tmp_path, carrier_rate=costs))
+    priced = price_event(call(330, to="+442071234567"), book, facts())
     found = (priced.price_source, priced.wholesale.cost, priced.charge, priced.margin)
     assert found == ("markup", cost, charge, margin), vector

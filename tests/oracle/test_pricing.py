@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date
 
 import pytest
-from oracle.people import DEMO_BOOK, NUMBER, TORONTO, account, call, charge_of, facts, local_us
-from oracle.small_book import RATE, write_book
+from oracle.people import DEMO_BOOK, NUMBER, account, call, charge_of, facts, local_us
+from oracle.small_book import sheet, write_book
 
 from tollgate.oracle.amounts import round_micros
 from tollgate.oracle.book import PriceBook
@@ -70,14 +70,9 @@ def test_a_call_is_cut_where_its_band_changes(book, seconds, at, expected):
 
 @pytest.mark.covers("QUA-02")
 def test_both_passes_of_the_repeated_hour_are_banded_by_their_wall_time(tmp_path):
-    bands = (
-        "band_set,band_id,priority,weekdays,day_type,from,to,factor\n"
-        "b,rest,0,1234567,any,00:00,24:00,1\nb,half,1,1234567,any,01:30,02:00,2\n"
-    )
-    rate = (
-        f"{RATE}\nv,term,voice,national,home,none,0.10,second,60,60,,,,b,false,false,4,half_up,standard,2024-01-01,\n"
-    )
-    book = PriceBook(write_book(tmp_path, time_band=bands, rate=rate))
+    half = {"band_id": "half", "priority": 1, "from": "01:30", "to": "02:00", "factor": 2}
+    bands = sheet("time_band", {"band_id": "rest"}, half)
+    book = PriceBook(write_book(tmp_path, time_band=bands, rate=sheet("rate", {"band_set": "b"})))
     found = pieces(book, 10_800, local_us(2026, 11, 1, 1, 0, fold=0))
     assert found == [(1800, "rest"), (1800, "half"), (1800, "rest"), (1800, "half"), (3600, "rest")]
 
@@ -173,13 +168,10 @@ def test_nothing_took_place_or_the_row_says_so_is_zero_rated(book):
 
 @pytest.mark.covers("QUA-02")
 def test_connect_fee_minimum_and_maximum_come_before_discounts(tmp_path):
-    row = "v,term,voice,national,home,none,0.10,second,60,60,0.05,0.20,0.50,,true,false,4,half_up,standard,2024-01-01,"
-    discounts = (
-        "discount_id,name,stage,apply_order,stacks,fact,threshold,plan_id,applies_to,percent,valid_from,valid_to\n"
-        "student,S,rating,1,true,student,0,*,usage,10,2024-01-01,\n"
-        "loyalty,L,rating,2,true,tenure_months,12,*,usage,5,2024-01-01,\n"
-    )
-    book = PriceBook(write_book(tmp_path, rate=f"{RATE}\n{row}\n", discount=discounts))
+    row = {"connect_fee": "0.05", "minimum": "0.20", "maximum": "0.50", "discountable": "true"}
+    loyalty = {"discount_id": "loyalty", "apply_order": 2, "fact": "tenure_months", "threshold": 12, "percent": 5}
+    discounts = sheet("discount", {"discount_id": "student", "fact": "student"}, loyalty)
+    book = PriceBook(write_book(tmp_path, rate=sheet("rate", row), discount=discounts))
     assert charge_of(call(60), book, facts()) == ("rated", 200_000)
     assert charge_of(call(120), book, facts()) == ("rated", 250_000)
     assert charge_of(call(3600), book, facts()) == ("rated", 500_000)
@@ -208,25 +200,30 @@ def test_call_types_and_the_statuses_of_the_wholesale_leg(book):
 
 
 def test_a_quote_says_how_the_charge_came_about(book):
-    at = datetime(2026, 10, 6, 19, 59, tzinfo=TORONTO)
-    found = quote(book, "term", "voice", at, "+16045550100", "CA", duration_s=61, carrier_id="carrier_001")
+    found = quote(book, "term", call(61, local_us(2026, 10, 6, 19, 59)))
     assert found.priced.charge == 220_000
-    assert found.explanation == (
-        "Zone national by prefix 1604.",
-        "Rate voice_national_term: 0.100000 CAD per 60 second, increment 60.",
-        "60 second in band peak, factor 6/5.",
-        "60 second in band off_peak, factor 1.",
-        "Exactly 11/50, rounded half_up to 4 digits: 0.220000 CAD.",
-        "Cost: 0.040000 CAD by c1_voice_national, 120 units.",
-    )
+    assert [f"{step.name}: {step.text}" for step in found.steps] == [
+        "zone: national, by the prefix 1604",
+        "row: voice_national_term, for term voice national home none * * *",
+        "price: 0.10 CAD for 60 s",
+        "units: 61 s are charged as 60 + 1 × 60 = 120",
+        "piece: peak: 60 × 0.10 ÷ 60 × 1.2 = 0.12",
+        "piece: off_peak: 60 × 0.10 ÷ 60 × 1 = 0.10",
+        "sum: 0.12 + 0.10 = 0.22",
+        "rounding: 0.22, half up to 4 digits",
+        "charge: 0.2200 CAD",
+        "cost: c1_voice_national, 61 s are charged as 60 + 1 × 60 = 120",
+        ": 120 × 0.02 ÷ 60 = 0.04, half up to 4 digits: 0.0400 CAD",
+        "margin: 0.18 CAD",
+    ]
     with pytest.raises(ValueError, match="expected one of month_to_month, prepaid, term, found gold"):
-        quote(book, "gold", "voice", at, "+16045550100")
+        quote(book, "gold", call(61))
 
 
 def test_a_bad_cell_is_named_with_file_and_line(tmp_path):
     bad = write_book(
         tmp_path,
-        tax="tax_id,jurisdiction,tax_category,name,percent,valid_from,valid_to\nt,GB,standard,VAT,x,2024-01-01,\n",
+        tax=sheet("tax", {"percent": "x"}),
     )
     with pytest.raises(SheetError, match=r"tax\.csv line 2"):
         PriceBook(bad)

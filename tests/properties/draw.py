@@ -40,9 +40,18 @@ def instant_us(*moment: int, fold: int = 0) -> int:
     return int(datetime(*moment, tzinfo=TORONTO, fold=fold).timestamp()) * 1_000_000
 
 
-def draw_population(lines: int, first_cycle: date = date(2023, 1, 1), other_currency: str = "EUR") -> Facts:
-    """Lines on every plan: students, tenures at their boundaries, changes of plan, state and owner in mid-October."""
-    change = instant_us(2026, 10, 12, 8)
+MID_OCTOBER = instant_us(2026, 10, 12, 8)
+TENURES = (date(2025, 10, 12), date(2025, 10, 13), date(2024, 2, 29), date(2027, 2, 28), date(2026, 9, 1))
+
+
+def draw_population(
+    lines: int,
+    first_cycle: date = date(2023, 1, 1),
+    other_currency: str = "EUR",
+    change: int = MID_OCTOBER,
+    tenures: tuple[date, ...] = TENURES,
+) -> Facts:
+    """Lines on every plan: students, tenures at their boundaries, changes of plan, state and owner at one instant."""
     accounts, holdings, facts, contracts = [], [], [], []
     for number in range(lines):
         name, plan = f"{number:03}", ("term", "month_to_month", "prepaid")[number % 3]
@@ -50,9 +59,7 @@ def draw_population(lines: int, first_cycle: date = date(2023, 1, 1), other_curr
         accounts.append(
             Account(f"A{name}", f"C{name}", currency, "America/Toronto", 1, first_cycle, None, "CA-ON", number % 7 == 6)
         )
-        since = (date(2025, 10, 12), date(2025, 10, 13), date(2024, 2, 29), date(2027, 2, 28), date(2026, 9, 1))[
-            number % 5
-        ]
+        since = tenures[number % len(tenures)]
         facts.append(CustomerFact(f"C{name}", number % 4 == 0, since, 0, change))
         facts.append(CustomerFact(f"C{name}", number % 4 == 1, since, change, OPEN_END_US))
         before = ("active", f"K{name}", plan)
@@ -62,7 +69,7 @@ def draw_population(lines: int, first_cycle: date = date(2023, 1, 1), other_curr
             3: ("active", f"L{name}", "term"),
         }.get(number % 11, before)
         for (state, contract, held), start, end in ((before, 0, change), (after, change, OPEN_END_US)):
-            holdings.append(Holding(_number(number), f"S{name}", f"A{name}", contract, held, state, start, end))
+            holdings.append(Holding(number_of(number), f"S{name}", f"A{name}", contract, held, state, start, end))
         contracts += _contracts(number, name, plan)
     return Facts(accounts, holdings, facts, contracts)
 
@@ -81,7 +88,7 @@ def draw_usage(random: Random, events: int, lines: int, starts: tuple[int, ...] 
                 event_id=f"e{number:05}",
                 service=service,
                 started_at=random.choice(starts) if starts else draw_start(random),
-                msisdn=_number(random.randrange(lines)) if random.random() < 0.98 else "+14165550999",
+                msisdn=number_of(random.randrange(lines)) if random.random() < 0.98 else "+14165550999",
                 destination=destination,
                 destination_country=country,
                 duration_s=random.choice((*LENGTHS, random.randrange(7200))) if service == "voice" else 0,
@@ -136,7 +143,7 @@ def draw_tiers(random: Random) -> list[str]:
     return drawn
 
 
-def _number(line: int) -> str:
+def number_of(line: int) -> str:
     return f"+1416{2000000 + line}" if line % 2 else f"+1647{2000000 + line}"
 
 

@@ -6,8 +6,11 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 from frames import small_frame
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Usage
@@ -35,6 +38,7 @@ def book_frames(spark: SparkSession, folder: Path = DEMO_BOOK) -> frames.PriceBo
     tables = {name: small_frame(spark, book.numbered(name, VERSION), contract(name)) for name in frames.PRICE_TABLES}
     version = {field: getattr(book, field) for field in ("digest", "name", "currency", "time_zone", "amount_type")}
     version |= {field: getattr(book, field) for field in ("factor_den", "discount_den", "band_slots")}
+    version |= {field: getattr(book, field) for field in ("segment_slots", "features", "rate_values")}
     return frames.price_book(tables, {"pricebook_version": VERSION, **version})
 
 
@@ -71,6 +75,29 @@ def usage_frame(spark: SparkSession, usage: list[Usage]) -> DataFrame:
         }
         rows.append(tuple(fields.get(name) for name in schema.fieldNames()))
     return small_frame(spark, rows, schema)
+
+
+def usage_files(spark: SparkSession, file: Path, usage: list[Usage]) -> DataFrame:
+    """The same of many events: the drawn columns from a Parquet file, the others as constants or NULL."""
+    columns = dict(zip(Usage._fields, zip(*usage, strict=True), strict=True))
+    types = {field: pa.string() for field in Usage._fields}
+    types |= {"duration_s": pa.int64(), "volume_bytes": pa.int64(), "roaming": pa.bool_()}
+    types["started_at"] = pa.timestamp("us", tz="UTC")
+    more = {"destination_class": [_class_of(event.destination) for event in usage]}
+    more |= {"call_type": [_mediated_call_type(event) for event in usage]}
+    arrays = {name: pa.array(values, types[name]) for name, values in columns.items()}
+    pq.write_table(pa.table({**arrays, **{name: pa.array(texts, pa.string()) for name, texts in more.items()}}), file)
+    drawn = spark.read.parquet(str(file))
+    constant = {"batch_no": "1", "disposition": "'accepted'", "event_hash": "xxhash64(source, event_id)"}
+    constant |= {"event_month": "date_format(started_at, 'yyyy-MM')", "kafka_partition": "0", "kafka_offset": "0"}
+    columns_of_contract = [
+        F.expr(constant.get(field.name, field.name if field.name in drawn.columns else "NULL"))
+        .cast(field.dataType)
+        .alias(field.name)
+        for field in contract("usage_event")
+    ]
+    given = [name for name in ("direction", "slice_id") if name not in contract("usage_event").names]
+    return drawn.select(*columns_of_contract, *given)
 
 
 def _class_of(destination: str | None) -> str | None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from random import Random
 
 import pytest
 from properties.draw import draw_population, draw_usage
 from properties.frames_of_draws import DEMO_BOOK, book_frames, reference_frames, usage_frame
+from properties.second_rating import SecondRating, compare_rating
+from pyspark.sql import SparkSession
 
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.pricing import price_event
@@ -16,6 +19,14 @@ from tollgate.oracle.report import Comparison
 from tollgate.rating.rate import rate_events
 
 SEED = 20261012
+BOOKS_SEED = 20261014
+MET = {
+    *("rated", "zero_rated", "no_subscriber", "suspended_line", "no_plan", "no_zone", "no_band", "no_rate"),
+    *("currency_mismatch", "costed", "no_carrier_rate", "not_applicable", "catch_all", "bands", "segments", "split"),
+    *("segments and bands", "first step", "bounds", "24 hours", "literal direction", "literal technology"),
+    *("literal slice", "prefix", "country", "call_type", "carrier_id", "cost_fee", "markup", "markup_of_fee"),
+    *("0 discounts", "1 discounts", "2 discounts", "3 discounts"),
+}
 EVENTS = 5_000
 LINES = 66
 
@@ -34,7 +45,7 @@ def test_the_plan_prices_as_the_oracle_does(spark):
     for event in usage:
         priced = price_event(event, book, facts)
         statuses.add(priced.suspense_reason or priced.retail_status)
-        comparison.compare(event.event_id, expected_fields(priced), found.pop(event.event_id, None))
+        comparison.compare(event.event_id, expected_fields(event, priced), found.pop(event.event_id, None))
 
     assert comparison.different == 0, json.dumps(comparison.as_json(), indent=1)
     assert not found
@@ -42,3 +53,38 @@ def test_the_plan_prices_as_the_oracle_does(spark):
         *("rated", "zero_rated", "no_subscriber", "suspended_line", "no_plan"),
         *("no_zone", "no_band", "no_rate", "currency_mismatch"),
     }
+
+
+@pytest.fixture
+def compiled(spark) -> Iterator[SparkSession]:
+    """The session of the run with plans compiled, as rows are many here."""
+    names = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")
+    before = {name: spark.conf.get(name) for name in names}
+    for name, value in zip(names, ("true", "FALLBACK"), strict=True):
+        spark.conf.set(name, value)
+    yield spark
+    for name, value in before.items():
+        spark.conf.set(name, value)
+
+
+def checked(result: SecondRating) -> None:
+    """Nothing differs, nothing is left over, and every part of the tariff model was met."""
+    assert result.comparison.different == 0, json.dumps(result.as_json(), indent=1)
+    assert result.missing == 0
+    assert set(result.met) >= MET, MET - set(result.met)
+
+
+@pytest.mark.covers("RAT-02", "RAT-03", "RAT-05", "RAT-06", "RAT-26", "RAT-29", "RAT-41", "RAT-44", "RAT-46", "RAT-47")
+def test_drawn_books_with_every_feature_price_as_the_oracle_does(compiled, tmp_path):
+    checked(compare_rating(compiled, tmp_path, BOOKS_SEED, events=50_000, books=2))
+
+
+@pytest.mark.long
+@pytest.mark.covers("RAT-02", "RAT-44", "RAT-46")
+def test_a_million_drawn_events_price_as_the_oracle_does(compiled, tmp_path, pytestconfig):
+    events = pytestconfig.getoption("--events")
+    result = compare_rating(compiled, tmp_path, BOOKS_SEED + 1, events, books=max(1, events // 50_000))
+    out = pytestconfig.rootpath / "build" / "second_rating.json"
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps({"seed": BOOKS_SEED + 1, **result.as_json()}, indent=1) + "\n", encoding="utf-8")
+    checked(result)

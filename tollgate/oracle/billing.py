@@ -8,12 +8,12 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
-from tollgate.oracle.bands import Piece
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
+from tollgate.oracle.charge import Piece, exact_charge
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
-from tollgate.oracle.pricing import HOME, Priced, exact_charge
+from tollgate.oracle.pricing import HOME, Priced
 from tollgate.oracle.rows import Account, Allowance, Contract, Fee
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 
@@ -68,8 +68,8 @@ def bill_cycle(
 def net_charge(priced: Priced, free_units: int) -> tuple[int, int, int]:
     """What an allowance leaves to pay of an event: exact (numerator, denominator) in millionths, and rounded once.
 
-    The freed units are the event's first ones, what is left keeps its bands; the connect fee is free with the first
-    unit, minimum and maximum hold again for what remains. Nothing freed: the list charge.
+    The freed units are the event's first ones, what is left keeps bands and prices; the connect fee is free with the
+    first unit, minimum and maximum hold again for what remains. Nothing freed: the list charge.
     """
     assert priced.numerator is not None and priced.denominator is not None and priced.charge is not None
     if free_units == 0 or priced.rate is None:

@@ -6,65 +6,112 @@ from collections.abc import Callable, Iterable
 from datetime import date
 from itertools import product
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
+from zoneinfo import ZoneInfoNotFoundError
 
 from tollgate.oracle import entries
 from tollgate.oracle.bands import BandCalendar
 from tollgate.oracle.clock import LocalClock
-from tollgate.oracle.rows import CarrierRate, Destination, Rate, Tier
-from tollgate.oracle.sheet import SheetError, lines_of, read_sheet
+from tollgate.oracle.contradictions import contradictions, overlaps
+from tollgate.oracle.rows import CarrierRate, Destination, Rate, Usage
+from tollgate.oracle.sheet import SheetError, Sheets
 
 ANY = "*"
+OPERATOR_KEYS = ("currency", "time_zone", "holiday_calendar", "bands_from", "bands_to")
 Row = TypeVar("Row")
 Key = tuple[str, ...]
+
+
+class RateKey(NamedTuple):
+    """What the retail row of an event is looked up by, the weightiest first; `*` where the event says nothing."""
+
+    plan_id: str
+    service: str
+    zone_id: str
+    roaming_zone: str
+    rating_group: str
+    direction: str
+    technology: str
+    slice: str
 
 
 class PriceBook:
     """A price book in memory. A lookup takes an instant (epoch seconds) and gives the row valid then, or None."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Read the folder of sheets; raises SheetError (file, line, expected, found) for what cannot be read."""
-        folder = Path(folder)
-        operator = {cells["key"]: cells["value"] for _, cells in lines_of(folder, "operator")}
+        """Read the folder of sheets; raises SheetError with all that cannot be read or contradicts itself."""
+        sheets = Sheets(Path(folder))
+        operator = _operator(sheets)
         self.currency = operator["currency"]
         self.clock = clock = LocalClock(operator["time_zone"])
-        self.plans = {row.plan_id: row for row in read_sheet(folder, "plan", clock, entries.plan)}
-        self.zone_kind = dict(read_sheet(folder, "zone", clock, lambda c: (c.text("zone_id"), c.text("kind"))))
+        self.rating_groups = tuple(operator.get("rating_groups", "").split())
+        self.plans = {row.plan_id: row for row in sheets.read("plan", clock, entries.plan)}
+        self.zone_kind = dict(sheets.read("zone", clock, lambda c: (c.text("zone_id"), c.text("kind"))))
         self.minor_digits = dict(
-            read_sheet(folder, "currency", clock, lambda c: (c.text("currency"), c.whole("minor_digits")))
+            sheets.read("currency", clock, lambda c: (c.text("currency"), c.whole("minor_digits")))
         )
-        self._roaming = dict(
-            read_sheet(folder, "roaming_zone", clock, lambda c: (c.text("country"), c.text("roaming_zone")))
-        )
-        self._own = set(read_sheet(folder, "own_range", clock, lambda c: c.text("prefix")))
+        self._roaming = dict(sheets.read("roaming_zone", clock, lambda c: (c.text("country"), c.text("roaming_zone"))))
+        self._own = set(sheets.read("own_range", clock, lambda c: c.text("prefix")))
         self._own_lengths = sorted({len(prefix) for prefix in self._own})
-        self.allowances = read_sheet(folder, "allowance", clock, entries.allowance)
-        self.fees = read_sheet(folder, "fee", clock, entries.fee)
-        self.taxes = read_sheet(folder, "tax", clock, entries.tax)
-        self.discounts = sorted(
-            read_sheet(folder, "discount", clock, entries.discount), key=lambda row: row.apply_order
-        )
-        self._read_destinations(folder)
-        tiers = _grouped(read_sheet(folder, "tier", clock, entries.tier), lambda row: (row.rate_id,))
-        rates = read_sheet(folder, "rate", clock, entries.rate)
-        self._rates = _grouped((_with_tiers(row, tiers.get((row.rate_id,), [])) for row in rates), rate_key)
-        self._carrier_rates = _grouped(read_sheet(folder, "carrier_rate", clock, entries.carrier_rate), carrier_key)
-        self._carriers = {key[0] for key in self._carrier_rates} - {ANY}
-        self._rate_chains: dict[tuple[str, ...], list[Rate]] = {}
-        self._carrier_chains: dict[tuple[str, ...], list[CarrierRate]] = {}
-        self.bands = _calendar(folder, clock, operator)
+        self.allowances = sheets.read("allowance", clock, entries.allowance)
+        self.fees = sheets.read("fee", clock, entries.fee)
+        self.taxes = sheets.read("tax", clock, entries.tax)
+        self.discounts = sorted(sheets.read("discount", clock, entries.discount), key=lambda row: row.apply_order)
+        self._read_destinations(sheets)
+        self._read_rates(sheets)
+        self._read_carrier_rates(sheets)
+        self.bands = _calendar(sheets, clock, operator)
+        sheets.findings += self.bands.uncovered()
+        sheets.refuse_findings()
 
-    def _read_destinations(self, folder: Path) -> None:
-        """Prefix rows by length and digits, short codes by the whole code."""
+    def _read_destinations(self, sheets: Sheets) -> None:
+        """Prefix rows by length and digits, short codes by the whole code, and the rows of every other number."""
         self._prefixes: dict[int, dict[str, list[Destination]]] = {}
         self._codes: dict[str, list[Destination]] = {}
-        for match, row in read_sheet(folder, "destination", self.clock, entries.destination):
+        self._every_number: list[Destination] = []
+        rows = sheets.read("destination", self.clock, entries.destination)
+        for match, row in rows:
+            if match == "any":
+                self._every_number.append(row)
+                continue
             table = self._codes if match == "exact" else self._prefixes.setdefault(len(row.prefix), {})
             table.setdefault(row.prefix, []).append(row)
         self._lengths = sorted(self._prefixes, reverse=True)
+        keyed = _grouped(rows, lambda one: (one[0], one[1].prefix))
+        sheets.findings += overlaps("destination", {key: [row for _, row in of] for key, of in keyed.items()})
+
+    def _read_rates(self, sheets: Sheets) -> None:
+        tiers = _grouped(sheets.read("tier", self.clock, entries.tier), lambda row: (row.rate_id,))
+        segments = _grouped(sheets.read("segment", self.clock, entries.segment), lambda row: (row.rate_id,))
+        rates = []
+        for row in sheets.read("rate", self.clock, entries.rate):
+            of_cycle, of_event = tiers.get((row.rate_id,), []), segments.get((row.rate_id,), [])
+            if of_cycle:
+                steps = tuple(sorted((one.from_units, one.price) for one in of_cycle))
+                row = row._replace(tiers=steps, counts=of_cycle[0].counts)
+            if of_event:
+                row = row._replace(segments=tuple(sorted((one.from_units, one.price) for one in of_event)))
+            rates.append(row)
+        self._rates = _grouped(rates, lambda row: tuple(getattr(row, name) for name in RateKey._fields))
+        self._rate_chains: dict[Key, list[Rate]] = {}
+        sheets.findings += overlaps("rate", self._rates)
+        sheets.findings += contradictions(rates, {key[0] for key in segments})
+
+    def _read_carrier_rates(self, sheets: Sheets) -> None:
+        rows = sheets.read("carrier_rate", self.clock, entries.carrier_rate)
+        self._carriers = {row.carrier_id for row in rows} - {ANY}
+        self._carrier_rates = sorted(rows, key=_carrier_weight)
+        self._longest_carrier_prefix = max((len(row.prefix) for row in rows), default=0)
+        self._carrier_chains: dict[tuple[str | None, ...], list[CarrierRate]] = {}
+        columns = ("carrier_id", "service", "prefix", "country", "call_type")
+        keyed = _grouped(rows, lambda row: tuple(getattr(row, name) for name in columns))
+        sheets.findings += overlaps("carrier_rate", keyed)
 
     def destination(self, number: str, at: int) -> Destination | None:
-        """The row of a dialled number: the longest prefix of its digits after a +, else the short code's own row."""
+        """The row of a dialled number: the longest prefix of its digits after a +, else the row of every number.
+
+        A short code, which has no +, has its own row only.
+        """
         if not number.startswith("+"):
             return _valid(self._codes.get(number, ()), at)
         digits = number[1:]
@@ -72,31 +119,54 @@ class PriceBook:
             row = _valid(self._prefixes[length].get(digits[:length], ()), at)
             if row is not None:
                 return row
-        return None
+        return _valid(self._every_number, at)
 
-    def rate(self, plan: str, service: str, zone: str, roaming_zone: str, group: str, at: int) -> Rate | None:
+    def rate(self, key: RateKey, at: int) -> Rate | None:
         """The most specific retail rate row of a concrete key."""
-        key = (plan, service, zone, roaming_zone, group)
+        return _valid(self._rate_chain(key), at)
+
+    def follower(self, key: RateKey, row: Rate, at: int) -> tuple[int, Rate] | None:
+        """End of the row that holds for the key at an instant, and the row that holds from there on.
+
+        None where no row does, and where a more specific row begins before: then it is not this row that ends there.
+        """
+        chain, edge = self._rate_chain(key), row.valid_to
+        if any(at < one.valid_from < edge for one in chain[: chain.index(row)]):
+            return None
+        found = _valid(chain, edge)
+        return None if found is None else (edge, found)
+
+    def _rate_chain(self, key: RateKey) -> list[Rate]:
+        """Rows that fit a key, the most specific first: literal before `*`, earlier columns weigh more."""
         chain = self._rate_chains.get(key)
         if chain is None:
-            chain = _chain(self._rates, key, fixed=1)
+            choices = [(part,) if name == "service" or part == ANY else (part, ANY) for name, part in _cells(key)]
+            chain = [row for candidate in product(*choices) for row in self._rates.get(candidate, ())]
             self._rate_chains[key] = chain
-        return _valid(chain, at)
+        return chain
 
-    def carrier_rate(
-        self, carrier: str | None, service: str, call_type: str, country: str | None, at: int
-    ) -> CarrierRate | None:
-        """The most specific wholesale rate row; None for a carrier that the book does not name, or for no carrier.
+    def carrier_rate(self, usage: Usage, call_type: str, at: int) -> CarrierRate | None:
+        """The most specific wholesale row; None for a carrier that the book does not name, or for no carrier.
 
-        A country that is not known matches `*` rows only.
+        Data has neither country nor number: only `*` fits. Neither does a country that is not known.
         """
-        if carrier not in self._carriers:
+        if usage.carrier_id not in self._carriers:
             return None
-        key = (carrier, service, country or ANY, call_type)
+        is_data = usage.service == "data"
+        digits = "" if is_data else (usage.destination or "").removeprefix("+")[: self._longest_carrier_prefix]
+        country = None if is_data else usage.destination_country
+        key = (usage.carrier_id, usage.service, country, call_type, digits)
         chain = self._carrier_chains.get(key)
         if chain is None:
-            chain = _chain(self._carrier_rates, key, fixed=1)
-            self._carrier_chains[key] = chain
+            chain = self._carrier_chains[key] = [
+                row
+                for row in self._carrier_rates
+                if row.service == usage.service
+                and row.carrier_id in (ANY, usage.carrier_id)
+                and row.country in (ANY, country)
+                and row.call_type in (ANY, call_type)
+                and (row.prefix == ANY or digits.startswith(row.prefix))
+            ]
         return _valid(chain, at)
 
     def roaming_zone(self, country: str | None) -> str | None:
@@ -113,20 +183,14 @@ class PriceBook:
         return any(digits[:length] in self._own for length in self._own_lengths)
 
 
-def _with_tiers(rate: Rate, tiers: list[Tier]) -> Rate:
-    if not tiers:
-        return rate
-    return rate._replace(tiers=tuple(sorted((row.from_units, row.price) for row in tiers)), counts=tiers[0].counts)
+def _cells(key: RateKey) -> zip[tuple[str, str]]:
+    return zip(key._fields, key, strict=True)
 
 
-def rate_key(row: Rate) -> tuple[str, ...]:
-    """Key columns of a retail rate row, the weightiest for specificity first."""
-    return (row.plan_id, row.service, row.zone_id, row.roaming_zone, row.rating_group)
-
-
-def carrier_key(row: CarrierRate) -> tuple[str, ...]:
-    """Key columns of a wholesale rate row, the weightiest for specificity first."""
-    return (row.carrier_id, row.service, row.country, row.call_type)
+def _carrier_weight(row: CarrierRate) -> tuple[bool, int, bool, bool]:
+    """Place of a wholesale row among those that fit: literal carrier, longest prefix, literal country and call type."""
+    length = 0 if row.prefix == ANY else len(row.prefix)
+    return (row.carrier_id == ANY, -length, row.country == ANY, row.call_type == ANY)
 
 
 def _grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
@@ -136,15 +200,6 @@ def _grouped(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[R
     return table
 
 
-def _chain(table: dict[Key, list[Row]], key: Key, fixed: int) -> list[Row]:
-    """Rows that fit a key, the most specific first: literal before `*`, earlier columns weigh more.
-
-    The column at `fixed` has no `*`.
-    """
-    choices = [(part,) if at == fixed or part == ANY else (part, ANY) for at, part in enumerate(key)]
-    return [row for candidate in product(*choices) for row in table.get(candidate, ())]
-
-
 def _valid(rows: Iterable[Any], at: int) -> Any:
     for row in rows:
         if row.valid_from <= at < row.valid_to:
@@ -152,13 +207,26 @@ def _valid(rows: Iterable[Any], at: int) -> Any:
     return None
 
 
-def _calendar(folder: Path, clock: LocalClock, operator: dict[str, str]) -> BandCalendar:
-    calendar = operator["holiday_calendar"]
-    holidays = {
-        date.fromisoformat(cells["date"]) for _, cells in lines_of(folder, "holiday") if cells["calendar"] == calendar
-    }
-    rows = read_sheet(folder, "time_band", clock, entries.time_band)
-    first, end = date.fromisoformat(operator["bands_from"]), date.fromisoformat(operator["bands_to"])
-    if first >= end:
-        raise SheetError(f"{folder}/operator.csv: bands_from {first} must lie before bands_to {end}")
-    return BandCalendar(clock, rows, holidays, first, end)
+def _operator(sheets: Sheets) -> dict[str, str]:
+    """Keys and values of operator.csv; raises SheetError at once where the other sheets could not be read without."""
+    found = {cells.get("key", ""): cells.get("value") or "" for _, cells in sheets.lines("operator")}
+    path = sheets.folder / "operator.csv"
+    if not sheets.findings:
+        sheets.findings += [f"{path}: the key {key} is missing" for key in OPERATOR_KEYS if key not in found]
+    sheets.refuse_findings()
+    try:
+        LocalClock(found["time_zone"])
+        ends = [date.fromisoformat(found[key]) for key in ("bands_from", "bands_to")]
+    except (ValueError, ZoneInfoNotFoundError) as error:
+        raise SheetError(f"{path}: {error}") from error
+    if ends[0] >= ends[1]:
+        raise SheetError(f"{path}: bands_from {ends[0]} must lie before bands_to {ends[1]}")
+    return found
+
+
+def _calendar(sheets: Sheets, clock: LocalClock, operator: dict[str, str]) -> BandCalendar:
+    holidays = sheets.read("holiday", clock, lambda c: (c.text("calendar"), date.fromisoformat(c.text("date"))))
+    days = {day for calendar, day in holidays if calendar == operator["holiday_calendar"]}
+    rows = sheets.read("time_band", clock, entries.time_band)
+    first, end = (date.fromisoformat(operator[key]) for key in ("bands_from", "bands_to"))
+    return BandCalendar(clock, rows, days, first, end)

@@ -1,17 +1,30 @@
-"""The exact charge of one event: increments, pieces in time bands, discounts, and the fraction that is rounded."""
+"""The exact charge of one event: increments, pieces with their prices, discounts, and the fraction that is rounded."""
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Sequence
 from fractions import Fraction
+from itertools import pairwise
 from math import lcm
+from typing import Any, NamedTuple
 
-from tollgate.oracle.bands import Piece
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.facts import Facts, months_later
-from tollgate.oracle.rows import Account, Discount, Rate, Usage
+from tollgate.oracle.rows import Account, Discount, Rate, TimeBand, Usage
 
 FLAT = "flat"
+ONE = Fraction(1)
 COMPLETED_CALLS = (None, "answered", "dropped")
+
+
+class Piece(NamedTuple):
+    """Charged units in one band at one price: millionths for a block, before the factor."""
+
+    units: int
+    band_id: str
+    factor: Fraction
+    price: int
 
 
 def is_completed(usage: Usage) -> bool:
@@ -26,29 +39,61 @@ def is_completed(usage: Usage) -> bool:
     return True
 
 
-def charged_units(usage: Usage, unit: str, increment: int) -> int:
-    """Usage in a row's unit (seconds, messages or bytes), rounded up to whole increments."""
+def charged_units(usage: Usage, unit: str, initial: int, increment: int) -> int:
+    """Usage in a row's unit (seconds, messages or bytes), rounded up: the first step, then whole increments."""
     used = {"second": usage.duration_s, "message": 1, "byte": usage.volume_bytes}[unit]
-    return -(-used // increment) * increment
+    if used == 0:
+        return 0
+    return initial + max(0, -(-(used - initial) // increment)) * increment
 
 
-def pieces_of(usage: Usage, rate: Rate, book: PriceBook, at: int) -> tuple[Piece, ...]:
-    """Charged units cut at band changes. Increments come first, bands second. Raises NoBand."""
-    units = charged_units(usage, rate.unit, rate.increment)
+def terms_at_start(rate: Rate, book: PriceBook, at: int) -> Rate:
+    """The row with the connect fee and the steps of charging of the band in which the event starts. Raises NoBand."""
     if rate.band_set is None:
-        return (Piece(units, FLAT, Fraction(1)),)
-    return tuple(book.bands.pieces(rate.band_set, at, units, units if rate.unit == "second" else 0))
+        return rate
+    band = book.bands.band_at(rate.band_set, at)
+    own = {name: getattr(band, name) for name in ("connect_fee", "initial", "increment")}
+    return rate._replace(**{name: value for name, value in own.items() if value is not None})
 
 
-def exact_charge(rate: Rate, pieces: tuple[Piece, ...], keep: Fraction) -> tuple[int, int]:
+def pieces_of(usage: Usage, terms: Rate, follower: tuple[int, Rate] | None, book: PriceBook, at: int) -> list[Piece]:
+    """Charged units in time order, cut where band, segment or row change. Increments come first, bands second.
+
+    terms: the row as at the start of the event. follower: instant at which the next row begins, and that row.
+    Neighbours of one band, factor and price are one piece; no units have no piece. Raises NoBand.
+    """
+    units = charged_units(usage, terms.unit, terms.initial, terms.increment)
+    prices = [(0, terms.price), *terms.segments]
+    if terms.split_at_validity and follower is not None:
+        prices.append((follower[0] - at, follower[1].price))
+    bands: list[tuple[int, TimeBand | None]] = [(0, None)]
+    if terms.band_set is not None:
+        bands = list(book.bands.changes(terms.band_set, at, units))
+    cuts = {0, units, *(place for place, _ in prices), *(place for place, _ in bands)}
+    pieces: list[Piece] = []
+    for start, end in pairwise(sorted(cut for cut in cuts if cut <= units)):
+        band, price = _holding(bands, start), _holding(prices, start)
+        if band is None:
+            piece = Piece(end - start, FLAT, ONE, price)
+        else:
+            piece = Piece(end - start, band.band_id, band.factor, price if band.price is None else band.price)
+        if pieces and pieces[-1][1:] == piece[1:]:
+            piece = piece._replace(units=pieces.pop().units + piece.units)
+        pieces.append(piece)
+    return pieces
+
+
+def exact_charge(rate: Rate, pieces: Sequence[Piece], keep: Fraction) -> tuple[int, int]:
     """Exact charge in millionths as (numerator, denominator).
 
     Units x price x factor over the pieces, then the connect fee, minimum, maximum, and what the discounts keep.
     """
     factor_den = lcm(*(piece.factor.denominator for piece in pieces))
-    weighted = sum(piece.units * piece.factor.numerator * (factor_den // piece.factor.denominator) for piece in pieces)
     denominator = rate.block * factor_den
-    numerator = weighted * rate.price + rate.connect_fee * denominator
+    numerator = rate.connect_fee * denominator
+    for piece in pieces:
+        factor_num = piece.factor.numerator * (factor_den // piece.factor.denominator)
+        numerator += piece.units * piece.price * factor_num
     if rate.minimum is not None:
         numerator = max(numerator, rate.minimum * denominator)
     if rate.maximum is not None:
@@ -57,30 +102,38 @@ def exact_charge(rate: Rate, pieces: tuple[Piece, ...], keep: Fraction) -> tuple
 
 
 def discounts_of(
-    rate: Rate, account: Account, book: PriceBook, facts: Facts, at_us: int
-) -> tuple[tuple[str, ...], Fraction]:
-    """Ids of the rating discounts that apply, in their order, and the share of the amount that they keep.
+    rate: Rate, usage: Usage, plan_id: str, zone_id: str, account: Account, book: PriceBook, facts: Facts
+) -> list[Discount]:
+    """The rating discounts that act on an event, in their order.
 
     A discount that does not stack applies only as the first, and ends the chain.
     """
-    keep = Fraction(1)
-    ids: list[str] = []
+    found: list[Discount] = []
     if not rate.discountable:
-        return (), keep
-    at = at_us // 1_000_000
+        return found
+    at, key = usage.started_at // 1_000_000, (plan_id, usage.service, zone_id)
     for discount in book.discounts:
         if discount.stage != "rating" or not discount.valid_from <= at < discount.valid_to:
             continue
-        if (ids and not discount.stacks) or not _applies(discount, account, book, facts, at_us):
+        cells = (discount.plan_id, discount.service, discount.zone_id)
+        if any(cell not in ("*", part) for cell, part in zip(cells, key, strict=True)):
             continue
-        ids.append(discount.discount_id)
-        keep *= discount.keep
+        if (found and not discount.stacks) or not _applies(discount, account, book, facts, usage.started_at):
+            continue
+        found.append(discount)
         if not discount.stacks:
             break
-    return tuple(ids), keep
+    return found
+
+
+def _holding(changes: Sequence[tuple[int, Any]], place: int) -> Any:
+    """What holds at a place, of (first place, what) in ascending order."""
+    return changes[bisect_right([first for first, _ in changes], place) - 1][1]
 
 
 def _applies(discount: Discount, account: Account, book: PriceBook, facts: Facts, at_us: int) -> bool:
+    if discount.fact == "everyone":
+        return True
     fact = facts.customer_fact(account.customer_id, at_us)
     if discount.fact == "student":
         return fact is not None and fact.is_student
@@ -88,5 +141,5 @@ def _applies(discount: Discount, account: Account, book: PriceBook, facts: Facts
         on = book.clock.local_date(at_us // 1_000_000)
         return fact is not None and on >= months_later(fact.customer_since, discount.threshold)
     raise ValueError(
-        f"discount {discount.discount_id}: expected the fact student or tenure_months, found {discount.fact}"
+        f"discount {discount.discount_id}: expected everyone, student or tenure_months, found {discount.fact}"
     )

@@ -21,6 +21,7 @@ class LocalClock:
         self.zone = ZoneInfo(zone)
         self._offsets: dict[int, int] = {}
         self._midnights: dict[int, int] = {}
+        self._instants: dict[str, int] = {}
 
     def offset_s(self, epoch_s: int) -> int:
         """Seconds east of UTC at an instant."""
@@ -52,6 +53,16 @@ class LocalClock:
     def midnight_of(self, on: date) -> int:
         """First instant of a local date, epoch seconds."""
         return self.midnight((on - date(1970, 1, 1)).days)
+
+    def instant_of(self, text: str) -> int:
+        """Epoch seconds of an instant with offset, or of the local midnight of a date; ValueError for another text."""
+        found = self._instants.get(text)
+        if found is None:
+            moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+            if moment.tzinfo is None:
+                moment = moment.replace(tzinfo=self.zone)
+            found = self._instants[text] = epoch_seconds(moment)
+        return found
 
     def instants_of(self, day: int, second: int) -> list[int]:
         """Instants at which the wall clock of a local date shows a second of the day: none in a gap, two in a fold."""

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tollgate.oracle.rows import Allowance, CarrierRate, Destination, Discount, Fee, Plan, Rate, Tax, Tier, TimeBand
+from tollgate.oracle.rows import (
+    Allowance,
+    CarrierRate,
+    Destination,
+    Discount,
+    Fee,
+    Plan,
+    Rate,
+    Segment,
+    Tax,
+    Tier,
+    TimeBand,
+)
 from tollgate.oracle.sheet import Cells
 
 
@@ -15,7 +27,7 @@ def plan(cells: Cells) -> Plan:
 
 
 def destination(cells: Cells) -> tuple[str, Destination]:
-    """A line of destination.csv: how it matches (prefix or exact), and the row."""
+    """A line of destination.csv: how it matches (prefix, exact or any), and the row."""
     row = Destination(cells.text("prefix"), cells.text("zone_id"), cells.since(), cells.until())
     return cells.text("match"), row
 
@@ -29,9 +41,13 @@ def rate(cells: Cells) -> Rate:
         zone_id=cells.text("zone_id"),
         roaming_zone=cells.text("roaming_zone"),
         rating_group=cells.text("rating_group"),
+        direction=cells.text("direction"),
+        technology=cells.text("technology"),
+        slice=cells.text("slice"),
         price=cells.micros("price"),
         unit=cells.text("unit"),
         block=cells.whole("block"),
+        initial=_initial(cells),
         increment=cells.whole("increment"),
         connect_fee=cells.micros_or_none("connect_fee") or 0,
         minimum=cells.micros_or_none("minimum"),
@@ -42,9 +58,15 @@ def rate(cells: Cells) -> Rate:
         digits=cells.whole("digits"),
         rounding=cells.text("rounding"),
         tax_category=cells.text("tax_category"),
+        split_at_validity=cells.flag("split_at_validity"),
         valid_from=cells.since(),
         valid_to=cells.until(),
     )
+
+
+def segment(cells: Cells) -> Segment:
+    """A line of segment.csv."""
+    return Segment(cells.text("rate_id"), cells.whole("from_units"), cells.micros("price"))
 
 
 def tier(cells: Cells) -> Tier:
@@ -60,10 +82,13 @@ def carrier_rate(cells: Cells) -> CarrierRate:
         service=cells.text("service"),
         call_type=cells.text("call_type"),
         country=cells.text("country"),
+        prefix=cells.text("prefix"),
         price=cells.micros("price"),
         unit=cells.text("unit"),
         block=cells.whole("block"),
+        initial=_initial(cells),
         increment=cells.whole("increment"),
+        connect_fee=cells.micros_or_none("connect_fee") or 0,
         digits=cells.whole("digits"),
         rounding=cells.text("rounding"),
         markup=cells.fraction_or_none("markup"),
@@ -84,6 +109,8 @@ def discount(cells: Cells) -> Discount:
         fact=fact,
         threshold=cells.micros("threshold") if fact == "usage_net" else int(cells.fraction("threshold")),
         plan_id=cells.text("plan_id"),
+        service=cells.text("service"),
+        zone_id=cells.text("zone_id"),
         applies_to=cells.text("applies_to"),
         keep=1 - cells.share_of_percent("percent"),
         valid_from=cells.since(),
@@ -99,9 +126,15 @@ def time_band(cells: Cells) -> TimeBand:
         priority=cells.whole("priority"),
         weekdays=frozenset(int(day) for day in cells.text("weekdays")),
         day_type=cells.text("day_type"),
+        from_day=cells.day_or_none("from_date"),
+        to_day=cells.day_or_none("to_date"),
         from_s=cells.second_of_day("from"),
         to_s=cells.second_of_day("to"),
         factor=cells.fraction("factor"),
+        price=cells.micros_or_none("price"),
+        connect_fee=cells.micros_or_none("connect_fee"),
+        initial=cells.whole_or_none("initial"),
+        increment=cells.whole_or_none("increment"),
     )
 
 
@@ -146,3 +179,9 @@ def tax(cells: Cells) -> Tax:
         valid_from=cells.since(),
         valid_to=cells.until(),
     )
+
+
+def _initial(cells: Cells) -> int:
+    """The first step of charging; empty: as long as the later ones."""
+    found = cells.whole_or_none("initial")
+    return cells.whole("increment") if found is None else found

@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 from deltalake import DeltaTable
-from pyarrow.dataset import ParquetReadOptions, field
+from pyarrow.dataset import Dataset, ParquetReadOptions, field
 
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
+MAY_BE_ABSENT = ("direction", "slice_id")
+"""Columns that a price can depend on, and that mediation need not write; without them no event has a value there."""
 
 
 class RatingRun(NamedTuple):
@@ -44,6 +46,11 @@ class LakeError(ValueError):
 
 def read_table(root: str, table: str, columns: tuple[str, ...], where: dict[str, Any] | None = None) -> pa.Table:
     """Columns of a Delta table of the lake, of rows with the values of `where`; LakeError when it is missing."""
+    wanted = [field(name) == value for name, value in (where or {}).items()]
+    return _dataset(root, table).to_table(columns=list(columns), filter=reduce(and_, wanted) if wanted else None)
+
+
+def _dataset(root: str, table: str) -> Dataset:
     path = f"{root.rstrip('/')}/{table}"
     if "://" not in path and not (Path(path) / "_delta_log").is_dir():
         raise LakeError(
@@ -51,9 +58,7 @@ def read_table(root: str, table: str, columns: tuple[str, ...], where: dict[str,
         )
     # Spark writes instants as INT96, which Arrow would read as nanoseconds: the open end, 9999-12-31, would wrap around
     options = ParquetReadOptions(coerce_int96_timestamp_unit="us")
-    dataset = DeltaTable(path).to_pyarrow_dataset(parquet_read_options=options)
-    wanted = [field(name) == value for name, value in (where or {}).items()]
-    return dataset.to_table(columns=list(columns), filter=reduce(and_, wanted) if wanted else None)
+    return DeltaTable(path).to_pyarrow_dataset(parquet_read_options=options)
 
 
 def rows_of(table: pa.Table, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
@@ -74,8 +79,10 @@ def read_rating_runs(root: str) -> list[RatingRun]:
 
 def read_accepted(root: str) -> list[Accepted]:
     """Accepted events in the order of acceptance: batch, partition, offset."""
-    table = read_table(root, "usage_event", USAGE_COLUMNS, {"disposition": "accepted"})
-    columns = [_values(table.column(name)) for name in USAGE_COLUMNS]
+    absent = [name for name in MAY_BE_ABSENT if name not in _dataset(root, "usage_event").schema.names]
+    present = tuple(name for name in USAGE_COLUMNS if name not in absent)
+    table = read_table(root, "usage_event", present, {"disposition": "accepted"})
+    columns = [_values(table.column(name)) if name in present else [None] * len(table) for name in USAGE_COLUMNS]
     for name, default in (("duration_s", 0), ("volume_bytes", 0), ("roaming", False)):
         at = USAGE_COLUMNS.index(name)
         columns[at] = [default if value is None else value for value in columns[at]]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from math import prod
 from typing import NamedTuple
 
 from tollgate.oracle.amounts import LARGEST_AMOUNT_MICROS, round_micros
-from tollgate.oracle.bands import NoBand, Piece
-from tollgate.oracle.book import PriceBook
-from tollgate.oracle.charge import discounts_of, exact_charge, is_completed, pieces_of
+from tollgate.oracle.bands import NoBand
+from tollgate.oracle.book import ANY, PriceBook, RateKey
+from tollgate.oracle.charge import Piece, discounts_of, exact_charge, is_completed, pieces_of, terms_at_start
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Account, Holding, Rate, Usage
 from tollgate.oracle.wholesale import Cost, call_type_of, cost_of, mark_up
@@ -20,7 +21,10 @@ UNITS = {"voice": "second", "sms": "message", "mms": "message", "data": "byte"}
 
 
 class Priced(NamedTuple):
-    """What an event costs customer and operator. Amounts in millionths; the exact charge is numerator / denominator."""
+    """What an event costs customer and operator. Amounts in millionths; the exact charge is numerator / denominator.
+
+    rate: the row at the start, with connect fee, initial and increment of the band in which the event starts.
+    """
 
     retail_status: str
     suspense_reason: str | None
@@ -92,9 +96,13 @@ def _charged(priced: Priced, usage: Usage, book: PriceBook, facts: Facts, is_id_
         raise _Suspended("no_plan")
     if priced.zone_id is None or priced.roaming_zone is None:
         raise _Suspended("no_zone")
-    completed, group = is_completed(usage), usage.rating_group or "none"
-    rate = book.rate(holding.plan_id, usage.service, priced.zone_id, priced.roaming_zone, group, at)
-    pieces = pieces_of(usage, rate, book, at) if rate and completed else ()
+    completed, key = is_completed(usage), _key(usage, holding.plan_id, priced.zone_id, priced.roaming_zone)
+    rate = row = book.rate(key, at)
+    pieces: tuple[Piece, ...] = ()
+    if row is not None and completed:
+        rate = terms_at_start(row, book, at)
+        follower = book.follower(key, row, at) if row.split_at_validity else None
+        pieces = tuple(pieces_of(usage, rate, follower, book, at))
     if completed and rate is None and (priced.wholesale.row is None or priced.wholesale.row.markup is None):
         raise _Suspended("no_rate")
     if account is None or account.currency != book.currency:
@@ -103,7 +111,8 @@ def _charged(priced: Priced, usage: Usage, book: PriceBook, facts: Facts, is_id_
         return _zero_rated(priced, usage, rate, pieces)
     if rate is None:
         return _marked_up(priced)
-    ids, keep = discounts_of(rate, account, book, facts, usage.started_at)
+    discounts = discounts_of(rate, usage, holding.plan_id, priced.zone_id, account, book, facts)
+    keep = prod((discount.keep for discount in discounts), start=Fraction(1))
     numerator, denominator = exact_charge(rate, pieces, keep)
     return priced._replace(
         retail_status="rated",
@@ -112,7 +121,7 @@ def _charged(priced: Priced, usage: Usage, book: PriceBook, facts: Facts, is_id_
         charged_units=sum(piece.units for piece in pieces),
         unit=rate.unit,
         pieces=pieces,
-        discount_ids=ids,
+        discount_ids=tuple(discount.discount_id for discount in discounts),
         keep=keep,
         numerator=numerator,
         denominator=denominator,
@@ -154,13 +163,13 @@ def _marked_up(priced: Priced) -> Priced:
     """The charge where no rate row exists: the unrounded cost times the carrier row's mark-up."""
     row, units = priced.wholesale.row, priced.wholesale.units or 0
     assert row is not None and row.markup_digits is not None
-    numerator, denominator = mark_up(row, units)
+    numerator, denominator = mark_up(priced.wholesale)
     return priced._replace(
         retail_status="rated",
         price_source="markup",
         charged_units=units,
         unit=row.unit,
-        pieces=(Piece(units, MARK_UP_BAND, row.markup or Fraction(1)),),
+        pieces=(Piece(units, MARK_UP_BAND, row.markup or Fraction(1), row.price),),
         numerator=numerator,
         denominator=denominator,
         digits=row.markup_digits,
@@ -176,6 +185,13 @@ def _rounded(numerator: int, denominator: int, digits: int, mode: str) -> int:
     if charge > LARGEST_AMOUNT_MICROS:
         raise _Suspended("amount_overflow")
     return charge
+
+
+def _key(usage: Usage, plan_id: str, zone_id: str, roaming_zone: str) -> RateKey:
+    """What the rate is looked up by; the served number made an event that does not say otherwise, and all data."""
+    direction = "out" if usage.service == "data" else usage.direction or "out"
+    group, technology, slice_id = usage.rating_group or "none", usage.technology or ANY, usage.slice_id or ANY
+    return RateKey(plan_id, usage.service, zone_id, roaming_zone, group, direction, technology, slice_id)
 
 
 def _zone(usage: Usage, book: PriceBook, at: int) -> tuple[str | None, str | None]:

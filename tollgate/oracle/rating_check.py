@@ -12,21 +12,25 @@ from typing import Any, NamedTuple
 
 from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.book import PriceBook
+from tollgate.oracle.charge import Piece
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import Accepted, RatingRun, micros, read_table, rows_of
 from tollgate.oracle.lines import RatedEvent
 from tollgate.oracle.pricing import Priced, price_event
 from tollgate.oracle.report import Report
+from tollgate.oracle.rows import Usage
 
 STATUS = ("retail_status", "suspense_reason", "wholesale_status", "charge", "cost", "margin", "cost_id", "call_type")
 OWNER = ("account_id", "subscription_id", "contract_id", "plan_id")
 CHARGED = ("zone_id", "roaming_zone", "prefix", "rate_id", "price_source", "charged_units", "unit", "tax_category")
 EXACT = ("discount_ids", "digits", "rounding")
-PIECES = ("piece_units", "piece_band", "piece_factor_num", "factor_den")
-FRACTIONS = ("numerator", "denominator", "cost_numerator", "cost_denominator")
+OF_EVENT = ("direction", "technology", "slice_id")
+TERMS = ("block_units", "initial_units", "increment_units", "unit_price_micros", "connect_fee_micros")
+PIECES = ("piece_units", "piece_band", "piece_price_micros", "piece_factor_num", "factor_den")
+FRACTIONS = ("numerator", "denominator", "cost_numerator", "cost_denominator", "discount_num", "discount_den")
 PINS = ("pricebook_version", "snapshot_id")
 KEY = ("source", "event_id", "rating_no", "batch_no", "started_at")
-COLUMNS = (*KEY, *STATUS, *OWNER, *CHARGED, *EXACT, *PIECES, *FRACTIONS, *PINS)
+COLUMNS = (*KEY, *STATUS, *OWNER, *CHARGED, *EXACT, *OF_EVENT, *TERMS, *PIECES, *FRACTIONS, *PINS)
 
 
 class Outcome(NamedTuple):
@@ -96,7 +100,7 @@ def check_rating(root: str, outcomes: list[Outcome], report: Report) -> None:
         charge += outcome.priced.charge or 0
         cost += outcome.priced.wholesale.cost or 0
         rows = found.get((usage.source, usage.event_id, run.rating_no, outcome.accepted.batch_no, usage.started_at), [])
-        expected = expected_fields(outcome.priced)
+        expected = expected_fields(usage, outcome.priced)
         expected |= {"pricebook_version": run.pricebook_version, "snapshot_id": run.snapshot_id}
         taken = _take(rows, outcome.priced.suspense_reason)
         key = f"{usage.source}|{usage.event_id}|rating_no {run.rating_no}"
@@ -116,7 +120,7 @@ def _take(rows: list[dict[str, Any]], reason: str | None) -> dict[str, Any] | No
     return rows.pop(at)
 
 
-def expected_fields(priced: Priced) -> dict[str, Any]:
+def expected_fields(usage: Usage, priced: Priced) -> dict[str, Any]:
     """What the rated row must say; for a suspended event its reason, its owner and its cost."""
     holding, cost = priced.holding, priced.wholesale
     fields: dict[str, Any] = {
@@ -129,6 +133,7 @@ def expected_fields(priced: Priced) -> dict[str, Any]:
         "cost_id": cost.row.cost_id if cost.row else None,
         "exact_cost": _reduced(cost.numerator, cost.denominator),
         "call_type": priced.call_type,
+        **{name: getattr(usage, name) for name in OF_EVENT},
     }
     if priced.retail_status == "suspended" or holding is None:
         return fields
@@ -137,17 +142,27 @@ def expected_fields(priced: Priced) -> dict[str, Any]:
     fields |= {name: getattr(priced, name) for name in EXACT}
     fields["rate_id"] = priced.rate.rate_id if priced.rate else None
     fields["exact_charge"] = _reduced(priced.numerator, priced.denominator)
-    fields["pieces"] = tuple((piece.units, piece.band_id, piece.factor) for piece in priced.pieces if piece.units)
+    fields["pieces"] = tuple(piece for piece in priced.pieces if piece.units)
     if priced.retail_status == "zero_rated":
         del fields["discount_ids"]  # nothing is charged, so nothing was discounted
+    else:
+        fields |= {**_terms(priced), "kept": priced.keep}
     return fields
 
 
+def _terms(priced: Priced) -> dict[str, int]:
+    """Steps, price and connect fee of the row that made the charge: a rate, or a cost with a mark-up."""
+    row = priced.rate or priced.wholesale.row
+    assert row is not None
+    return dict(zip(TERMS, (row.block, row.initial, row.increment, row.price, row.connect_fee), strict=True))
+
+
 def found_fields(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of rated_usage with its exact amounts as fractions and its pieces as (units, band, factor)."""
+    """A row of rated_usage with its exact amounts as fractions and its pieces as (units, band, factor, price)."""
     fields = dict(row)
     fields["exact_charge"] = _reduced(row["numerator"], row["denominator"])
     fields["exact_cost"] = _reduced(row["cost_numerator"], row["cost_denominator"])
+    fields["kept"] = Fraction(int(row["discount_num"]), int(row["discount_den"])) if row["discount_den"] else None
     fields["discount_ids"] = tuple(row["discount_ids"] or ())
     fields["pieces"] = _pieces(row)
     return fields
@@ -167,14 +182,14 @@ def _factor(numerator: int, denominator: int) -> Fraction:
     return Fraction(numerator, denominator)
 
 
-def _pieces(row: dict[str, Any]) -> tuple[tuple[int, str, Fraction], ...]:
-    """Pieces of a row; pieces of no length say nothing and are left out, neighbours in one band are one piece."""
-    pieces: list[tuple[int, str, Fraction]] = []
-    columns = (row["piece_units"] or (), row["piece_band"] or (), row["piece_factor_num"] or ())
-    for units, band, factor_num in zip(*columns, strict=True):
-        factor = _factor(factor_num, row["factor_den"])
-        if pieces and pieces[-1][1:] == (band, factor):
-            pieces[-1] = (pieces[-1][0] + units, band, factor)
+def _pieces(row: dict[str, Any]) -> tuple[Piece, ...]:
+    """Pieces of a row; pieces of no length say nothing and are left out, neighbours that are alike are one piece."""
+    pieces: list[Piece] = []
+    names = ("piece_units", "piece_band", "piece_price_micros", "piece_factor_num")
+    for units, band, price, factor_num in zip(*(row[name] or () for name in names), strict=True):
+        piece = Piece(units, band, _factor(factor_num, row["factor_den"]), price)
+        if pieces and pieces[-1][1:] == piece[1:]:
+            pieces[-1] = piece._replace(units=pieces[-1].units + units)
         elif units:
-            pieces.append((units, band, factor))
+            pieces.append(piece)
     return tuple(pieces)

@@ -12,7 +12,10 @@ OPEN_END_S = 253_402_214_400  # 9999-12-31 00:00:00 UTC
 class Rate(NamedTuple):
     """A retail rate row. Amounts in millionths; `block` units cost `price`. `*` in a key column is every value.
 
-    tiers: (units of the cycle, price from there on), ascending; counts: whose units, line or account.
+    initial: units of the first step of charging; increment: of each later one. split_at_validity: a call that outlasts
+    the row takes its later seconds' price from the row that follows.
+    segments: (units of the event, price from there on), ascending. tiers: (units of the cycle, price from there on),
+    ascending; counts: whose units, line or account.
     """
 
     rate_id: str
@@ -21,9 +24,13 @@ class Rate(NamedTuple):
     zone_id: str
     roaming_zone: str
     rating_group: str
+    direction: str
+    technology: str
+    slice: str
     price: int
     unit: str
     block: int
+    initial: int
     increment: int
     connect_fee: int
     minimum: int | None
@@ -34,8 +41,10 @@ class Rate(NamedTuple):
     digits: int
     rounding: str
     tax_category: str
+    split_at_validity: bool
     valid_from: int
     valid_to: int
+    segments: tuple[tuple[int, int], ...] = ()
     tiers: tuple[tuple[int, int], ...] = ()
     counts: str = "line"
 
@@ -49,18 +58,32 @@ class Tier(NamedTuple):
     price: int
 
 
+class Segment(NamedTuple):
+    """From so many units of an event on, a block of the rate costs `price`, millionths."""
+
+    rate_id: str
+    from_units: int
+    price: int
+
+
 class CarrierRate(NamedTuple):
-    """A wholesale rate row; `markup` is the retail factor where no retail rate exists, None for no mark-up."""
+    """A wholesale rate row; `markup` is the retail factor where no retail rate exists, None for no mark-up.
+
+    prefix: digits with which the called number begins, or `*`.
+    """
 
     cost_id: str
     carrier_id: str
     service: str
     call_type: str
     country: str
+    prefix: str
     price: int
     unit: str
     block: int
+    initial: int
     increment: int
+    connect_fee: int
     digits: int
     rounding: str
     markup: Fraction | None
@@ -79,7 +102,10 @@ class Destination(NamedTuple):
 
 
 class Discount(NamedTuple):
-    """A discount of one stage; keeps `keep` of the amount. threshold: months, or millionths where fact is usage_net."""
+    """A discount of one stage; keeps `keep` of the amount. threshold: months, or millionths where fact is usage_net.
+
+    plan_id, service, zone_id: the usage that it acts on; `*` is all.
+    """
 
     discount_id: str
     stage: str
@@ -88,6 +114,8 @@ class Discount(NamedTuple):
     fact: str
     threshold: int
     plan_id: str
+    service: str
+    zone_id: str
     applies_to: str
     keep: Fraction
     valid_from: int
@@ -95,16 +123,26 @@ class Discount(NamedTuple):
 
 
 class TimeBand(NamedTuple):
-    """A band of a set: days it covers, local seconds of the day [from_s, to_s), factor. The highest priority wins."""
+    """A band of a set: days it covers, local seconds of the day [from_s, to_s), factor. The highest priority wins.
+
+    from_day, to_day: days since 1970-01-01, half-open, None without a limit. price, connect_fee, initial, increment:
+    instead of the rate's, None where the rate's own holds.
+    """
 
     band_set: str
     band_id: str
     priority: int
     weekdays: frozenset[int]
     day_type: str
+    from_day: int | None
+    to_day: int | None
     from_s: int
     to_s: int
     factor: Fraction
+    price: int | None = None
+    connect_fee: int | None = None
+    initial: int | None = None
+    increment: int | None = None
 
 
 class Allowance(NamedTuple):
@@ -223,3 +261,6 @@ class Usage(NamedTuple):
     roaming_country: str | None = None
     carrier_id: str | None = None
     call_outcome: str | None = None
+    direction: str | None = None
+    technology: str | None = None
+    slice_id: str | None = None

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import date
 from fractions import Fraction
 from pathlib import Path
 from typing import TypeVar
 
 from tollgate.oracle.amounts import MICROS, micros_of
-from tollgate.oracle.clock import LocalClock, epoch_seconds
+from tollgate.oracle.clock import LocalClock
 from tollgate.oracle.rows import OPEN_END_S
 
 T = TypeVar("T")
 
 
 class SheetError(ValueError):
-    """A sheet of the price book cannot be read: says file, line, what was expected and found."""
+    """A price book cannot be read; `findings` say file, line, what was expected and found."""
+
+    def __init__(self, *findings: str) -> None:
+        self.findings = findings
+        super().__init__("\n".join(findings))
 
 
 class Cells:
@@ -37,11 +41,14 @@ class Cells:
 
     def whole(self, name: str) -> int:
         """A whole number."""
-        return int(self.text(name))
+        found = self.text(name)
+        if not (found.isascii() and found.isdigit()):
+            raise ValueError(f"{name}: expected a whole number, found {found!r}")
+        return int(found)
 
     def whole_or_none(self, name: str) -> int | None:
         """A whole number, None when empty."""
-        return int(self.text(name)) if self.text(name) else None
+        return self.whole(name) if self.text(name) else None
 
     def micros(self, name: str) -> int:
         """A decimal amount as millionths."""
@@ -78,38 +85,51 @@ class Cells:
         hours, minutes = self.text(name).split(":")
         return int(hours) * 3600 + int(minutes) * 60
 
+    def day_or_none(self, name: str) -> int | None:
+        """A date as days since 1970-01-01, None when empty."""
+        return (date.fromisoformat(self.text(name)) - date(1970, 1, 1)).days if self.text(name) else None
+
     def since(self, name: str = "valid_from") -> int:
         """An instant, epoch seconds: a date is its local midnight, a date and time is taken as it says."""
-        return self._instant(self.text(name))
+        return self._clock.instant_of(self.text(name))
 
     def until(self, name: str = "valid_to") -> int:
         """An exclusive end, epoch seconds; empty is open."""
-        return self._instant(self.text(name)) if self.text(name) else OPEN_END_S
-
-    def _instant(self, text: str) -> int:
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=self._clock.zone)
-        return epoch_seconds(moment)
+        return self._clock.instant_of(self.text(name)) if self.text(name) else OPEN_END_S
 
 
-def lines_of(folder: Path, name: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and cells of each line of `folder/name.csv`; a missing file raises SheetError."""
-    path = folder / f"{name}.csv"
-    if not path.is_file():
-        raise SheetError(f"{path}: the sheet is missing; the oracle reads the whole price book")
-    with path.open(encoding="utf-8", newline="") as stream:
-        reader = csv.DictReader(stream)
-        for cells in reader:
-            yield reader.line_num, cells
+class Sheets:
+    """The sheets of one folder. What cannot be read is a finding, and the rest is read all the same."""
 
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.findings: list[str] = []
 
-def read_sheet(folder: Path, name: str, clock: LocalClock, row: Callable[[Cells], T]) -> list[T]:
-    """Rows of `folder/name.csv`, one by one through `row`; raises SheetError with file and line."""
-    rows = []
-    for number, cells in lines_of(folder, name):
-        try:
-            rows.append(row(Cells(cells, clock)))
-        except (KeyError, ValueError) as error:
-            raise SheetError(f"{folder / name}.csv line {number}: {error}") from error
-    return rows
+    def read(self, name: str, clock: LocalClock, row: Callable[[Cells], T]) -> list[T]:
+        """Rows of NAME.csv, one by one through `row`; lines that cannot be read are left out and found."""
+        rows = []
+        for number, cells in self.lines(name):
+            try:
+                rows.append(row(Cells(cells, clock)))
+            except KeyError as column:
+                self.findings.append(f"{self.folder / name}.csv: the column {column.args[0]} is missing")
+                break
+            except (ValueError, ZeroDivisionError) as error:
+                self.findings.append(f"{self.folder / name}.csv line {number}: {error}")
+        return rows
+
+    def lines(self, name: str) -> Iterator[tuple[int, dict[str, str]]]:
+        """Line number and cells of each line of NAME.csv; a missing file is a finding."""
+        path = self.folder / f"{name}.csv"
+        if not path.is_file():
+            self.findings.append(f"{path}: the sheet is missing; the oracle reads the whole price book")
+            return
+        with path.open(encoding="utf-8", newline="") as stream:
+            reader = csv.DictReader(stream)
+            for cells in reader:
+                yield reader.line_num, cells
+
+    def refuse_findings(self) -> None:
+        """Raise SheetError with all findings, when there are some."""
+        if self.findings:
+            raise SheetError(*self.findings)

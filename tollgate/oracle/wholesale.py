@@ -58,21 +58,22 @@ def cost_of(
     if call_type == "on_net":
         return NOT_APPLICABLE
     if usage.service == "data":
-        row = book.carrier_rate(usage.carrier_id, "data", "any", None, at)
+        row = book.carrier_rate(usage, "any", at)
     elif call_type is None:
         return NO_CARRIER_RATE
     else:
-        row = book.carrier_rate(usage.carrier_id, usage.service, call_type, usage.destination_country, at)
+        row = book.carrier_rate(usage, call_type, at)
     if row is None:
         return NO_CARRIER_RATE
-    units = charged_units(usage, row.unit, row.increment)
-    numerator = units * row.price
+    units = charged_units(usage, row.unit, row.initial, row.increment)
+    numerator = units * row.price + row.connect_fee * row.block
     return Cost(
         "costed", row, units, numerator, row.block, round_micros(numerator, row.block, row.digits, row.rounding)
     )
 
 
-def mark_up(row: CarrierRate, units: int) -> tuple[int, int]:
-    """Exact retail charge in millionths, (numerator, denominator): the unrounded cost times the row's mark-up."""
-    assert row.markup is not None
-    return units * row.price * row.markup.numerator, row.block * row.markup.denominator
+def mark_up(cost: Cost) -> tuple[int, int]:
+    """Exact retail charge in millionths, (numerator, denominator): the unrounded cost, fee included, times mark-up."""
+    row = cost.row
+    assert row is not None and row.markup is not None and cost.numerator is not None
+    return cost.numerator * row.markup.numerator, row.block * row.markup.denominator
