@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
 def check_before_spark(settings: Settings, args: argparse.Namespace) -> None:
     """Refuse a book with a finding, and to publish while the database does not answer."""
     with step("check the book"):
-        _checked(_folder(settings, args))
+        checked_book(_folder(settings, args))
     if not args.dry_run:
         from tollgate.platform.postgres import connect
 
@@ -70,7 +70,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     from tollgate.platform.lake import Lake
 
     with step("check and compile the book"):
-        source = _checked(_folder(settings, args))
+        source = checked_book(_folder(settings, args))
         book = compile_price_book(source)
     lake = Lake(spark, settings.lake.root)
     newest = lake.read("price_version").orderBy("pricebook_version", ascending=False).take(1)
@@ -97,11 +97,12 @@ def _folder(settings: Settings, args: argparse.Namespace) -> Path:
 
 def _check(args: argparse.Namespace) -> None:
     folder = _folder(settings_from(args), args)
-    book = _checked(folder)
+    book = checked_book(folder)
     print(f"{folder}: no finding in {sum(len(lines) for lines in book.raw.values())} lines")
 
 
-def _checked(folder: Path) -> SourceBook:
+def checked_book(folder: Path) -> SourceBook:
+    """The book of a folder; TollgateError with every finding."""
     book, findings = check_price_book(folder)
     if findings or book is None:
         listed = "\n  ".join(str(finding) for finding in findings)

@@ -25,6 +25,7 @@ PASSED_ON = {
     "snapshot-reference": ("jobs.snapshot_reference", "Copy customers and contracts into a reference snapshot."),
     "mediate-usage": ("jobs.mediate_usage", "Kafka to raw_cdr and usage_event."),
     "replay": ("jobs.replay", "Publish quarantined records again: mended ones, and held ones whose time has come."),
+    "rate-file": ("jobs.rate_file", "Rate a CSV file of usage with any price book: no broker, no database."),
     "check-quality": ("jobs.check_quality", "The quality gates before rating, billing and posting."),
     "quality-docs": ("jobs.quality_docs", "The last results of the gates as pages that open offline."),
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),

@@ -32,8 +32,8 @@ _TAKEN_OVER = [
 def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_no: int) -> DataFrame:
     """One row of rated_usage for each row of `usage`: charge, cost and why, or suspended with a reason.
 
-    usage: accepted rows of usage_event; `is_id_conflict` BOOLEAN as `with_id_conflicts` adds it (absent: none is), and
-    any of BROUGHT: `line`, `account` and `fact` as `with_owner` finds them, `given` as `with_zones` takes it, `carried`.
+    usage: accepted rows of usage_event; `is_id_conflict` BOOLEAN as `with_id_conflicts` adds it (absent: none is);
+    and any of BROUGHT: `line`, `account`, `fact` as `with_owner` adds them, `given` as in `with_zones`, `carried`.
     Each row depends on that event, the book and the snapshot alone: one plan without state, windows or Python, in
     which rating any part again gives the same rows. Raises UnknownDiscountFact for a book that it cannot apply.
     """
