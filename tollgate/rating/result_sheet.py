@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from tollgate.money import to_decimal
 from tollgate.rating.outcome import SUSPENDED_IF
+from tollgate.rating.time_bands import FLAT
 
 INVALID, AMBIGUOUS = "invalid", "ambiguous"
 REASONS = (*SUSPENDED_IF, AMBIGUOUS)
@@ -86,9 +87,11 @@ def totals() -> dict[str, Column]:
 def _explanation() -> str:
     """SQL text: the arithmetic of a rated row in a few words, to be followed with a calculator."""
     factor = "CASE WHEN p.factor_num = factor_den THEN '' ELSE concat(' x ', p.factor_num, '/', factor_den) END"
-    pieces = f"transform({_PIECES}, p -> concat(p.units, ' ', p.band, {factor}))"
+    band = f"CASE WHEN p.band = '{FLAT}' THEN '' ELSE concat(' ', p.band) END"
+    pieces = f"transform({_PIECES}, p -> concat(p.units, {band}, {factor}))"
+    price = f"concat('s x ', {_amount('unit_price_micros')}, ' / ', block_units)"
     parts = [
-        f"concat(concat_ws(' + ', {pieces}), ' ', unit, '(s) x ', {_amount('unit_price_micros')}, ' / ', block_units)",
+        f"concat('(', concat_ws(' + ', {pieces}), ') ', unit, {price})",
         f"CASE WHEN connect_fee_micros > 0 THEN concat('+ ', {_amount('connect_fee_micros')}, ' connect fee') END",
         f"CASE WHEN minimum_micros IS NOT NULL THEN concat('at least ', {_amount('minimum_micros')}) END",
         f"CASE WHEN maximum_micros IS NOT NULL THEN concat('at most ', {_amount('maximum_micros')}) END",
