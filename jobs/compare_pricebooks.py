@@ -63,13 +63,13 @@ def _book(settings: Settings, name: str) -> Book:
 
 
 def _of_folder(folder: Path) -> Book:
-    """The rows of a folder; a book with findings in its cells can be compared, one without a readable file cannot."""
+    """The rows of a folder; TollgateError while it has cells that cannot be read, for such a row would seem removed."""
     if not folder.is_dir():
         raise UsageError(
             "no such folder", where=str(folder), expected="the number of a published version, or a folder of CSV files"
         )
     book, findings = read_source_book(folder)
-    if book is None:
+    if book is None or findings:
         listed = "\n  ".join(map(str, findings))
         raise TollgateError(f"the price book cannot be read\n  {listed}", where=str(folder))
     return Book(str(folder), {file: [cells for _, cells in lines] for file, lines in book.raw.items()})

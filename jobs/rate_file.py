@@ -22,7 +22,7 @@ from tollgate.platform.settings import Settings
 from tollgate.rating import subscription_sheet as subscriptions
 from tollgate.rating import usage_sheet
 from tollgate.rating.rate import rate_events
-from tollgate.rating.result_sheet import INVALID, REASONS, RESULT, as_result, totals
+from tollgate.rating.result_sheet import INVALID, PLACE, REASONS, RESULT, as_result, totals
 from tollgate.rating.usage_sheet import SheetFacts
 from tollgate.reference.frames import Reference
 from tollgate.reference.numbering import country_prefixes
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 PARQUET = ".parquet"
 HOME = "home"
 MISTAKES_SHOWN = 10
+COMPILED_FROM_BYTES = 16 << 20
 # Everything that a row brings is in the file; there is no snapshot.
 NO_REFERENCE = Reference(0, {})
 
@@ -81,6 +82,9 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         remark(f"column {name} is not known and goes through as it is" + (f"; is {meant} meant?" if meant else ""))
     holdings = None if held is None else _holdings(spark, held, facts)
     rated = rate_sheet(spark, usage, source, holdings, args.country)
+    if usage.path.stat().st_size > COMPILED_FROM_BYTES:
+        # On a laptop plans are interpreted, which is right for the rows of a short file.
+        spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
     with step("rate the file"):
         counted = _write(as_result(rated, usage.columns), output)
     figures = _figures(counted, source)
@@ -220,28 +224,31 @@ def _holdings(spark: SparkSession, sheet: Sheet, facts: SheetFacts) -> DataFrame
 def _write(result: DataFrame, output: Output) -> dict[str, Any]:
     """Write the rows in the file's order and return what was counted on the way."""
     from pyspark.sql import Observation
+    from pyspark.sql import functions as F
 
     from tollgate.platform.answer_parquet import write_parquet
+    from tollgate.platform.answer_text import as_texts
 
     seen = Observation()
     counted = result.observe(seen, *(column.alias(name) for name, column in totals().items()))
     # One partition for one file; what is behind the shuffle is only the order.
-    ordered = counted.repartition(1).sortWithinPartitions(POSITION).drop(POSITION)
     if output.format == "parquet":
-        write_parquet(ordered, output)
+        write_parquet(counted.repartition(1).sortWithinPartitions(*PLACE).drop(*PLACE), output)
     else:
-        _write_csv(ordered, Path(str(output.out)).absolute())
+        texts = as_texts(counted)
+        *cells, split, place = texts.columns
+        ordered = texts.repartition(1).sortWithinPartitions(*(F.col(name).cast("bigint") for name in (split, place)))
+        named = ordered.select(*cells).toDF(*counted.columns[: len(cells)])
+        _write_csv(named, Path(str(output.out)).absolute())
     return dict(seen.get)
 
 
 def _write_csv(ordered: DataFrame, file: Path) -> None:
     """The rows as one file, which Spark's task writes and which has its name once it is whole."""
-    from tollgate.platform.answer_text import as_texts
-
     beside = file.with_name(f".{file.name}.{os.getpid()}.partial")
     try:
         # Empty is what Spark would write for an empty text, too, and a CSV file has no third thing.
-        writer = partial(as_texts(ordered).toDF(*ordered.columns).write.csv, header=True, escape='"', emptyValue="")
+        writer = partial(ordered.write.csv, header=True, escape='"', emptyValue="")
         writer(f"file://{beside}", ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False, compression="none")
         written = sorted(beside.glob("part-*.csv"))
         if len(written) != 1:

@@ -104,5 +104,7 @@ def read_lines(spark: SparkSession, sheet: Sheet) -> DataFrame:
         columnNameOfCorruptRecord=UNREADABLE,
     )  # fmt: skip
     # The splits of a file are given out by size, so the place of a line is its split and its place in there.
-    position = F.struct(F.col("_metadata.file_block_start"), F.monotonically_increasing_id())
+    position = F.struct(
+        F.col("_metadata.file_block_start").alias("split"), F.monotonically_increasing_id().alias("place")
+    )
     return lines.select(*names, UNREADABLE, position.alias(POSITION))

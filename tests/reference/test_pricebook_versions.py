@@ -31,14 +31,14 @@ def dearer(tmp_path) -> Path:
     rates = (folder / "rate.csv").read_text()
     (folder / "rate.csv").write_text(rates.replace("sms,*,sms,*,home,none,0.07,", "sms,*,sms,*,home,none,0.08,"))
     plans = (folder / "plan.csv").read_text().splitlines()
-    (folder / "plan.csv").write_text("\n".join([plans[0], plans[1].replace("Basic", "Basic, new")]) + "\n")
+    (folder / "plan.csv").write_text("\n".join([plans[0], plans[1].replace("Basic", "Basic new")]) + "\n")
     head, *prefixes = (folder / "destination.csv").read_text().splitlines()
     (folder / "destination.csv").write_text("\n".join([head, "39,prefix,europe,2026-01-01,", *prefixes[::-1]]) + "\n")
     return folder
 
 
 CHANGES = [
-    ("plan", "basic", "changed", "name", "Basic", "Basic, new"),
+    ("plan", "basic", "changed", "name", "Basic", "Basic new"),
     ("plan", "business", "removed", "", None, None),
     ("destination", "prefix 39 2026-01-01", "added", "", None, None),
     ("rate", "sms", "changed", "price", "0.07", "0.08"),
@@ -66,6 +66,10 @@ def test_folders_are_compared_cell_by_cell_and_the_exit_code_is_that_of_diff(dea
     assert (code, told(found)) == (1, CHANGES)
     assert json.loads(found[1]["old"])["name"] == "Business" and found[1]["new"] is None
     assert compare(capsys, str(EXAMPLE), str(EXAMPLE)) == (0, [])
+    with (dearer / "plan.csv").open("a") as plans:
+        plans.write("one,cell,too,many,,\n")
+    assert cli._pass_on("diff", [str(EXAMPLE), str(dearer)], "pricebook") == 1
+    assert "plan.csv:3: expected 5 cells, found 6" in message(capsys.readouterr().err)
     old, new = (read_source_book(folder)[0].raw for folder in (EXAMPLE, dearer))
     rows = [{file: [cells for _, cells in lines] for file, lines in raw.items()} for raw in (old, new)]
     assert [str(one) for one in differences(*rows)][3] == "rate.csv: sms: price: '0.07' is now '0.08'"
@@ -94,7 +98,7 @@ def test_published_versions_are_listed_and_compared(spark, services, tmp_path, d
         argv = ["--dir", str(folder), "--author", author, "--reason", f"by {author}"]
         publish_pricebook.run(spark, places, publish_pricebook.parser().parse_args(argv))
     monkeypatch.setenv("TOLLGATE_POSTGRES__URL", places.postgres.url)
-    monkeypatch.setenv("TOLLGATE_POSTGRES__PASSWORD", places.postgres.password.get_secret_value())
+    monkeypatch.setenv("TOLLGATE_POSTGRES_PASSWORD", places.postgres.password.get_secret_value())
     code, found = compare(capsys, "1", "2")
     assert (code, told(found)) == (1, CHANGES)
     assert compare(capsys, "2", str(dearer)) == (0, [])
@@ -137,6 +141,6 @@ def test_a_check_in_a_pipe_is_json_lines(tmp_path, capsys):
 def test_lines_for_people_say_what_differs(dearer):
     old, new = (compare_pricebooks._book(None, str(folder)) for folder in (EXAMPLE, dearer))  # type: ignore[arg-type]
     said = compare_pricebooks._in_words(old, new, differences(old.rows, new.rows))
-    assert said[0] == "plan.csv: basic: name: 'Basic' is now 'Basic, new'"
+    assert said[0] == "plan.csv: basic: name: 'Basic' is now 'Basic new'"
     assert said[-1] == f"4 differences between {EXAMPLE} and {dearer}"
     assert compare_pricebooks._in_words(old, old, [])[-1].startswith("no difference between")

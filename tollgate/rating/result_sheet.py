@@ -49,15 +49,16 @@ OUTCOME = {
         )
     },
 }
+PLACE = ("split", "place")
 STATUS = ("status", "reason")
 RESULT = (*STATUS, *OUTCOME, "explanation")
 
 
 def as_result(rated: DataFrame, columns: Sequence[str]) -> DataFrame:
-    """The columns of the file, then RESULT; and last `position`, by which the file's order comes back.
+    """The columns of the file, then RESULT; and last PLACE, by which the file's order comes back.
 
-    rated: rows of rated_usage with `carried`: STRUCT of `cells` (a field a column of the file, in order), `position`,
-    `invalid` (what is wrong with the row, NULL nothing) and `is_ambiguous`.
+    rated: rows of rated_usage with `carried`: STRUCT of `cells` (a field a column of the file, in order), `position`
+    (STRUCT of PLACE), `invalid` (what is wrong with the row, NULL nothing) and `is_ambiguous`.
     """
     is_invalid = "carried.invalid IS NOT NULL"
     cells = [F.col(f"carried.cells.c{n}").alias(name) for n, name in enumerate(columns)]
@@ -69,7 +70,7 @@ def as_result(rated: DataFrame, columns: Sequence[str]) -> DataFrame:
                         WHEN carried.is_ambiguous AND suspense_reason = 'no_subscriber' THEN '{AMBIGUOUS}'
                         ELSE suspense_reason END""").alias("reason"),
         *(F.expr(f"CASE WHEN NOT {is_invalid} THEN {text} END").alias(name) for name, text in outcome.items()),
-        F.col("carried.position").alias("position"),
+        *(F.col(f"carried.position.{name}").alias(name) for name in PLACE),
     )
 
 
