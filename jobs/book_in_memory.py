@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tollgate.platform.lake import contract, few_rows
@@ -21,4 +20,4 @@ def book_in_memory(spark: SparkSession, source: SourceBook) -> PriceBook:
     """The book under version 0. source: without findings."""
     book = compile_price_book(source)
     tables = {name: few_rows(spark, book.numbered(name, NO_VERSION), contract(name)) for name in PRICE_TABLES}
-    return price_book(tables, {**asdict(book), "pricebook_version": NO_VERSION})
+    return price_book(tables, {**vars(book), "pricebook_version": NO_VERSION})
