@@ -37,7 +37,7 @@ def rating_rows(spark: SparkSession, settings: Settings, folder: Path) -> list[R
     calls = spark.read.parquet(rated).where("service = 'voice' AND retail_status = 'rated' AND price_source = 'rate'")
     calls = calls.withColumn("free_units", F.lit(0).cast("bigint")).persist()
     expected = calls.agg(F.sum("charge")).collect()[0][0]
-    ours = _timed(with_net_charge(calls, book.band_slots).agg(F.sum("net_charge")), expected, "native expressions")
+    ours = _timed(with_net_charge(calls, book.piece_slots).agg(F.sum("net_charge")), expected, "native expressions")
     theirs = _timed(calls.agg(F.sum(naive_charge()(*TERMS))), expected, "the Python function")
     calls.unpersist()
     return [

@@ -149,17 +149,27 @@ def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     unit = UNIT_SHORT[row["unit"]]
     price = f"{_money(_amount(row['unit_price_micros']))} {currency} for {row['block_units']} {unit}"
     origin = f"cost row {row['cost_id']}, marked up" if row["price_source"] == "markup" else f"rate {row['rate_id']}"
-    yield "price", f"{price}, in steps of {row['increment_units']} {unit} ({origin})"
-    pieces = list(zip(row["piece_units"], row["piece_band"], row["piece_factor_num"], strict=True))
+    steps = f"{row['increment_units']} {unit}"
+    if row["initial_units"] not in (None, row["increment_units"]):
+        steps = f"{row['initial_units']} {unit}, then {steps}"
+    yield "price", f"{price}, in steps of {steps} ({origin})"
+    has_prices = set(_piece_prices(row)) - {row["unit_price_micros"]}
     shown = " + ".join(
-        f"{units} {unit} {band} x {_shown(Fraction(num, row['factor_den']))}" for units, band, num in pieces
+        f"{units} {unit} {band} x {_shown(Fraction(num, row['factor_den']))}"
+        + (f" at {_money(_amount(at))}" if has_prices else "")
+        for units, band, at, num in _pieces(row)
     )
     yield "units", f"{row['charged_units']} {unit} charged = {shown or '0'}"
-    weighted = _shown(_weighted_units(row))
-    yield "sum", f"{weighted} x price / {row['block_units']} = {_shown(_usage(row) / MICROS_PER_UNIT)}"
+    usage = _shown(_usage(row) / MICROS_PER_UNIT)
+    if has_prices:
+        yield "sum", f"units x factor x price, together / {row['block_units']} = {usage}"
+    else:
+        weighed = Fraction(sum(units * num for units, _, _, num in _pieces(row)), row["factor_den"])
+        yield "sum", f"{_shown(weighed)} x price / {row['block_units']} = {usage}"
     if row["connect_fee_micros"]:
-        fee = _amount(row["connect_fee_micros"])
-        yield "connect", f"+ {_money(fee)} = {_shown((_usage(row) + row['connect_fee_micros']) / MICROS_PER_UNIT)}"
+        fee, total = _money(_amount(row["connect_fee_micros"])), _shown(_with_fee(row) / MICROS_PER_UNIT)
+        factor = f" x {_shown(_fee_factor(row))}" if row["price_source"] == "markup" else ""
+        yield "connect", f"+ {fee}{factor} = {total}"
     for name in ("minimum", "maximum"):
         if row[f"{name}_micros"] is not None:
             yield name, f"{_money(_amount(row[f'{name}_micros']))}: {_shown(_bounded(row) / MICROS_PER_UNIT)}"
@@ -172,19 +182,36 @@ def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "reckoned", "again from this row: " + ("equal" if is_equal(row) else "NOT EQUAL")
 
 
-def _weighted_units(row: Mapping[str, Any]) -> Fraction:
-    pieces = zip(row["piece_units"], row["piece_factor_num"], strict=True)
-    return Fraction(sum(units * factor for units, factor in pieces), row["factor_den"])
+def _pieces(row: Mapping[str, Any]) -> list[tuple[int, str, int, int]]:
+    """Units, band, price of a block and factor numerator of each piece."""
+    return list(zip(row["piece_units"], row["piece_band"], _piece_prices(row), row["piece_factor_num"], strict=True))
+
+
+def _piece_prices(row: Mapping[str, Any]) -> list[int]:
+    # A row that is older than the prices of pieces has one.
+    prices: list[int] | None = row["piece_price_micros"]
+    return [row["unit_price_micros"]] * len(row["piece_units"]) if prices is None else prices
 
 
 def _usage(row: Mapping[str, Any]) -> Fraction:
     """Micros of the units alone."""
-    return _weighted_units(row) * row["unit_price_micros"] / row["block_units"]
+    priced = sum(units * price * factor for units, _, price, factor in _pieces(row))
+    return Fraction(priced, row["factor_den"] * row["block_units"])
+
+
+def _with_fee(row: Mapping[str, Any]) -> Fraction:
+    return _usage(row) + row["connect_fee_micros"] * _fee_factor(row)
+
+
+def _fee_factor(row: Mapping[str, Any]) -> Fraction:
+    """A mark-up is on the carrier's connect fee too."""
+    is_markup = row["price_source"] == "markup"
+    return Fraction(row["piece_factor_num"][0], row["factor_den"]) if is_markup else Fraction(1)
 
 
 def _bounded(row: Mapping[str, Any]) -> Fraction:
     """Micros with the connect fee, between minimum and maximum."""
-    exact = _usage(row) + row["connect_fee_micros"]
+    exact = _with_fee(row)
     if row["minimum_micros"] is not None:
         exact = max(exact, Fraction(row["minimum_micros"]))
     return exact if row["maximum_micros"] is None else min(exact, Fraction(row["maximum_micros"]))

@@ -38,7 +38,9 @@ def picked_rows(lake: Lake, picked: DataFrame) -> list[Picked]:
     rated = lake.read("rated_usage").join(F.broadcast(picked), IDENTITY, how="left_semi")
     rated = rated.select(*EVENT, F.struct(*_plain(rated, COLUMNS)).alias("rated"))
     accepted = lake.read("usage_event").where("disposition = 'accepted'")
-    usage = accepted.select(*EVENT, F.struct(*_plain(accepted, Usage._fields)).alias("usage"))
+    # What the oracle could take beyond it, a network has not told.
+    told = [name for name in Usage._fields if name in accepted.columns]
+    usage = accepted.select(*EVENT, F.struct(*_plain(accepted, told)).alias("usage"))
     found = usage.join(F.broadcast(rated), EVENT, how="inner").select("usage", "rated").collect()
     return [
         Picked(_usage(row["usage"].asDict()), fields, fields["pricebook_version"], fields["snapshot_id"])

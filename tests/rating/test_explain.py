@@ -14,9 +14,10 @@ ROW = {
     "account_id": "a1", "plan_id": "term", "zone_id": "national", "prefix": "1416", "roaming_zone": "home",
     "retail_status": "rated", "suspense_reason": None, "wholesale_status": "costed", "price_source": "rate",
     "rate_id": "voice_national", "currency": "CAD", "charged_units": 120, "unit": "second", "block_units": 60,
-    "increment_units": 60, "unit_price_micros": 100_000, "connect_fee_micros": 50_000, "minimum_micros": None,
+    "initial_units": 60, "increment_units": 60, "unit_price_micros": 100_000, "connect_fee_micros": 50_000,
+    "minimum_micros": None,
     "maximum_micros": 250_000, "piece_units": [30, 90], "piece_band": ["off_peak", "peak"],
-    "piece_factor_num": [10, 12], "factor_den": 10,
+    "piece_price_micros": [100_000, 100_000], "piece_factor_num": [10, 12], "factor_den": 10,
     "discount_ids": ["student", "loyalty"], "discount_num": 342, "discount_den": 400,
     "list_price": Decimal("0.250000"), "numerator": Decimal(250_000 * 600 * 342), "denominator": Decimal(600 * 400),
     "digits": 4, "rounding": "half_up", "charge": Decimal("0.213800"), "call_outcome": "answered",
@@ -50,11 +51,35 @@ def test_a_customer_can_follow_the_arithmetic():
 
 
 @pytest.mark.covers("RAT-08")
+def test_prices_of_pieces_and_a_mark_up_on_the_fee_are_shown():
+    dear_first = {
+        "piece_units": [60, 60], "piece_band": ["flat", "flat"], "piece_price_micros": [200_000, 100_000],
+        "piece_factor_num": [1, 1], "factor_den": 1, "initial_units": 30, "increment_units": 6, "maximum_micros": None,
+        "discount_ids": [], "discount_num": 1, "discount_den": 1, "unit_price_micros": 200_000,
+        "numerator": Decimal(350_000 * 60), "denominator": Decimal(60), "charge": Decimal("0.350000"),
+    }  # fmt: skip
+    text = explain_text({**ROW, **dear_first})
+    assert "price      0.20 CAD for 60 s, in steps of 30 s, then 6 s (rate voice_national)\n" in text
+    assert "units      120 s charged = 60 s flat x 1 at 0.20 + 60 s flat x 1 at 0.10\n" in text
+    assert "sum        units x factor x price, together / 60 = 0.3\n" in text
+    assert "connect    + 0.05 = 0.35\n" in text and "from this row: equal\n" in text
+    # (120 x 0.10 / 60 + 0.05) x 3/2
+    marked_up = {
+        **dear_first, "price_source": "markup", "piece_units": [120], "piece_band": ["markup"],
+        "piece_price_micros": [100_000], "piece_factor_num": [3], "factor_den": 2, "unit_price_micros": 100_000,
+        "numerator": Decimal(375_000 * 120), "denominator": Decimal(120), "charge": Decimal("0.375000"),
+    }  # fmt: skip
+    assert "connect    + 0.05 x 1.5 = 0.375\n" in explain_text({**ROW, **marked_up})
+    assert is_equal({**ROW, **marked_up}) and not is_equal({**ROW, **marked_up, "price_source": "rate"})
+
+
+@pytest.mark.covers("RAT-08")
 @pytest.mark.parametrize(
     "changed",
     [
         {"charge": Decimal("0.213700")},
-        {"unit_price_micros": 50_000, "connect_fee_micros": 0},
+        {"piece_price_micros": [50_000, 50_000], "connect_fee_micros": 0},
+        {"piece_price_micros": None, "unit_price_micros": 50_000, "connect_fee_micros": 0},
         {"piece_units": [90, 30], "maximum_micros": None},
         {"discount_num": 380},
     ],

@@ -7,29 +7,60 @@ from decimal import Decimal
 import pytest
 from frames import assert_rows, table
 
-from rating import sheet
+from rating import sheet, tariff
 from tollgate.rating.id_check import with_id_conflicts
 from tollgate.rating.rate import rate_events
 from tollgate.reference.frames import reference
 
+BANNED = ("Python", "Window", "lambda", "SortMergeJoin", "CartesianProduct", "NestedLoop", "hashpartitioning")
 
-@pytest.mark.covers("RAT-01")
-def test_the_plan_has_no_python_no_window_no_shuffle_and_no_lambda(spark, tmp_path):
+
+@pytest.fixture(scope="module")
+def model(spark, tmp_path_factory):
+    """A book that uses all of the tariff model."""
+    return tariff.frames_of(spark, tariff.compiled(tariff.written(tmp_path_factory.mktemp("plan") / "m", tariff.MODEL)))
+
+
+@pytest.fixture(scope="module")
+def plan_of(spark, tmp_path_factory):
+    """The executed plan, as text, of rating stored events and customers by a book."""
+    folder = tmp_path_factory.mktemp("stored")
+
     def stored(frame, name):
-        frame.write.parquet(str(tmp_path / name))
-        return spark.read.parquet(str(tmp_path / name))
+        frame.write.parquet(str(folder / name))
+        return spark.read.parquet(str(folder / name))
 
     small = sheet.small_reference(spark)
     lines = ("ref_subscription", "ref_account", "ref_customer_fact")
     customers = reference({name: stored(small.table(name), name) for name in lines}, small.snapshot_id)
     usage = stored(sheet.rows(spark, "usage_event", sheet.event("a")), "usage_event")
-    rated = rate_events(usage, sheet.small_book(spark), customers, rating_no=1)
-    plan = rated._jdf.queryExecution().executedPlan().toString()
-    for banned in ("Python", "Window", "lambda", "SortMergeJoin", "CartesianProduct", "NestedLoop"):
-        assert banned not in plan, banned
+
+    def plan_of(book):
+        rated = rate_events(usage, book, customers, rating_no=1)
+        return rated._jdf.queryExecution().executedPlan().toString()
+
+    return plan_of
+
+
+@pytest.mark.covers("RAT-01")
+@pytest.mark.parametrize("uses", ["a price and bands", "the whole model"])
+def test_the_plan_has_no_python_no_window_no_shuffle_and_no_lambda(spark, model, plan_of, uses):
+    plan = plan_of(sheet.small_book(spark) if uses == "a price and bands" else model)
+    assert [banned for banned in BANNED if banned in plan] == []
     assert plan.count("FileScan parquet [batch_no") == 1
-    assert "hashpartitioning" not in plan
     assert plan.count("BroadcastHashJoin") == plan.count("LeftOuter")
+
+
+@pytest.mark.covers("RAT-01")
+def test_a_book_pays_for_what_it_uses_alone(spark, model, plan_of):
+    plain, whole = plan_of(sheet.small_book(spark)), plan_of(model)
+    # Owner 3; zones 4; plan and rate; country and default of the carrier; day of bands.
+    assert plain.count("BroadcastHashJoin") == 12
+    # The catch-all, and the carrier's prefix.
+    assert whole.count("BroadcastHashJoin") == 14
+    of_the_model = ("named_struct(place", "segment_price_micros", "split_at", "rate_direction", "cost_prefix")
+    assert [part for part in of_the_model if part in plain] == []
+    assert [part for part in of_the_model if part not in whole] == []
 
 
 def test_rated_rows_have_the_columns_of_the_contract(spark):
@@ -68,9 +99,11 @@ def test_the_first_record_owns_its_id_whatever_month_the_second_names(spark):
 
 
 @pytest.mark.covers("RAT-01")
-def test_the_generated_code_of_pricing_compiles(spark):
+@pytest.mark.parametrize("uses", ["a price and bands", "the whole model"])
+def test_the_generated_code_of_pricing_compiles(spark, model, uses):
     usage = sheet.rows(spark, "usage_event", sheet.event("a"), sheet.event("b", "data", 1))
-    rated = rate_events(usage, sheet.small_book(spark), sheet.small_reference(spark), rating_no=1)
+    book = sheet.small_book(spark) if uses == "a price and bands" else model
+    rated = rate_events(usage, book, sheet.small_reference(spark), rating_no=1)
     # As by spark-submit: local sessions turn code off. Without the fallback, too much code is an error and no slow
     # plan.
     before = {name: spark.conf.get(name) for name in ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")}
@@ -78,7 +111,9 @@ def test_the_generated_code_of_pricing_compiles(spark):
     spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
     spark.conf.set("spark.sql.codegen.fallback", "false")
     try:
-        assert {row["charge"] for row in rated.collect()} == {Decimal("0.1"), Decimal("0")}
+        # The model's book leads a national number to its catch-all, and sells data in packages.
+        expected = {"0.1", "0"} if uses == "a price and bands" else {"1", "5"}
+        assert {row["charge"] for row in rated.collect()} == {Decimal(charge) for charge in expected}
     finally:
         spark.conf.unset("spark.sql.codegen.fallback")
         for name, value in before.items():

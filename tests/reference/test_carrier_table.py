@@ -154,16 +154,16 @@ def test_every_key_becomes_its_cells(operator):
     assert texts(found) == []
     since = "2026-11-01T00:00:00-04:00,2027-01-01"
     assert [",".join(price.line.values()) for price in found[0]] == [
-        f"all_sms_20261101T040000Z,*,sms,*,*,0.1,message,1,1,4,half_up,2,4,{since}",
-        f"c1_voice_international_20261101T040000Z,c1,voice,international,*,0.08,second,60,6,6,up,1.5,2,{since}",
-        f"c1_voice_international_001_20261101T040000Z,c1,voice,international,001,0.95,second,60,6,6,up,1.5,2,{since}",
-        f"c1_voice_international_gb_20261101T040000Z,c1,voice,international,GB,1,second,60,6,6,up,1.5,2,{since}",
-        f"c1_voice_local_20261101T040000Z,c1,voice,local,*,0.01,second,60,6,6,up,1.5,2,{since}",
-        f"c1_voice_national_20261101T040000Z,c1,voice,national,*,0.02,second,60,6,6,up,1.5,2,{since}",
-        f"c1_mms_20261101T040000Z,c1,mms,*,*,0,message,1,1,6,up,1.5,2,{since}",
-        f"c2_sms_20261101T040000Z,c2,sms,*,*,0.004,message,1,1,4,half_up,,,{since}",
-        f"c2_mms_20261101T040000Z,c2,mms,*,*,0.02,message,1,1,4,half_up,,,{since}",
-        f"c2_data_20261101T040000Z,c2,data,any,*,0.001,byte,1000000,1,4,half_up,,,{since}",
+        f"all_sms_20261101T040000Z,*,sms,*,*,*,0.1,message,1,,1,,4,half_up,2,4,{since}",
+        f"c1_voice_international_20261101T040000Z,c1,voice,international,*,*,0.08,second,60,,6,,6,up,1.5,2,{since}",
+        f"c1_voice_international_001_20261101T040000Z,c1,voice,international,001,*,0.95,second,60,,6,,6,up,1.5,2,{since}",
+        f"c1_voice_international_gb_20261101T040000Z,c1,voice,international,GB,*,1,second,60,,6,,6,up,1.5,2,{since}",
+        f"c1_voice_local_20261101T040000Z,c1,voice,local,*,*,0.01,second,60,,6,,6,up,1.5,2,{since}",
+        f"c1_voice_national_20261101T040000Z,c1,voice,national,*,*,0.02,second,60,,6,,6,up,1.5,2,{since}",
+        f"c1_mms_20261101T040000Z,c1,mms,*,*,*,0,message,1,,1,,6,up,1.5,2,{since}",
+        f"c2_sms_20261101T040000Z,c2,sms,*,*,*,0.004,message,1,,1,,4,half_up,,,{since}",
+        f"c2_mms_20261101T040000Z,c2,mms,*,*,*,0.02,message,1,,1,,4,half_up,,,{since}",
+        f"c2_data_20261101T040000Z,c2,data,any,*,*,0.001,byte,1000000,,1,,4,half_up,,,{since}",
     ]
 
 

@@ -34,8 +34,8 @@ def compiled(source: SourceBook) -> CompiledBook:
 @pytest.mark.covers("CON-04", "CON-06", "CON-09", "CON-10")
 def test_discounts_fees_allowances_and_taxes(compiled):
     assert compiled.tables["price_discount"] == [
-        ("loyalty", "rating", 2, True, "tenure_months", 12, 19, SINCE, OPEN),
-        ("student", "rating", 1, True, "student", 0, 18, SINCE, OPEN),
+        ("loyalty", "rating", 2, True, "tenure_months", 12, 19, SINCE, OPEN, "*", "*", "*"),
+        ("student", "rating", 1, True, "student", 0, 18, SINCE, OPEN, "*", "*", "*"),
     ]
     assert [row[:7] for row in compiled.tables["price_fee"]] == [
         ("invoice_fee", "invoice", "*", "Invoice fee", 1_000_000, "none", "standard"),
@@ -77,6 +77,7 @@ def test_a_band_day_is_padded_to_the_slots_of_the_book(compiled):
         [midnight + 3600 * hours for hours in (0, 8, 20, 24, 48, 48)],
         ["off_peak", "peak", "off_peak", "weekend", "weekend"],
         [10, 12, 10, 9, 9],
+        *[None] * 4,
     )
     assert (compiled.band_slots, compiled.factor_den, compiled.amount_type) == (5, 10, "BIGINT")
 
@@ -85,7 +86,7 @@ def test_a_band_day_is_padded_to_the_slots_of_the_book(compiled):
 def test_a_mark_up_is_a_fraction(compiled):
     key = ("carrier_001", "voice", "international", "*")
     (row,) = [row for row in compiled.tables["price_carrier_key"] if row[:4] == key]
-    assert row[6:] == ("c1_voice_international", "second", 80_000, 60, 60, 4, "half_up", 3, 2, 4)
+    assert row[6:] == ("c1_voice_international", "second", 80_000, 60, 60, 4, "half_up", 3, 2, 4, "*", 60, 0)
 
 
 def test_the_digest_does_not_depend_on_the_order_of_lines(source, tmp_path):

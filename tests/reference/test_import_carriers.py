@@ -65,7 +65,7 @@ def gb(price: str, **others: str) -> dict:
 
 
 def gb_line(name: str, price: str, validity: str) -> str:
-    return f"{name},c1,voice,international,GB,{price},second,60,60,4,half_up,,,{validity}"
+    return f"{name},c1,voice,international,GB,*,{price},second,60,,60,,4,half_up,,,{validity}"
 
 
 def test_the_stated_table_gives_the_rates_of_the_demo(run, book):
@@ -102,7 +102,7 @@ def test_the_example_of_the_reference_can_be_imported(run, book):
     # In the demo book only the price of 001 is new; everything else is said already, for longer.
     assert code == 0 and (json.loads(out)["added"], json.loads(out)["unchanged"]) == (1, 8)
     assert (
-        "carrier_001,voice,international,001,0.95,second,60,60,4,half_up,1.5,4,2027-01-01,2028-01-01"
+        "carrier_001,voice,international,001,*,0.95,second,60,,60,,4,half_up,1.5,4,2027-01-01,2028-01-01"
         in (lines_of(book)[-1])
     )
 
@@ -151,7 +151,7 @@ OVERLAPS = [
 
 @pytest.mark.parametrize(("there", "new", "replaced"), [case[1:] for case in OVERLAPS], ids=[c[0] for c in OVERLAPS])
 def test_an_overlap_is_refused_or_with_replace_the_old_line_gives_way(run, book, there, new, replaced):
-    write_lines(book, "other,*,sms,*,*,0.004,message,1,1,4,half_up,,,2024-01-01,", gb_line("old", *there))
+    write_lines(book, "other,*,sms,*,*,*,0.004,message,1,,1,,4,half_up,,,2024-01-01,", gb_line("old", *there))
     before = (book / "carrier_rate.csv").read_bytes()
     price, valid_from, valid_to = new
     imported = gb(price, valid_from=valid_from, valid_to=valid_to)
@@ -166,7 +166,7 @@ def test_an_overlap_is_refused_or_with_replace_the_old_line_gives_way(run, book,
 
 def test_a_price_of_another_time_stands_after_those_of_its_key(run, book):
     ended = gb_line("old", "0.1", "2024-01-01,2026-01-01")
-    other = "other,*,sms,*,*,0.004,message,1,1,4,half_up,,,2024-01-01,"
+    other = "other,*,sms,*,*,*,0.004,message,1,,1,,4,half_up,,,2024-01-01,"
     write_lines(book, ended, other)
     assert run(gb("0.2", valid_from="2026-01-01"))[0] == 0
     assert lines_of(book) == [ended, gb_line("c1_voice_international_gb_2026-01-01", "0.2", "2026-01-01,"), other]
@@ -189,7 +189,7 @@ def test_the_book_as_it_would_be_is_checked_before_it_is(run, book):
     code, _, err = run(gb("0.2", valid_from="2026-01-01"))
     assert code == 1 and (book / "carrier_rate.csv").read_bytes() == before
     assert "the price book as it would be has 1 finding; nothing is written" in err
-    assert "carrier_rate.csv:3: gap after line 2 for voice c1 GB international: no row 2025-01-01T05:00:00Z to" in err
+    assert "carrier_rate.csv:3: gap after line 2 for voice c1 * GB international: no row 2025-01-01T05:00:00Z" in err
     new = gb_line("c1_voice_international_gb_2026-01-01", "0.2", "2026-01-01,")
     assert f"\n    carrier_rate.csv:3 would be: {new}\n" in err
 
@@ -260,7 +260,7 @@ def test_columns_in_another_order_stay_so(run, book):
     (book / "carrier_rate.csv").write_text(turned + "\n")
     assert run(gb("0.2"))[0] == 0
     assert (book / "carrier_rate.csv").read_text() == (
-        f"{turned}\n,2024-01-01,,,half_up,4,60,60,second,0.2,GB,international,voice,c1,"
+        f"{turned}\n,2024-01-01,,,half_up,4,,60,,60,second,0.2,*,GB,international,voice,c1,"
         "c1_voice_international_gb_2024-01-01\n"
     )
 

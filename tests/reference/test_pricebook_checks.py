@@ -2,74 +2,23 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
+from reference.edits import DEMO, Edit, both, cell, copy_of, findings_of
 
 from tollgate.reference.pricebook_checks import check_price_book
-
-DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
-Lines = list[list[str]]
-Edit = Callable[[Lines], object]
-
-
-def cell(key: str, column: str, value: str) -> Edit:
-    """Change a column of the first line that starts with `key`."""
-
-    def edit(lines: Lines) -> None:
-        line = next(line for line in lines[1:] if line[0] == key)
-        line[lines[0].index(column)] = value
-
-    return edit
-
-
-def copy_of(key: str, **changes: str) -> Edit:
-    """Append a copy of the first line that starts with `key`, with some cells changed."""
-
-    def edit(lines: Lines) -> None:
-        line = list(next(line for line in lines[1:] if line[0] == key))
-        for column, value in changes.items():
-            line[lines[0].index(column)] = value
-        lines.append(line)
-
-    return edit
-
-
-def without(key: str) -> Edit:
-    """Remove the first line that starts with `key`."""
-    return lambda lines: lines.remove(next(line for line in lines[1:] if line[0] == key))
-
-
-def both(*edits: Edit) -> Edit:
-    """One edit after the other."""
-    return lambda lines: [edit(lines) for edit in edits]
-
-
-def findings_of(folder: Path, file: str, edit: Edit) -> list[str]:
-    """Findings of the demo book with one file edited."""
-    book = folder / "book"
-    shutil.copytree(DEMO, book)
-    with (book / f"{file}.csv").open(newline="") as stream:
-        lines = list(csv.reader(stream))
-    edit(lines)
-    with (book / f"{file}.csv").open("w", newline="") as stream:
-        csv.writer(stream, lineterminator="\n").writerows(lines)
-    return [str(finding) for finding in check_price_book(book)[1]]
-
 
 # (what the case is, file, edit, the whole of the findings)
 MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     (
         "overlap", "rate", copy_of("voice_europe", rate_id="again", valid_from="2026-01-01", valid_to="2026-02-01"),
-        ["rate.csv:65: overlap with line 7 for voice * europe home none: both valid 2026-01-01T05:00:00Z to "
+        ["rate.csv:65: overlap with line 7 for voice * europe home none * * *: both valid 2026-01-01T05:00:00Z to "
          "2026-02-01T05:00:00Z"],
     ),
     (
         "a gap, said once for all its keys", "rate", cell("roaming_sms_europe_2026_11", "valid_from", "2026-11-02"),
-        ["rate.csv:45: gap after line 44 for sms month_to_month national europe none and 15 more keys: no row "
+        ["rate.csv:45: gap after line 44 for sms month_to_month national europe none * * * and 15 more keys: no row "
          "2026-11-01T04:00:00Z to 2026-11-02T05:00:00Z"],
     ),
     (
@@ -78,7 +27,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
             cell("sms", "valid_to", "2026-01-01"),
             copy_of("sms", cost_id="sms_2", valid_from="2026-01-02", valid_to=""),
         ),
-        ["carrier_rate.csv:86: gap after line 83 for sms carrier_001 * local and 8 more keys: no row "
+        ["carrier_rate.csv:86: gap after line 83 for sms carrier_001 * * local and 8 more keys: no row "
          "2026-01-01T05:00:00Z to 2026-01-02T05:00:00Z"],
     ),
     (
@@ -147,13 +96,14 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     ),
     (
         "discounts of the wrong stage, and of a plan that is none", "discount",
-        both(cell("student", "fact", "everyone"), cell("loyalty", "plan_id", "term"),
+        both(cell("student", "fact", "usage_net"), cell("loyalty", "applies_to", "all"),
              copy_of("volume", discount_id="again", apply_order="2", fact="student", threshold="0"),
              cell("volume", "plan_id", "tern")),
-        ["discount.csv:2: stage rating knows the facts student and tenure_months, found everyone",
-         "discount.csv:3: stage rating discounts usage of all plans: plan_id is *, applies_to is usage",
+        ["discount.csv:2: stage rating knows the facts student, tenure_months, everyone, found usage_net",
+         "discount.csv:2: threshold of usage_net is an amount above 0; a discount without one has the fact everyone",
+         "discount.csv:3: stage rating discounts usage: applies_to is usage",
          "discount.csv:4: plan_id tern is unknown; expected one that plan.csv declares",
-         "discount.csv:5: stage billing knows the facts everyone and usage_net, found student"],
+         "discount.csv:5: stage billing knows the facts everyone, usage_net, found student"],
     ),
     (
         "thresholds that their facts do not have", "discount",
@@ -255,7 +205,8 @@ def test_a_new_plan_is_rows_alone(tmp_path):
         plans.write("night_owl,Night Owl,month_to_month,postpaid,\n")
     with (tmp_path / "book" / "rate.csv").open("a") as rates:
         rates.write(
-            "owl,night_owl,voice,national,home,none,0.01,second,60,1,,,,,true,false,4,half_up,standard,2026-01-01,\n"
+            "owl,night_owl,voice,national,home,none,*,*,*,0.01,second,60,,1,,,,,false,true,false,4,half_up,standard,"
+            "2026-01-01,\n"
         )
     book, findings = check_price_book(tmp_path / "book")
     assert findings == [] and book is not None

@@ -7,16 +7,23 @@ from functools import reduce
 from pathlib import Path
 
 import pytest
+from rating import tariff
 from reference.places import own_places
 
 from jobs import publish_pricebook
 from jobs.pinned import load_price_book
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
+from tollgate.platform.lake import Lake, contract
 from tollgate.platform.postgres import connect
 from tollgate.reference.frames import PRICE_TABLES
 
-FILLED = tuple(name for name in PRICE_TABLES if name != "price_tier")  # the demo's rates have no tiers
+# The demo's rates have no tiers, its carriers no prices by prefix.
+FILLED = tuple(name for name in PRICE_TABLES if name not in ("price_tier", "price_carrier_prefix"))
+# Table to its last column before the tariff model's.
+LAST_BEFORE = {
+    "price_version": "amount_type", "price_rate_key": "tax_category", "price_carrier_key": "markup_digits",
+    "price_band_day": "factor_num", "price_discount": "valid_to",
+}  # fmt: skip
 DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
 
 
@@ -48,7 +55,9 @@ def edited(folder: Path, price: str) -> Path:
     book = folder / f"book_{price}"
     shutil.copytree(DEMO, book)
     text = (book / "rate.csv").read_text()
-    (book / "rate.csv").write_text(text.replace("mms,*,mms,*,home,none,0.30,", f"mms,*,mms,*,home,none,{price},"))
+    (book / "rate.csv").write_text(
+        text.replace("mms,*,mms,*,home,none,*,*,*,0.30,", f"mms,*,mms,*,home,none,*,*,*,{price},")
+    )
     return book
 
 
@@ -95,6 +104,50 @@ def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, plac
     with session, session.cursor() as cursor:
         cursor.execute("SELECT version, price::text FROM catalog.rate WHERE rate_id = 'mms' ORDER BY version")
         assert cursor.fetchall() == [(1, "0.300000"), (3, "0.320000")]
+    session.close()
+
+
+def write_as_before(lake: Lake) -> None:
+    """Tables as they were before the columns of the tariff model, with a version that has none of them."""
+    told = {
+        "pricebook_version": 1, "digest": "d", "author": "a", "reason": "r", "name": "n", "currency": "CAD",
+        "time_zone": "UTC", "factor_den": 10, "discount_den": 20, "band_slots": 5, "amount_type": "BIGINT",
+    }  # fmt: skip
+    for table, last in LAST_BEFORE.items():
+        names = contract(table).names
+        rows = [tuple(told.get(name) for name in names)] if table == "price_version" else []
+        frame = lake.frame(rows, table).select(*names[: names.index(last) + 1])
+        writer = frame.write.format("delta")
+        (writer.partitionBy("pricebook_version") if rows == [] else writer).save(lake.path(table))
+
+
+@pytest.mark.covers("RAT-02", "RAT-42")
+def test_the_whole_model_reaches_the_lake_and_the_catalog(spark, places, tmp_path):
+    lake = Lake(spark, places.lake.root)
+    write_as_before(lake)
+    folder = tariff.written(tmp_path / "model", tariff.MODEL)
+    argv = ["--dir", str(folder), "--author", "anna", "--reason", "test"]
+    assert publish_pricebook.run(spark, places, publish_pricebook.parser().parse_args(argv))["pricebook_version"] == 2
+    before, model = load_price_book(lake, 1), load_price_book(lake)
+    assert (before.segment_slots, before.piece_slots, before.features, before.rate_values) == (1, 5, frozenset(), ())
+    assert (model.segment_slots, model.piece_slots, len(model.features)) == (3, 7, 8)
+    assert model.values_of("slice") == {"voice": ["s1"], "data": ["s1"]}
+    session = connect(places)
+    with session, session.cursor() as cursor:
+        for question, answer in {
+            "SELECT initial, increment, split_at_validity FROM catalog.rate WHERE rate_id = 's30_6'": (30, 6, False),
+            "SELECT direction, technology, slice FROM catalog.rate WHERE rate_id = 'tech_5g'": ("*", "5G", "*"),
+            "SELECT count(*), sum(price)::text FROM catalog.segment": (6, "0.415000"),
+            "SELECT zone_id FROM catalog.destination WHERE match = 'any'": ("other",),
+            "SELECT prefix, initial, connect_fee::text FROM catalog.carrier_rate WHERE cost_id = 's60_60'": (
+                "2001",
+                30,
+                "0.010000",
+            ),
+            "SELECT service, zone_id FROM catalog.discount WHERE discount_id = 'sms_half'": ("sms", "*"),
+        }.items():
+            cursor.execute(question)
+            assert cursor.fetchall() == [answer]
     session.close()
 
 

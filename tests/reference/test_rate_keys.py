@@ -18,6 +18,7 @@ DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
 CELLS = ("service", "plan", "zone")
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)
 DAYS = 6
+ANY = ("*", "*", "*")
 KEYS = list(product("v", "ab", "xy"))
 
 
@@ -73,29 +74,29 @@ def test_the_demo_operator_prices_by_the_row_that_the_reference_says():
         if i.valid_from <= at < i.valid_to
     }
     expected = {
-        ("voice", "term", "national", "home", "none"): "voice_national_term",
-        ("voice", "prepaid", "europe", "home", "none"): "voice_europe_prepaid",
-        ("voice", "term", "premium", "us", "none"): "roaming_voice_us",
-        ("voice", "term", "emergency", "europe", "none"): "voice_emergency",
-        ("voice", "prepaid", "emergency", "europe", "none"): "voice_emergency_prepaid",
-        ("sms", "month_to_month", "rest", "europe", "none"): "roaming_sms_europe_2024",
-        ("mms", "term", "satellite", "home", "none"): "mms",
-        ("mms", "prepaid", "rest", "home", "none"): "mms_prepaid",
-        ("data", "term", "home", "home", "web"): "data_term",
-        ("data", "term", "home", "home", "video"): "data_video_term",
-        ("data", "month_to_month", "home", "rest", "video"): "roaming_data_rest",
+        ("voice", "term", "national", "home", "none", *ANY): "voice_national_term",
+        ("voice", "prepaid", "europe", "home", "none", *ANY): "voice_europe_prepaid",
+        ("voice", "term", "premium", "us", "none", *ANY): "roaming_voice_us",
+        ("voice", "term", "emergency", "europe", "none", *ANY): "voice_emergency",
+        ("voice", "prepaid", "emergency", "europe", "none", *ANY): "voice_emergency_prepaid",
+        ("sms", "month_to_month", "rest", "europe", "none", *ANY): "roaming_sms_europe_2024",
+        ("mms", "term", "satellite", "home", "none", *ANY): "mms",
+        ("mms", "prepaid", "rest", "home", "none", *ANY): "mms_prepaid",
+        ("data", "term", "home", "home", "web", *ANY): "data_term",
+        ("data", "term", "home", "home", "video", *ANY): "data_video_term",
+        ("data", "month_to_month", "home", "rest", "video", *ANY): "roaming_data_rest",
     }
     assert {key: rates[key]["rate_id"] for key in expected} == expected
-    assert ("voice", "term", "satellite", "home", "none") not in rates
-    assert ("sms", "term", "satellite", "home", "none") not in rates
+    assert ("voice", "term", "satellite", "home", "none", *ANY) not in rates
+    assert ("sms", "term", "satellite", "home", "none", *ANY) not in rates
     costs = {i.key: i.row for i in resolve(book.rows["carrier_rate"], COST_CELLS, cost_keys(book))[0]}
     expected_costs = {
-        ("voice", "carrier_001", "GB", "international"): "c1_voice_gb",
-        ("voice", "carrier_001", "GB", "national"): "c1_voice_national",
-        ("voice", "carrier_002", "*", "international"): "c2_voice_international",
-        ("sms", "carrier_003", "*", "local"): "sms",
-        ("data", "carrier_003", "*", "any"): "data",
+        ("voice", "carrier_001", "*", "GB", "international"): "c1_voice_gb",
+        ("voice", "carrier_001", "*", "GB", "national"): "c1_voice_national",
+        ("voice", "carrier_002", "*", "*", "international"): "c2_voice_international",
+        ("sms", "carrier_003", "*", "*", "local"): "sms",
+        ("data", "carrier_003", "*", "*", "any"): "data",
     }
     # A country has keys of its own only for the call types that some row names it for.
     known = {key: costs[key]["cost_id"] for key in expected_costs if key in costs}
-    assert known == {k: v for k, v in expected_costs.items() if k != ("voice", "carrier_001", "GB", "national")}
+    assert known == {k: v for k, v in expected_costs.items() if k != ("voice", "carrier_001", "*", "GB", "national")}

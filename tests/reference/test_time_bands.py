@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tollgate.reference.band_checks import bands_of
 from tollgate.reference.cells import local_midnight
-from tollgate.reference.pricebook_checks import bands_of, check_price_book
+from tollgate.reference.pricebook_checks import check_price_book
 from tollgate.reference.time_bands import Band, band_days
 
 DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"

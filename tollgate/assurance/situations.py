@@ -11,9 +11,20 @@ from tollgate.billing.cycles import cycle_start_of
 
 # What decides the price of an event; two events that agree in all of it differ in their quantities only.
 SITUATION = [
-    *["service", "plan_id", "zone_id", "roaming_zone", "rating_group", "technology", "call_type", "currency"],
+    *[
+        "service",
+        "plan_id",
+        "zone_id",
+        "roaming_zone",
+        "rating_group",
+        "technology",
+        "direction",
+        "slice_id",
+        "call_type",
+        "currency",
+    ],
     *["retail_status", "suspense_reason", "wholesale_status", "price_source", "rate_id", "cost_id", "discount_ids"],
-    *["piece_band", "piece_factor_num", "pricebook_version"],
+    *["piece_band", "piece_price_micros", "piece_factor_num", "pricebook_version"],
 ]
 IDENTITY = ["source", "event_id", "event_month", "revision", "rating_no", "batch_no"]
 

@@ -95,7 +95,7 @@ def bill_cycle(
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
     net = carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage).transform(
-        with_net_charge, book.band_slots
+        with_net_charge, book.piece_slots
     )
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)

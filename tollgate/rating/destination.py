@@ -5,13 +5,15 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 
 from tollgate.rating.as_of import book_rows, with_row_in_force
+from tollgate.reference.book_features import CATCH_ALL
 from tollgate.reference.frames import PriceBook
 
 # Destinations are looked up in the bucket of their first three digits, as a number padded to the 15 digits of E.164.
-_NUMBER = """CASE destination_class WHEN 'e164' THEN rpad(substr(destination, 2), 15, '0')
-             WHEN 'short' THEN destination END"""
+_NUMBER = """try_cast(CASE destination_class WHEN 'e164' THEN rpad(substr(destination, 2), 15, '0')
+             WHEN 'short' THEN destination END AS BIGINT)"""
 _BUCKET = """CASE destination_class WHEN 'e164' THEN concat('E', substr(destination, 2, 3))
              WHEN 'short' THEN concat('S', destination) END"""
+_RANGE = "CASE WHEN NOT is_roaming AND destination_class = 'e164' THEN substr(destination, 2, 3) END"
 
 GIVEN = ("zone_id", "roaming_zone", "call_type")
 
@@ -28,18 +30,18 @@ def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
     is_given = "given.zone_id IS NOT NULL" if "given" in events.columns else "false"
     events = events.selectExpr(
         "*",
-        f"try_cast({_NUMBER} AS BIGINT) AS called",
+        f"{_NUMBER} AS called",
         f"{_BUCKET} AS called_bucket",
-        "CASE WHEN NOT is_roaming AND destination_class = 'e164' THEN substr(destination, 2, 3) END AS called_range",
+        f"{_RANGE} AS called_range",
     )
-    events = with_row_in_force(
-        events,
-        book_rows(book.table("price_destination")),
-        same={"bucket": "called_bucket"},
-        take=["zone_id", "prefix"],
-        into="called_zone",
-        within="called",
-    )
+    events = _with_called_zone(events, book, bucket="called_bucket", into="called_zone")
+    if CATCH_ALL in book.features:
+        events = events.selectExpr(
+            "*", "CASE WHEN called_zone IS NULL AND destination_class = 'e164' THEN '*' END AS other_bucket"
+        )
+        events = _with_called_zone(events, book, bucket="other_bucket", into="other_zone").selectExpr(
+            "* EXCEPT (called_zone, other_bucket, other_zone)", "coalesce(called_zone, other_zone) AS called_zone"
+        )
     events = with_row_in_force(
         events,
         book_rows(book.table("price_own_range")),
@@ -72,4 +74,31 @@ def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
         take="kind",
         into="zone_kind",
         is_timed=False,
+    )
+
+
+def with_carrier_prefix(events: DataFrame, book: PriceBook) -> DataFrame:
+    """Add `cost_prefix`: the longest prefix of the called number that the carrier has prices of its own for, else *."""
+    events = with_row_in_force(
+        events.selectExpr("*", f"{_NUMBER} AS called", f"{_RANGE} AS called_range"),
+        book_rows(book.table("price_carrier_prefix")),
+        same={"carrier_id": "carrier_id", "service": "service", "bucket": "called_range"},
+        take="prefix",
+        into="carrier_prefix",
+        within="called",
+        is_timed=False,
+    )
+    return events.selectExpr(
+        "* EXCEPT (called, called_range, carrier_prefix)", "coalesce(carrier_prefix, '*') AS cost_prefix"
+    )
+
+
+def _with_called_zone(events: DataFrame, book: PriceBook, bucket: str, into: str) -> DataFrame:
+    return with_row_in_force(
+        events,
+        book_rows(book.table("price_destination")),
+        same={"bucket": bucket},
+        take=["zone_id", "prefix"],
+        into=into,
+        within="called",
     )

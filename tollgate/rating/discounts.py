@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.reference.cells import ALL
 from tollgate.reference.frames import PriceBook
 
 FACT_HOLDS = {
     "student": "coalesce(fact.is_student, false)",
     # add_months clips to the month's end: since 31 January, one month is 28 or 29 February.
     "tenure_months": "coalesce(local_date >= add_months(fact.customer_since, {threshold}), false)",
+    "everyone": "true",
 }
 
 
 @dataclass(frozen=True)
 class DiscountRule:
-    """A row of price_discount, valid in [valid_from_s, valid_to_s) epoch seconds; keeps keep_num / discount_den."""
+    """A row of price_discount, valid in [valid_from_s, valid_to_s) epoch seconds; keeps keep_num / discount_den.
+
+    plan_id, service, zone_id: of the events that it acts on, * for all; None in versions before these columns.
+    """
 
     discount_id: str
     stacks: bool
@@ -27,6 +32,9 @@ class DiscountRule:
     keep_num: int
     valid_from_s: int
     valid_to_s: int
+    plan_id: str | None = None
+    service: str | None = None
+    zone_id: str | None = None
 
 
 class UnknownDiscountFact(ValueError):
@@ -55,7 +63,8 @@ def discount_rules(book: PriceBook) -> list[DiscountRule]:
 def with_discounts(events: DataFrame, rules: list[DiscountRule], discount_den: int) -> DataFrame:
     """Add `discount_ids`, `discount_num`, `discount_den`: the product of the kept shares; [], 1 and 1 without.
 
-    Needs `local_date` (of the start, in the tariff's zone), `is_zero`, and the rows in force `rate` and `fact`.
+    Needs `local_date` (of the start, in the tariff's zone), `is_zero`, `known_plan`, `service`, `zone_id`, and the
+    rows in force `rate` and `fact`.
     """
     columns = events.columns
     numbers = range(len(rules))
@@ -77,10 +86,12 @@ def _applies(number: int, rules: list[DiscountRule]) -> str:
     """One that does not stack ends the chain, and is skipped after another has applied."""
     rule = rules[number]
     blockers = [f"discount_{n}" for n in range(number) if not (rule.stacks and rules[n].stacks)]
+    narrowed = {"known_plan": rule.plan_id, "service": rule.service, "zone_id": rule.zone_id}
     conditions = [
         "NOT is_zero AND coalesce(rate.is_discountable, false)",
         FACT_HOLDS[rule.fact].format(threshold=rule.threshold),
         f"unix_seconds(started_at) BETWEEN {rule.valid_from_s} AND {rule.valid_to_s} - 1",
+        *(f"coalesce({column} = '{value}', false)" for column, value in narrowed.items() if value not in (None, ALL)),
         *(f"NOT {blocker}" for blocker in blockers),
     ]
     return " AND ".join(conditions)

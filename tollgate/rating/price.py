@@ -10,7 +10,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.money import EXACT, rounded_amount
-from tollgate.rating.time_bands import weighted
+from tollgate.rating.pieces import weighted
+from tollgate.reference.book_features import CARRIER_FEES
 from tollgate.reference.frames import PriceBook
 
 
@@ -18,9 +19,14 @@ def with_list_charge(events: DataFrame, book: PriceBook) -> DataFrame:
     """Add `numerator`, `denominator` DECIMAL(38,0) (exact micros), `charge` and `list_price` DECIMAL(18,6).
 
     list_price is before discounts, for display. Zero-rated events are 0 / 1. NULL where an amount does not fit.
-    Needs `rate`, `weighted_units` and `factor_den` of `with_pieces`, and the columns of `with_discounts`.
+    Needs `rate`, `connect_fee_micros`, `usage_micros` and `factor_den` of `with_pieces`, and the columns of
+    `with_discounts`.
     """
-    priced = _with_exact_charge(events, "rate.", "rate.connect_fee_micros", book.amount_type)
+    fee_scale = "scale"
+    if CARRIER_FEES in book.features:
+        marked_up = f"try_multiply(CAST(rate.block_units AS {book.amount_type}), cost_row.markup_num)"
+        fee_scale = f"CASE WHEN is_marked_up THEN {marked_up} ELSE scale END"
+    priced = _with_exact_charge(events, "rate.", "connect_fee_micros", fee_scale, book.amount_type)
     rounded = {
         name: rounded_amount(exact, scale, "rate.digits", "rate.rounding", book.amount_type)
         for name, exact, scale in (("list_price", "held", "scale"), ("charge", "discounted", "discounted_scale"))
@@ -37,19 +43,27 @@ def with_net_charge(rated: DataFrame, slots: int, amount_type: str = EXACT) -> D
     """Add `net_numerator`, `net_denominator` DECIMAL(38,0) (exact micros) and `net_charge` DECIMAL(18,6).
 
     rated: columns of rated_usage that are rated or zero-rated, and `free_units` BIGINT, 0 to charged_units: the first
-    units of the event, which an allowance frees. The rest keeps its pieces and their bands; the connect fee is free
-    with the first unit; minimum and maximum hold again while units remain. Nothing remains: 0.
-    slots: at least the largest number of pieces in a row (PriceBook.band_slots); a longer row gives NULL.
+    units of the event, which an allowance frees. The rest keeps its pieces, their bands and prices; the connect fee is
+    free with the first unit; minimum and maximum hold again while units remain. Nothing remains: 0.
+    slots: at least the largest number of pieces in a row (PriceBook.piece_slots); a longer row gives NULL.
     """
     left, before = [], "0L"
     for slot in range(slots):
         units = f"coalesce(get(piece_units, {slot}), 0L)"
         left.append(f"greatest(0L, least({units}, {before} + {units} - free_units))")
         before = f"{before} + {units}"
-    factors = [f"coalesce(get(piece_factor_num, {slot}), 0L)" for slot in range(slots)]
-    weighed = rated.selectExpr("*", f"{weighted(left, factors, amount_type)} AS weighted_units")
+    factors = []
+    for slot in range(slots):
+        # Rows that are older than the prices of pieces have one price.
+        price = f"coalesce(get(piece_price_micros, {slot}), unit_price_micros)"
+        factor = f"coalesce(get(piece_factor_num, {slot}), 0L)"
+        factors.append(f"try_multiply(CAST({price} AS {amount_type}), {factor})")
+    weighed = rated.selectExpr("*", f"{weighted(left, factors, amount_type)} AS usage_micros")
     fee = "CASE WHEN free_units > 0 THEN 0L ELSE connect_fee_micros END"
-    priced = _with_exact_charge(weighed, "", fee, amount_type)
+    # Of a mark-up the factor is on the connect fee too.
+    marked_up = f"try_multiply(CAST(block_units AS {amount_type}), get(piece_factor_num, 0))"
+    fee_scale = f"CASE WHEN price_source = 'markup' THEN {marked_up} ELSE scale END"
+    priced = _with_exact_charge(weighed, "", fee, fee_scale, amount_type)
     is_nothing = "retail_status = 'zero_rated' OR (free_units > 0 AND free_units >= charged_units)"
     is_known = f"size(piece_units) <= {slots}"
     net = rounded_amount("discounted", "discounted_scale", "digits", "rounding", amount_type)
@@ -61,17 +75,17 @@ def with_net_charge(rated: DataFrame, slots: int, amount_type: str = EXACT) -> D
     )
 
 
-def _with_exact_charge(events: DataFrame, row: str, connect_fee: str, amount_type: str) -> DataFrame:
+def _with_exact_charge(events: DataFrame, row: str, connect_fee: str, fee_scale: str, amount_type: str) -> DataFrame:
     """Add `held` / `scale`, the exact charge before discounts, and `discounted` / `discounted_scale`, after.
 
-    row: where the columns of the rate row stand ("rate." or ""). NULL as soon as one part does not fit amount_type; the
-    comparisons are written so that NULL never passes for "in bounds", as it would in least() and greatest().
+    row: where the columns of the rate row stand ("rate." or ""); fee_scale: what the connect fee counts. NULL as soon
+    as one part does not fit amount_type; the comparisons are written so that NULL never passes for "in bounds", as it
+    would in least() and greatest().
     """
     least, most = (f"try_multiply(scale, {row}{bound}_micros)" for bound in ("minimum", "maximum"))
     steps = {
         "scale": f"try_multiply(CAST({row}block_units AS {amount_type}), factor_den)",
-        "summed": f"""try_add(try_multiply(weighted_units, {row}unit_price_micros),
-                              try_multiply(scale, {connect_fee}))""",
+        "summed": f"try_add(usage_micros, try_multiply({fee_scale}, {connect_fee}))",
         "at_least": f"""CASE WHEN {row}minimum_micros IS NULL OR summed >= {least} THEN summed
                              WHEN summed < {least} THEN {least} END""",
         "held": f"""CASE WHEN {row}maximum_micros IS NULL OR at_least <= {most} THEN at_least

@@ -9,9 +9,10 @@ from tollgate.rating.destination import with_zones
 from tollgate.rating.discounts import discount_rules, with_discounts
 from tollgate.rating.outcome import ZERO_BY_OUTCOME, with_outcome
 from tollgate.rating.ownership import with_owner
+from tollgate.rating.pieces import with_pieces
 from tollgate.rating.price import with_list_charge
 from tollgate.rating.rate_lookup import with_rate
-from tollgate.rating.time_bands import with_pieces
+from tollgate.rating.time_bands import with_band_day
 from tollgate.rating.units import with_charged_units
 from tollgate.rating.wholesale import with_cost, with_markup
 from tollgate.reference.frames import PriceBook, Reference
@@ -27,13 +28,16 @@ _TAKEN_OVER = [
     *["call_outcome", "duration_s", "volume_bytes", "msisdn", "destination", "destination_country", "roaming_country"],
     *["carrier_id", "event_month"],
 ]
+# What a network may tell of an event and mediation's columns may not have.
+_TOLD_BY_SOME = ["direction", "slice_id"]
 
 
 def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_no: int) -> DataFrame:
     """One row of rated_usage for each row of `usage`: charge, cost and why, or suspended with a reason.
 
     usage: accepted rows of usage_event; `is_id_conflict` BOOLEAN as `with_id_conflicts` adds it (absent: none is);
-    and any of BROUGHT: `line`, `account`, `fact` as `with_owner` adds them, `given` as in `with_zones`, `carried`.
+    `direction` (out or in) and `slice_id` STRING, where a network tells them (absent: NULL); and any of
+    BROUGHT: `line`, `account`, `fact` as `with_owner` adds them, `given` as in `with_zones`, `carried`.
     Each row depends on that event, the book and the snapshot alone: one plan without state, windows or Python, in
     which rating any part again gives the same rows. Raises UnknownDiscountFact for a book that it cannot apply.
     """
@@ -44,8 +48,9 @@ def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_
         .transform(with_zones, book)
         .transform(with_rate, book)
         .transform(with_cost, book)
-        .transform(with_markup)
-        .transform(with_charged_units)
+        .transform(with_markup, book)
+        .transform(with_band_day, book)
+        .transform(with_charged_units, book)
         .transform(with_pieces, book)
         .transform(with_discounts, rules, book.discount_den)
         .transform(with_list_charge, book)
@@ -57,9 +62,12 @@ def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_
 def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
     """What rating reads of a usage event, and what follows from it alone."""
     is_id_conflict = IS_ID_CONFLICT if IS_ID_CONFLICT in usage.columns else f"false AS {IS_ID_CONFLICT}"
+    told = {name: name if name in usage.columns else "CAST(NULL AS STRING)" for name in _TOLD_BY_SOME}
+    told_as = [f"{text} AS {name}" for name, text in told.items()]
     return usage.selectExpr(
-        f"struct({', '.join(_TAKEN_OVER)}) AS event",
-        *["started_at", "service", "rating_group", "duration_s", "volume_bytes", "msisdn"],
+        f"struct({', '.join([*_TAKEN_OVER, *told_as])}) AS event",
+        *told_as,
+        *["technology", "started_at", "service", "rating_group", "duration_s", "volume_bytes", "msisdn"],
         *["carrier_id", "call_type", "destination", "destination_class", "destination_country", "roaming_country"],
         *(name for name in BROUGHT if name in usage.columns),
         is_id_conflict,
@@ -74,15 +82,14 @@ def _row(book: PriceBook, reference: Reference, rating_no: int) -> list[str]:
     """The columns of schemas/rated_usage.ddl, in its order."""
     identity = _of_event("batch_no", "source", "event_id", "event_hash")
     outcome = ["retail_status", "suspense_reason", "wholesale_status"]
-    usage = _of_event(
-        "started_at", "service", "rating_group", "technology", "call_outcome", "duration_s", "volume_bytes"
-    )
+    usage = _of_event("started_at", "service", "rating_group", "technology", *_TOLD_BY_SOME)
+    usage += _of_event("call_outcome", "duration_s", "volume_bytes")
     parties = _of_event("msisdn", "destination", "destination_country", "roaming_country", "carrier_id")
     owner = ["line.account_id", "account.customer_id", "line.subscription_id", "line.contract_id", "line.plan_id"]
     place = ["zone_id", "roaming_zone", "prefix", "rate.rate_id", "price_source", "currency", "charged_units", "unit"]
-    price = ["block_units", "increment_units", "unit_price_micros", "connect_fee_micros"]
-    terms = [f"rate.{name}" for name in [*price, "minimum_micros", "maximum_micros"]]
-    pieces = ["piece_units", "piece_band", "piece_factor_num", "factor_den"]
+    terms = ["rate.block_units", "initial_units", "increment_units", "rate.unit_price_micros", "connect_fee_micros"]
+    terms += ["rate.minimum_micros", "rate.maximum_micros"]
+    pieces = ["piece_units", "piece_band", "piece_price_micros", "piece_factor_num", "factor_den"]
     exact = ["discount_ids", "discount_num", "discount_den", "numerator", "denominator", "rate.digits", "rate.rounding"]
     cost = ["cost_row.cost_id", "cost_numerator", "cost_denominator", "cost", f"{margin('charge', 'cost')} AS margin"]
     return [

@@ -12,12 +12,13 @@ from pyspark.sql import functions as F
 
 from tollgate.money import to_decimal
 from tollgate.rating.outcome import SUSPENDED_IF
-from tollgate.rating.time_bands import FLAT
+from tollgate.rating.pieces import FLAT
 
 INVALID, AMBIGUOUS = "invalid", "ambiguous"
 REASONS = (*SUSPENDED_IF, AMBIGUOUS)
-_PIECES = """transform(arrays_zip(piece_units, piece_band, piece_factor_num), p -> named_struct(
-    'units', p.piece_units, 'band', p.piece_band, 'factor_num', p.piece_factor_num))"""
+_PIECES = """transform(arrays_zip(piece_units, piece_band, piece_price_micros, piece_factor_num), p -> named_struct(
+    'units', p.piece_units, 'band', p.piece_band, 'price_micros', p.piece_price_micros,
+    'factor_num', p.piece_factor_num))"""
 # Column of the result -> SQL over a rated row. A name that a column of usage has too is said with `rated_` before it.
 OUTCOME = {
     "wholesale_status": "wholesale_status",
@@ -34,8 +35,8 @@ OUTCOME = {
     **{
         name: name
         for name in (
-            *("charged_units", "unit", "block_units", "increment_units", "unit_price_micros", "connect_fee_micros"),
-            *("minimum_micros", "maximum_micros"),
+            *("charged_units", "unit", "block_units", "initial_units", "increment_units", "unit_price_micros"),
+            *("connect_fee_micros", "minimum_micros", "maximum_micros"),
         )
     },
     "pieces": f"CASE WHEN piece_units IS NOT NULL THEN to_json({_PIECES}) END",
@@ -89,10 +90,9 @@ def _explanation() -> str:
     """SQL text: the arithmetic of a rated row in a few words, to be followed with a calculator."""
     factor = "CASE WHEN p.factor_num = factor_den THEN '' ELSE concat(' x ', p.factor_num, '/', factor_den) END"
     band = f"CASE WHEN p.band = '{FLAT}' THEN '' ELSE concat(' ', p.band) END"
-    pieces = f"transform({_PIECES}, p -> concat(p.units, {band}, {factor}))"
-    price = f"concat('s x ', {_amount('unit_price_micros')}, ' / ', block_units)"
+    piece = f"concat(p.units, {band}, {factor}, ' x ', {_amount('p.price_micros')})"
     parts = [
-        f"concat('(', concat_ws(' + ', {pieces}), ') ', unit, {price})",
+        f"concat('(', concat_ws(' + ', transform({_PIECES}, p -> {piece})), ') / ', block_units, ' ', unit, 's')",
         f"CASE WHEN connect_fee_micros > 0 THEN concat('+ ', {_amount('connect_fee_micros')}, ' connect fee') END",
         f"CASE WHEN minimum_micros IS NOT NULL THEN concat('at least ', {_amount('minimum_micros')}) END",
         f"CASE WHEN maximum_micros IS NOT NULL THEN concat('at most ', {_amount('maximum_micros')}) END",

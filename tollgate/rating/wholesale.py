@@ -6,11 +6,13 @@ from pyspark.sql import DataFrame
 
 from tollgate.money import rounded_amount
 from tollgate.rating.as_of import book_rows, with_row_in_force
-from tollgate.rating.rate_lookup import RATE
-from tollgate.rating.units import started_increments, used_units
+from tollgate.rating.destination import with_carrier_prefix
+from tollgate.rating.rate_lookup import rate_terms
+from tollgate.rating.units import started_steps, used_units
+from tollgate.reference.book_features import CARRIER_FEES, CARRIER_PREFIXES, INITIAL
 from tollgate.reference.frames import PriceBook
 
-COST = [
+_COST = [
     "cost_id",
     "unit",
     "unit_price_micros",
@@ -25,16 +27,20 @@ COST = [
 # Nobody is paid for these: they stay in our network, or their price is settled by law or by contract.
 _NOT_APPLICABLE = """is_id_conflict OR is_zero_by_outcome OR coalesce(call_type = 'on_net', false)
                      OR coalesce(zone_kind IN ('toll_free', 'emergency', 'special'), false)"""
-# A mark-up has no connect fee, bounds, bands or discounts.
+# What a cost row has beside them, where the book makes use of it.
+_COST_OF_FEATURE = {INITIAL: "initial_units", CARRIER_FEES: "connect_fee_micros"}
+# A mark-up has no bounds, bands, segments or discounts.
 _MARKED_UP = {
-    **dict.fromkeys(RATE, "CAST(NULL AS STRING)"),
     "minimum_micros": "CAST(NULL AS BIGINT)",
     "maximum_micros": "CAST(NULL AS BIGINT)",
     "unit": "cost_row.unit",
     "unit_price_micros": "cost_row.unit_price_micros",
     "block_units": "cost_row.block_units",
+    "initial_units": "cost_row.initial_units",
     "increment_units": "cost_row.increment_units",
-    "connect_fee_micros": "0L",
+    "split_at": "CAST(NULL AS TIMESTAMP)",
+    "segment_units": "CAST(NULL AS ARRAY<BIGINT>)",
+    "segment_price_micros": "CAST(NULL AS ARRAY<BIGINT>)",
     "is_discountable": "false",
     "is_zero_rated": "false",
     "digits": "cost_row.markup_digits",
@@ -43,9 +49,10 @@ _MARKED_UP = {
 
 
 def with_cost(events: DataFrame, book: PriceBook) -> DataFrame:
-    """Add `cost_row` (STRUCT of COST), `wholesale_status`, `cost_numerator`, `cost_denominator` and `cost`.
+    """Add `cost_row` (STRUCT, the carrier's row), `wholesale_status`, `cost_numerator`, `cost_denominator` and `cost`.
 
-    The row of the called country comes before the carrier's default. What roams has no carrier rate: its price
+    The longest prefix of the called number that the carrier has prices for comes first, then the row of the called
+    country before the carrier's default. What roams has no carrier rate: its price
     comes with the partner's settlement. A missing cost never holds back a charge.
     """
     events = events.selectExpr(
@@ -56,16 +63,23 @@ def with_cost(events: DataFrame, book: PriceBook) -> DataFrame:
         "'*' AS any_country",
     )
     same = {"carrier_id": "carrier_id", "service": "service", "call_type": "cost_call_type"}
+    if CARRIER_PREFIXES in book.features:
+        events, same = with_carrier_prefix(events, book), {**same, "prefix": "cost_prefix"}
+    take = [*_COST, *(column for feature, column in _COST_OF_FEATURE.items() if feature in book.features)]
     for country, row in (("cost_country", "country_row"), ("any_country", "default_row")):
         keys = book_rows(book.table("price_carrier_key"))
-        events = with_row_in_force(events, keys, same={**same, "country": country}, take=COST, into=row)
-    events = events.selectExpr(
+        events = with_row_in_force(events, keys, same={**same, "country": country}, take=take, into=row)
+    events = events.drop("cost_prefix").selectExpr(
         "* EXCEPT (cost_call_type, cost_country, any_country, country_row, default_row)",
         """CASE WHEN NOT is_free_of_carriers AND NOT is_roaming THEN coalesce(country_row, default_row) END
            AS cost_row""",
     )
-    used = started_increments(used_units("cost_row.unit"), "cost_row.increment_units")
+    initial = "cost_row.initial_units" if INITIAL in book.features else None
+    used = started_steps(used_units("cost_row.unit"), initial, "cost_row.increment_units")
     exact = f"try_multiply(CAST({used} AS {book.amount_type}), cost_row.unit_price_micros)"
+    if CARRIER_FEES in book.features:
+        scale = f"CAST(cost_row.block_units AS {book.amount_type})"
+        exact = f"try_add({exact}, try_multiply({scale}, cost_row.connect_fee_micros))"
     rounded = rounded_amount(
         "exact_cost", "cost_row.block_units", "cost_row.digits", "cost_row.rounding", book.amount_type
     )
@@ -79,13 +93,15 @@ def with_cost(events: DataFrame, book: PriceBook) -> DataFrame:
     )
 
 
-def with_markup(events: DataFrame) -> DataFrame:
+def with_markup(events: DataFrame, book: PriceBook) -> DataFrame:
     """Add `is_marked_up`, and put the marked-up cost into the place of a missing `rate` where the cost row allows it.
 
-    The price is the unrounded cost x markup_num / markup_den: the carrier's units and block, and the mark-up as the
-    factor of one piece, so that one formula prices and recomputes both.
+    The price is the unrounded cost x markup_num / markup_den: the carrier's units, block and connect fee, and the
+    mark-up as the factor of one piece, so that one formula prices and recomputes both.
     """
-    fields = ", ".join(f"'{name}', {text}" for name, text in _MARKED_UP.items())
+    fee = "cost_row.connect_fee_micros" if CARRIER_FEES in book.features else "0L"
+    texts = {**_MARKED_UP, "connect_fee_micros": fee}
+    fields = ", ".join(f"'{name}', {texts.get(name, 'CAST(NULL AS STRING)')}" for name in rate_terms(book))
     return events.selectExpr(
         "*",
         """rate IS NULL AND zone_id IS NOT NULL AND roaming_zone IS NOT NULL

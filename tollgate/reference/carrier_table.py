@@ -159,7 +159,7 @@ def _prices_of(
             continue
         line = {
             **dict.fromkeys(CELLS, ""), **terms, **validity, "carrier_id": carrier, "service": service,
-            "call_type": call_type, "country": country, "price": text, "unit": UNIT_OF[service],
+            "call_type": call_type, "country": country, "prefix": ALL, "price": text, "unit": UNIT_OF[service],
             "block": BLOCK[service], "increment": terms["increment"] if service == "voice" else "1",
         }  # fmt: skip
         line["cost_id"] = cost_id(line, zone)

@@ -109,7 +109,7 @@ def _after(rate: _Rate, new: _Rate, zone: ZoneInfo) -> list[Line]:
 
 
 def _overlap(path: str, new: _Rate, rate: _Rate, number: int) -> TableFinding:
-    service, carrier, country, call_type = new.key
+    service, carrier, _prefix, country, call_type = new.key
     expected = f"no other price of {carrier} {service} {call_type} {country} {_span(new)}"
     found = f"{rate.line['price']} {_span(rate)}: {rate.line['cost_id']}, carrier_rate.csv:{number}"
     return TableFinding(path, expected, found)

@@ -9,25 +9,28 @@ from typing import Any
 
 from tollgate.reference.cells import MICROS, OPEN_END
 from tollgate.reference.pricebook_files import SourceBook, SourceRow
+from tollgate.reference.rate_keys import EVENT_CELLS
 
 # Table in schema catalog -> its columns in the source file; the file has the table's name.
-_TERMS = ("unit", "block", "increment")
+_TERMS = ("unit", "block", "initial", "increment", "connect_fee")
 CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
     "plan": ("plan_id", "name", "contract_type", "charge_type", "term_months"),
     "zone": ("zone_id", "name", "kind"),
     "destination": ("prefix", "match", "zone_id", "valid"),
     "rate": (
-        "rate_id", "plan_id", "service", "zone_id", "roaming_zone", "rating_group", "price", *_TERMS, "connect_fee",
-        "minimum", "maximum", "band_set", "discountable", "zero_rated", "digits", "rounding", "tax_category", "valid",
+        "rate_id", "plan_id", "service", "zone_id", "roaming_zone", "rating_group", *EVENT_CELLS, "price", *_TERMS,
+        "minimum", "maximum", "band_set", "split_at_validity", "discountable", "zero_rated", "digits", "rounding",
+        "tax_category", "valid",
     ),
     "tier": ("rate_id", "counts", "from_units", "price"),
+    "segment": ("rate_id", "from_units", "price"),
     "carrier_rate": (
-        "cost_id", "carrier_id", "service", "call_type", "country", "price", *_TERMS, "digits", "rounding", "markup",
-        "markup_digits", "valid",
+        "cost_id", "carrier_id", "service", "call_type", "country", "prefix", "price", *_TERMS, "digits", "rounding",
+        "markup", "markup_digits", "valid",
     ),
     "discount": (
-        "discount_id", "name", "stage", "apply_order", "stacks", "fact", "threshold", "plan_id", "applies_to",
-        "percent", "valid",
+        "discount_id", "name", "stage", "apply_order", "stacks", "fact", "threshold", "plan_id", "service",
+        "zone_id", "applies_to", "percent", "valid",
     ),
     "fee": ("fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", "valid"),
     "allowance": (

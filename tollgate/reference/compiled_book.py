@@ -2,25 +2,39 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
-from tollgate.reference.cells import MICROS
+from tollgate.reference.band_checks import bands_of
+from tollgate.reference.book_features import NO_EVENT_IS_SO_LONG, features, price_steps, rate_values
+from tollgate.reference.cells import ALL, MICROS
+from tollgate.reference.charged_steps import steps
 from tollgate.reference.exactness import (
     amount_type,
     denominators,
     discounts_of,
     factor_numerator,
     kept_numerator,
+    segments_of,
     tiers_of,
 )
-from tollgate.reference.prefix_intervals import Interval, disjoint_intervals
-from tollgate.reference.pricebook_checks import bands_of
+from tollgate.reference.prefix_intervals import WIDTH, Interval, disjoint_intervals
 from tollgate.reference.pricebook_files import SourceBook, SourceRow
-from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, cost_keys, rate_keys, resolve
+from tollgate.reference.rate_keys import (
+    COST_CELLS,
+    RATE_CELLS,
+    Key,
+    KeyInterval,
+    carrier_prefixes,
+    cost_keys,
+    followers,
+    rate_keys,
+    resolve,
+)
 from tollgate.reference.time_bands import BandDay, band_days
 
 Rows = list[tuple[Any, ...]]
@@ -39,6 +53,9 @@ class CompiledBook:
     discount_den: int
     band_slots: int
     amount_type: str
+    segment_slots: int
+    features: list[str]
+    rate_values: list[str]
     tables: dict[str, Rows]
 
     def numbered(self, table: str, version: int) -> Rows:
@@ -55,6 +72,9 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
     days = _band_days(book)
     slots = max((len(day.pieces) for _, day in days), default=1)
     kind, _ = amount_type(book)
+    rates = _rates_of_keys(book)
+    segment_slots = max((len(rate.prices) for rate in rates), default=1)
+    used = features(book, splits=any(rate.split_at for rate in rates))
     rows = book.rows
     tables: dict[str, Rows] = {
         "price_plan": _columns(rows["plan"], "plan_id", "name", "contract_type", "charge_type", "term_months"),
@@ -63,9 +83,10 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
         "price_roaming_zone": _columns(rows["roaming_zone"], "country", "roaming_zone"),
         "price_destination": list(_destinations(rows["destination"])),
         "price_own_range": [(i.bucket, i.lo, i.hi) for i in disjoint_intervals(r["prefix"] for r in rows["own_range"])],
-        "price_rate_key": list(_rate_rows(book)),
+        "price_rate_key": list(_rate_rows(rates, segment_slots)),
         "price_tier": list(_tiers(book)),
         "price_carrier_key": list(_cost_rows(book)),
+        "price_carrier_prefix": list(_carrier_prefixes(book)),
         "price_band_day": [_band_row(band_set, day, slots, common.factor) for band_set, day in days],
         "price_discount": list(_rating_discounts(book, common.discount)),
         "price_bill_discount": list(_bill_discounts(book)),
@@ -81,7 +102,7 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
     operator = book.operator
     return CompiledBook(
         book.digest(), operator.name, operator.currency, operator.zone.key,
-        common.factor, common.discount, slots, kind,
+        common.factor, common.discount, slots, kind, segment_slots, used, rate_values(book),
         {name: sorted(table, key=repr) for name, table in tables.items()},
     )  # fmt: skip
 
@@ -90,14 +111,37 @@ def _columns(rows: Sequence[SourceRow], *columns: str) -> Rows:
     return [tuple(row[column] for column in columns) for row in rows]
 
 
-def _rate_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+class _RateOfKey(NamedTuple):
+    """A key's interval, its prices inside an event (units before it, micros), and the instant of a split."""
+
+    interval: KeyInterval
+    prices: list[tuple[int, int]]
+    split_at: datetime | None
+
+
+def _rates_of_keys(book: SourceBook) -> list[_RateOfKey]:
+    after = {(own.key, own.valid_from): following.row for own, following in followers(book)}
+    segments = {row["rate_id"]: segments_of(book, row) for row in book.rows["rate"]}
+    found = []
+    for interval in resolve(book.rows["rate"], RATE_CELLS, rate_keys(book))[0]:
+        following = after.get((interval.key, interval.valid_from))
+        prices = price_steps(interval.row, segments[interval.row["rate_id"]], following)
+        split_at = interval.valid_to if following is not None and len(prices) > 1 else None
+        found.append(_RateOfKey(interval, prices, split_at))
+    return found
+
+
+def _rate_rows(rates: Sequence[_RateOfKey], slots: int) -> Iterator[tuple[Any, ...]]:
     priced = ("unit", "price", "block", "increment")
     terms = ("minimum", "maximum", "band_set", "discountable", "zero_rated", "digits", "rounding", "tax_category")
-    for key, start, end, row in resolve(book.rows["rate"], RATE_CELLS, rate_keys(book))[0]:
-        service, plan, zone, roaming_zone, group = key
+    for (key, start, end, row), prices, split_at in rates:
+        service, plan, zone, roaming_zone, group, *of_event = key
+        padded = [*prices, *[(NO_EVENT_IS_SO_LONG, prices[-1][1])] * (slots - len(prices))]
+        segments = ([units for units, _ in padded], [price for _, price in padded]) if slots > 1 else (None, None)
         yield (
             plan, service, zone, roaming_zone, group, start, end, row["rate_id"], *(row[c] for c in priced),
             row["connect_fee"] or 0, *(row[c] for c in terms),
+            *of_event, steps(row)[0], split_at, *segments,
         )  # fmt: skip
 
 
@@ -112,12 +156,25 @@ def _tiers(book: SourceBook) -> Iterator[tuple[Any, ...]]:
 
 def _cost_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:
     columns = ("cost_id", "unit", "price", "block", "increment", "digits", "rounding")
-    for key, start, end, row in resolve(book.rows["carrier_rate"], COST_CELLS, cost_keys(book))[0]:
-        service, carrier, country, call_type = key
-        markup = row["markup"]
-        shares = (None, None) if markup is None else (markup.numerator, markup.denominator)
-        priced = (row[column] for column in columns)
-        yield carrier, service, call_type, country, start, end, *priced, *shares, row["markup_digits"]
+    by_key: dict[Key, list[KeyInterval]] = defaultdict(list)
+    for interval in resolve(book.rows["carrier_rate"], COST_CELLS, cost_keys(book))[0]:
+        by_key[interval.key].append(interval)
+    for (service, carrier, prefix, country, call_type), intervals in by_key.items():
+        default = by_key.get((service, carrier, prefix, ALL, call_type), [])
+        # A prefix lies in one country as a rule, so that most countries would say what the default says.
+        if ALL not in (prefix, country) and [i[1:] for i in intervals] == [i[1:] for i in default]:
+            continue
+        for _, start, end, row in intervals:
+            markup = row["markup"]
+            shares = (None, None) if markup is None else (markup.numerator, markup.denominator)
+            priced = (row[column] for column in columns)
+            new = (prefix, steps(row)[0], row["connect_fee"] or 0)
+            yield carrier, service, call_type, country, start, end, *priced, *shares, row["markup_digits"], *new
+
+
+def _carrier_prefixes(book: SourceBook) -> Iterator[tuple[Any, ...]]:
+    for (carrier, service), prefixes in carrier_prefixes(book).items():
+        yield from ((carrier, service, *interval) for interval in disjoint_intervals(prefixes))
 
 
 def _destinations(rows: Sequence[SourceRow]) -> Iterator[tuple[Any, ...]]:
@@ -125,6 +182,8 @@ def _destinations(rows: Sequence[SourceRow]) -> Iterator[tuple[Any, ...]]:
         if row["match"] == "exact":
             code = int(row["prefix"])
             yield "S" + row["prefix"], code, code + 1, row["prefix"], row["zone_id"], row["valid_from"], row["valid_to"]
+        if row["match"] == "any":
+            yield ALL, 0, 10**WIDTH, ALL, row["zone_id"], row["valid_from"], row["valid_to"]
     prefixed = [row for row in rows if row["match"] == "prefix"]
     edges = sorted({row[edge] for row in prefixed for edge in _VALID})
     open_since: dict[tuple[Interval, str], datetime] = {}
@@ -157,14 +216,26 @@ def _band_days(book: SourceBook) -> list[tuple[str, BandDay]]:
 def _band_row(band_set: str, day: BandDay, slots: int, factor_den: int) -> tuple[Any, ...]:
     pieces = [*day.pieces, *[day.pieces[-1]] * (slots - len(day.pieces))]
     edges = [day.pieces[0].start, *(piece.end for piece in pieces)]
-    factors = [factor_numerator(piece.band.factor, factor_den) for piece in pieces]
-    return band_set, day.local_date, edges, [piece.band.band_id for piece in pieces], factors
+    bands = [piece.band for piece in pieces]
+    factors = [factor_numerator(band.factor, factor_den) for band in bands]
+    own = [
+        terms if any(term is not None for term in terms) else None
+        for terms in (
+            [band.price for band in bands],
+            [band.connect_fee for band in bands],
+            [band.initial for band in bands],
+            [band.increment for band in bands],
+        )
+    ]
+    return band_set, day.local_date, edges, [band.band_id for band in bands], factors, *own
 
 
 def _rating_discounts(book: SourceBook, discount_den: int) -> Iterator[tuple[Any, ...]]:
     for row in discounts_of(book, "rating"):
         facts = (row[column] for column in ("discount_id", "stage", "apply_order", "stacks", "fact"))
-        yield *facts, row["threshold"] // MICROS, kept_numerator(row["percent"], discount_den), *_validity(row)
+        narrowed = (row[column] for column in ("plan_id", "service", "zone_id"))
+        kept = kept_numerator(row["percent"], discount_den)
+        yield *facts, row["threshold"] // MICROS, kept, *_validity(row), *narrowed
 
 
 def _bill_discounts(book: SourceBook) -> Iterator[tuple[Any, ...]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tollgate.reference.cells import ALL, MICROS
-from tollgate.reference.exactness import LARGEST_USAGE
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow
-from tollgate.reference.rate_keys import HOME, NO_GROUP
+from tollgate.reference.rate_contradictions import contradictions_of_rates
+from tollgate.reference.rate_keys import HOME
 
-FACTS_OF = {"rating": ("student", "tenure_months"), "billing": ("everyone", "usage_net")}
+FACTS_OF = {"rating": ("student", "tenure_months", "everyone"), "billing": ("everyone", "usage_net")}
 UNIT_OF = {"voice": "second", "sms": "message", "mms": "message", "data": "byte"}
 
 
@@ -21,52 +21,17 @@ def contradictions(book: SourceBook) -> Iterator[Finding]:
     for row in (*book.rows["rate"], *book.rows["carrier_rate"], *book.rows["allowance"]):
         if row["unit"] != UNIT_OF[row["service"]]:
             yield row.finding(f"unit of {row['service']} is {UNIT_OF[row['service']]}, found {row['unit']}")
-    for row in book.rows["rate"]:
-        yield from (row.finding(message) for message in _contradictions_of_rate(row))
-    yield from _contradictions_of_tiers(book)
+    yield from contradictions_of_rates(book)
     for row in book.rows["carrier_rate"]:
         if (row["markup"] is None) != (row["markup_digits"] is None):
             yield row.finding("markup and markup_digits stand together or are both empty")
         wanted = "any" if row["service"] == "data" else None
         if (row["call_type"] == "any") != (wanted == "any"):
             yield row.finding(f"call_type any is for data alone, found {row['call_type']} for {row['service']}")
-        if row["service"] == "data" and row["country"] != "*":
-            yield row.finding("data has no destination: country must be *")
+        for column in ("country", "prefix"):
+            if row["service"] == "data" and row[column] != ALL:
+                yield row.finding(f"data has no destination: {column} must be *")
     yield from _contradictions_of_small_files(book)
-
-
-def _contradictions_of_rate(row: SourceRow) -> Iterator[str]:
-    is_data = row["service"] == "data"
-    if is_data and row["zone_id"] != HOME:
-        yield f"data has zone {HOME}, found {row['zone_id']}"
-    if not is_data and row["zone_id"] == HOME:
-        yield f"zone {HOME} is for data alone"
-    if not is_data and row["rating_group"] != NO_GROUP:
-        yield f"only data has rating groups: expected {NO_GROUP}, found {row['rating_group']}"
-    if row["zero_rated"] and (row["price"] or row["connect_fee"] or row["minimum"]):
-        yield "zero_rated contradicts a price, connect fee or minimum above 0"
-    if row["minimum"] is not None and row["maximum"] is not None and row["minimum"] > row["maximum"]:
-        yield "minimum is above maximum"
-    if row["band_set"] is not None and row["service"] != "voice":
-        yield "time bands are for voice alone"
-    if row["band_set"] is not None and LARGEST_USAGE["second"] % row["increment"]:
-        yield f"a banded rate's increment must divide 86,400 s, found {row['increment']}"
-
-
-def _contradictions_of_tiers(book: SourceBook) -> Iterator[Finding]:
-    rates = {row["rate_id"]: row for row in book.rows["rate"]}
-    first: dict[str, SourceRow] = {}
-    for row in book.rows["tier"]:
-        other = first.setdefault(row["rate_id"], row)
-        if row["counts"] != other["counts"]:
-            yield row.finding(f"tiers of {row['rate_id']} count alike; see line {other.line}")
-        rate = rates.get(row["rate_id"])
-        if rate is None:
-            continue
-        with_more = [name for name in ("band_set", "connect_fee", "minimum", "maximum") if rate[name]]
-        if with_more or rate["zero_rated"]:
-            what = "zero_rated" if rate["zero_rated"] else " and ".join(with_more)
-            yield row.finding(f"a rate with tiers has a price alone; {row['rate_id']}, line {rate.line}, has {what}")
 
 
 def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
@@ -78,6 +43,8 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
         if (row["contract_type"] == "term") != (row["term_months"] is not None):
             yield row.finding("term_months is for contract_type term, and needed there")
     for row in book.rows["destination"]:
+        if (row["match"] == "any") != (row["prefix"] == ALL):
+            yield row.finding("the catch-all has match any and prefix *, and no other row has one of them")
         if row["match"] == "prefix" and row["prefix"].startswith("0"):
             yield row.finding("no E.164 number starts with 0")
         if row["match"] == "exact" and len(row["prefix"]) > 6:
@@ -108,15 +75,20 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
 def _contradictions_of_discount(row: SourceRow) -> Iterator[str]:
     fact, threshold = row["fact"], row["threshold"]
     if fact not in FACTS_OF[row["stage"]]:
-        yield f"stage {row['stage']} knows the facts {' and '.join(FACTS_OF[row['stage']])}, found {fact}"
+        yield f"stage {row['stage']} knows the facts {', '.join(FACTS_OF[row['stage']])}, found {fact}"
     if fact in ("student", "everyone") and threshold:
         yield f"threshold is 0 for {fact}"
     if fact == "tenure_months" and (threshold % MICROS or not MICROS <= threshold <= 1200 * MICROS):
         yield "threshold of tenure_months is a whole number of months from 1 to 1200"
     if fact == "usage_net" and not threshold:
         yield "threshold of usage_net is an amount above 0; a discount without one has the fact everyone"
-    if row["stage"] == "rating" and (row["plan_id"], row["applies_to"]) != (ALL, "usage"):
-        yield "stage rating discounts usage of all plans: plan_id is *, applies_to is usage"
+    service, zone = row["service"], row["zone_id"]
+    if row["stage"] == "rating" and row["applies_to"] != "usage":
+        yield "stage rating discounts usage: applies_to is usage"
+    if row["stage"] == "billing" and (service, zone) != (ALL, ALL):
+        yield "stage billing discounts lines of every service and zone: service and zone_id are *"
+    if zone != ALL and service != ALL and (zone == HOME) != (service == "data"):
+        yield f"data has zone {HOME}, and it alone: no usage of {service} is in zone {zone}"
     if not row["percent"]:
         yield "percent is above 0"
 

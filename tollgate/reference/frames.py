@@ -19,6 +19,7 @@ PRICE_TABLES = (
     "price_rate_key",
     "price_tier",
     "price_carrier_key",
+    "price_carrier_prefix",
     "price_band_day",
     "price_discount",
     "price_bill_discount",
@@ -44,6 +45,7 @@ class PriceBook:
     """One version of the price book. Fields are the columns of price_version; `table` gives the rest.
 
     amount_type: "BIGINT" or "DECIMAL(38,0)", proven to hold every exact sum. Source: docs/pricebook.md, "Exactness".
+    features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`.
     """
 
     version: int
@@ -56,6 +58,22 @@ class PriceBook:
     band_slots: int
     amount_type: str
     _tables: Mapping[str, DataFrame]
+    segment_slots: int = 1
+    features: frozenset[str] = frozenset()
+    rate_values: tuple[str, ...] = ()
+
+    @property
+    def piece_slots(self) -> int:
+        """The most pieces of a row: the cuts of time bands and those of prices inside the event, all in one event."""
+        return self.band_slots + self.segment_slots - 1
+
+    def values_of(self, cell: str) -> dict[str, list[str]]:
+        """Service to what its rates name in a cell of rate.csv: direction, technology or slice."""
+        found: dict[str, list[str]] = {}
+        for service, name, value in (text.split(" ") for text in self.rate_values):
+            if name == cell:
+                found.setdefault(service, []).append(value)
+        return found
 
     def table(self, name: str) -> DataFrame:
         """Rows of this version in one of PRICE_TABLES; columns of its contract."""
@@ -99,6 +117,8 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
     frames: any of PRICE_TABLES, each as its contract; filtered here to the version (a partition filter).
     """
     version = int(version_row["pricebook_version"])
+    # A version may be older than these columns.
+    told = dict(version_row) if isinstance(version_row, Mapping) else version_row.asDict()
     return PriceBook(
         version=version,
         digest=version_row["digest"],
@@ -110,6 +130,9 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
         band_slots=int(version_row["band_slots"]),
         amount_type=version_row["amount_type"],
         _tables=_Filtered(frames, f"pricebook_version = {version}"),
+        segment_slots=int(told.get("segment_slots") or 1),
+        features=frozenset(told.get("features") or ()),
+        rate_values=tuple(told.get("rate_values") or ()),
     )
 
 

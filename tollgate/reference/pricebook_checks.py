@@ -9,11 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from tollgate.reference import references
+from tollgate.reference.band_checks import band_findings
 from tollgate.reference.contradictions import contradictions
-from tollgate.reference.exactness import amount_type, too_fine_chains
+from tollgate.reference.exactness import amount_type, too_fine_chains, too_fine_discounts
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, read_source_book
+from tollgate.reference.rate_contradictions import validity_splits
 from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
-from tollgate.reference.time_bands import DAY_S, Band, wall_clock_pieces
 
 UNIQUE = (
     ("currency", ("currency",)),
@@ -22,6 +23,7 @@ UNIQUE = (
     ("roaming_zone", ("country",)),
     ("rate", ("rate_id",)),
     ("tier", ("rate_id", "from_units")),
+    ("segment", ("rate_id", "from_units")),
     ("time_band", ("band_set", "priority")),
     ("holiday", ("calendar", "date")),
     ("discount", ("discount_id",)),
@@ -48,22 +50,9 @@ def check_price_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
     book, findings = read_source_book(folder)
     if book is not None:
         findings += references.unknown(book)
-        for check in (_duplicates, _overlaps, _gaps, contradictions, _bands, _exactness):
+        for check in (_duplicates, _overlaps, _gaps, contradictions, validity_splits, band_findings, _exactness):
             findings += check(book)
     return book, sorted(set(findings))
-
-
-def bands_of(rows: Iterable[SourceRow]) -> dict[str, list[Band]]:
-    """The bands of each band set."""
-    sets: dict[str, list[Band]] = defaultdict(list)
-    for row in rows:
-        sets[row["band_set"]].append(
-            Band(
-                row["band_id"], row["priority"], row["weekdays"], row["day_type"] == "holiday",
-                row["from"], row["to"], row["factor"],
-            )
-        )  # fmt: skip
-    return dict(sets)
 
 
 def _duplicates(book: SourceBook) -> Iterator[Finding]:
@@ -104,35 +93,8 @@ def _gaps(book: SourceBook) -> Iterator[Finding]:
                 yield row.finding(f"gap after line {earlier.line} for {_shown(key)}: no row {span}")
 
 
-def _bands(book: SourceBook) -> Iterator[Finding]:
-    rows, operator = book.rows["time_band"], book.operator
-    for row in rows:
-        if row["from"] >= row["to"]:
-            yield row.finding("from must be before to; a band over midnight is two rows")
-    factors: dict[tuple[str, str], SourceRow] = {}
-    for row in rows:
-        first = factors.setdefault((row["band_set"], row["band_id"]), row)
-        if first["factor"] != row["factor"]:
-            yield row.finding(f"band {row['band_id']} has another factor in line {first.line}")
-    days = [(weekday, is_holiday) for weekday in range(1, 8) for is_holiday in (False, True)]
-    for band_set, bands in bands_of(rows).items():
-        first_line = next(row for row in rows if row["band_set"] == band_set)
-        for weekday, is_holiday in days:
-            for start, end in wall_clock_pieces(bands, weekday, is_holiday)[1]:
-                day = f"weekday {weekday}" + (" on a holiday" if is_holiday else "")
-                yield first_line.finding(f"band set {band_set} has no band on {day} {_hhmm(start)} to {_hhmm(end)}")
-    holiday_rows = [row for row in rows if row["day_type"] == "holiday"]
-    if holiday_rows and operator.holiday_calendar:
-        covered = {row["date"].year for row in book.rows["holiday"] if row["calendar"] == operator.holiday_calendar}
-        last_year = operator.bands_to.year - (operator.bands_to.month == 1 and operator.bands_to.day == 1)
-        for year in sorted(set(range(operator.bands_from.year, last_year + 1)) - covered):
-            yield Finding("holiday.csv", 0, f"calendar {operator.holiday_calendar} has no holiday in {year}")
-    elif holiday_rows:
-        yield holiday_rows[0].finding("day_type holiday needs holiday_calendar in operator.csv")
-
-
 def _exactness(book: SourceBook) -> list[Finding]:
-    return [*amount_type(book)[1], *too_fine_chains(book)]
+    return [*amount_type(book)[1], *too_fine_chains(book), *too_fine_discounts(book)]
 
 
 def _grouped(rows: Iterable[SourceRow], columns: Sequence[str]) -> dict[tuple[str, ...], list[SourceRow]]:
@@ -148,7 +110,3 @@ def _shown(key: Iterable[object]) -> str:
 
 def _moment(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _hhmm(seconds: int) -> str:
-    return "24:00" if seconds == DAY_S else f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}"

@@ -12,12 +12,15 @@ _COUNTRY = c.matching("[A-Z]{2}", "an ISO country of two capital letters")
 _CARRIER_COUNTRY = c.matching(r"[A-Z]{2}|001|\*", "an ISO country of two capital letters, 001 or *")
 _CURRENCY = c.matching("[A-Z]{3}", "an ISO 4217 currency of three capital letters")
 _PREFIX = c.matching("[1-9][0-9]{0,14}", "1 to 15 digits without + that do not start with 0")
+_CARRIER_PREFIX = c.matching(r"[1-9][0-9]{0,14}|\*", "1 to 15 digits without + that do not start with 0, or *")
+_UNITS = c.whole(1, 10**12)
 _VALID: dict[str, c.Cell] = {"valid_from": c.instant, "valid_to": c.end_instant}
 _QUANTITY: dict[str, c.Cell] = {
     "price": c.amount,
     "unit": _UNIT,
-    "block": c.whole(1, 10**12),
-    "increment": c.whole(1, 10**12),
+    "block": _UNITS,
+    "initial": c.optional(_UNITS),
+    "increment": _UNITS,
 }
 
 COLUMNS: dict[str, dict[str, c.Cell]] = {
@@ -36,8 +39,8 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "kind": c.one_of("home", "national", "international", "premium", "toll_free", "emergency", "special"),
     },
     "destination": {
-        "prefix": c.matching("[0-9]{1,15}", "1 to 15 digits without +"),
-        "match": c.one_of("prefix", "exact"),
+        "prefix": c.matching(r"[0-9]{1,15}|\*", "1 to 15 digits without +, or *"),
+        "match": c.one_of("prefix", "exact", "any"),
         "zone_id": c.ident,
         **_VALID,
     },
@@ -49,11 +52,15 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "zone_id": c.ident_or_all,
         "roaming_zone": c.ident_or_all,
         "rating_group": c.ident_or_all,
+        "direction": c.one_of("out", "in", c.ALL),
+        "technology": c.one_of("2G", "3G", "4G", "5G", "FIXED", c.ALL),
+        "slice": c.ident_or_all,
         **_QUANTITY,
         "connect_fee": c.optional(c.amount),
         "minimum": c.optional(c.amount),
         "maximum": c.optional(c.amount),
         "band_set": c.optional(c.ident),
+        "split_at_validity": c.truth,
         "discountable": c.truth,
         "zero_rated": c.truth,
         "digits": _DIGITS,
@@ -67,15 +74,22 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "from_units": c.whole(1),
         "price": c.amount,
     },
+    "segment": {"rate_id": c.ident, "from_units": c.whole(1), "price": c.amount},
     "time_band": {
         "band_set": c.ident,
         "band_id": c.ident,
         "priority": c.whole(0, 10**6),
         "weekdays": c.weekdays,
         "day_type": c.one_of("any", "holiday"),
+        "from_date": c.optional(c.day),
+        "to_date": c.optional(c.day),
         "from": c.clock_seconds,
         "to": c.clock_seconds,
         "factor": c.positive_ratio,
+        "price": c.optional(c.amount),
+        "connect_fee": c.optional(c.amount),
+        "initial": c.optional(_UNITS),
+        "increment": c.optional(_UNITS),
     },
     "holiday": {"calendar": c.ident, "date": c.day, "name": c.words},
     "discount": {
@@ -87,6 +101,8 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "fact": c.one_of("student", "tenure_months", "everyone", "usage_net"),
         "threshold": c.amount,
         "plan_id": c.ident_or_all,
+        "service": c.one_of(*SERVICES, c.ALL),
+        "zone_id": c.ident_or_all,
         "applies_to": c.one_of("usage", "recurring", "all"),
         "percent": c.percent,
         **_VALID,
@@ -97,7 +113,9 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "service": c.one_of(*SERVICES),
         "call_type": c.one_of("local", "national", "international", "any", c.ALL),
         "country": _CARRIER_COUNTRY,
+        "prefix": _CARRIER_PREFIX,
         **_QUANTITY,
+        "connect_fee": c.optional(c.amount),
         "digits": _DIGITS,
         "rounding": _ROUNDING,
         "markup": c.optional(c.positive_ratio),

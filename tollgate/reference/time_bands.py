@@ -16,7 +16,10 @@ DAY_S = 86_400
 
 
 class Band(NamedTuple):
-    """A row of time_band.csv: wall-clock seconds [from_s, to_s) of the days it is for."""
+    """A row of time_band.csv: wall-clock seconds [from_s, to_s) of the days it is for, dates [from_date, to_date).
+
+    price, connect_fee (micros), initial and increment (units) are the rate's own where they are None.
+    """
 
     band_id: str
     priority: int
@@ -25,6 +28,16 @@ class Band(NamedTuple):
     from_s: int
     to_s: int
     factor: Fraction
+    from_date: date | None = None
+    to_date: date | None = None
+    price: int | None = None
+    connect_fee: int | None = None
+    initial: int | None = None
+    increment: int | None = None
+
+    def holds_on(self, on: date) -> bool:
+        """Whether the date lies between the row's dates; weekday and holiday are not asked."""
+        return (self.from_date is None or self.from_date <= on) and (self.to_date is None or on < self.to_date)
 
 
 class Piece(NamedTuple):
@@ -45,7 +58,10 @@ class BandDay(NamedTuple):
 def wall_clock_pieces(
     bands: Sequence[Band], weekday: int, is_holiday: bool
 ) -> tuple[list[Piece], list[tuple[int, int]]]:
-    """Bands of one wall-clock day, highest priority first, merged; and the stretches that no band covers."""
+    """Bands of one wall-clock day, highest priority first, merged; and the stretches that no band covers.
+
+    bands: those that hold on its date.
+    """
     holding = sorted(
         (b for b in bands if weekday in b.weekdays and (is_holiday or not b.holidays_only)),
         key=lambda b: -b.priority,
@@ -73,7 +89,7 @@ def band_days(
 
     @lru_cache(maxsize=8)
     def day(on: date) -> list[Piece]:
-        wall, _ = wall_clock_pieces(bands, on.isoweekday(), on in holidays)
+        wall, _ = wall_clock_pieces([b for b in bands if b.holds_on(on)], on.isoweekday(), on in holidays)
         return list(_as_instants(wall, on, zone))
 
     on = first
