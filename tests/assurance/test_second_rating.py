@@ -6,6 +6,7 @@ from decimal import Decimal
 from random import Random
 
 import pytest
+from delta.tables import DeltaTable
 from properties.draw import draw_population, draw_usage, instant_us
 from properties.frames_of_draws import DEMO_BOOK, book_frames, reference_frames, usage_frame
 from pyspark.sql import functions as F
@@ -71,8 +72,10 @@ def test_every_situation_and_a_sample_are_priced_again_and_a_wrong_digit_is_told
     assert run((lake, rated[1]), "--sample", "5", "--situations", "10")["checked"] == bounded["checked"]
 
     path = lake.path("rated_usage")
-    lake.spark.sql(f"""UPDATE delta.`{path}` SET charge = charge + 0.0001
-                       WHERE event_id = (SELECT min(event_id) FROM delta.`{path}` WHERE retail_status = 'rated')""")
+    event_id = current.where("retail_status = 'rated'").agg(F.min("event_id")).collect()[0][0]
+    DeltaTable.forPath(lake.spark, path).update(
+        F.col("event_id") == event_id, {"charge": F.expr("CAST(charge + 0.0001 AS DECIMAL(18,6))")}
+    )
     with pytest.raises(TollgateError) as refused:
         run(rated, "--sample", str(EVENTS))
     assert f"1 of {EVENTS} events have another outcome by the oracle" in refused.value.what

@@ -25,13 +25,13 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "conf" / "example_tariff" / "pri
 
 @pytest.fixture
 def dearer(tmp_path) -> Path:
-    """The example with one price changed, one plan gone, one prefix more and lines in another order."""
+    """The example with one price changed, no own numbers, one prefix more and lines in another order."""
     folder = tmp_path / "dearer"
     shutil.copytree(EXAMPLE, folder)
     rates = (folder / "rate.csv").read_text()
-    (folder / "rate.csv").write_text(rates.replace("sms,*,sms,*,home,none,0.07,", "sms,*,sms,*,home,none,0.08,"))
-    plans = (folder / "plan.csv").read_text().splitlines()
-    (folder / "plan.csv").write_text("\n".join([plans[0], plans[1].replace("Basic", "Basic new")]) + "\n")
+    (folder / "rate.csv").write_text(rates.replace("home,none,*,*,*,0.07,", "home,none,*,*,*,0.08,"))
+    (folder / "plan.csv").write_text((folder / "plan.csv").read_text().replace("Basic", "Basic new"))
+    (folder / "own_range.csv").write_text("prefix\n")
     head, *prefixes = (folder / "destination.csv").read_text().splitlines()
     (folder / "destination.csv").write_text("\n".join([head, "39,prefix,europe,2026-01-01,", *prefixes[::-1]]) + "\n")
     return folder
@@ -39,9 +39,9 @@ def dearer(tmp_path) -> Path:
 
 CHANGES = [
     ("plan", "basic", "changed", "name", "Basic", "Basic new"),
-    ("plan", "business", "removed", "", None, None),
     ("destination", "prefix 39 2026-01-01", "added", "", None, None),
     ("rate", "sms", "changed", "price", "0.07", "0.08"),
+    ("own_range", "4915510", "removed", "", None, None),
 ]
 
 
@@ -64,15 +64,15 @@ def told(found: list[dict[str, str]]) -> list[tuple[str | None, ...]]:
 def test_folders_are_compared_cell_by_cell_and_the_exit_code_is_that_of_diff(dearer, capsys):
     code, found = compare(capsys, str(EXAMPLE), str(dearer))
     assert (code, told(found)) == (1, CHANGES)
-    assert json.loads(found[1]["old"])["name"] == "Business" and found[1]["new"] is None
+    assert json.loads(found[3]["old"]) == {"prefix": "4915510"} and found[3]["new"] is None
     assert compare(capsys, str(EXAMPLE), str(EXAMPLE)) == (0, [])
     with (dearer / "plan.csv").open("a") as plans:
         plans.write("one,cell,too,many,,\n")
     assert cli._pass_on("diff", [str(EXAMPLE), str(dearer)], "pricebook") == 1
-    assert "plan.csv:3: expected 5 cells, found 6" in message(capsys.readouterr().err)
+    assert "plan.csv:4: expected 5 cells, found 6" in message(capsys.readouterr().err)
     old, new = (read_source_book(folder)[0].raw for folder in (EXAMPLE, dearer))
     rows = [{file: [cells for _, cells in lines] for file, lines in raw.items()} for raw in (old, new)]
-    assert [str(one) for one in differences(*rows)][3] == "rate.csv: sms: price: '0.07' is now '0.08'"
+    assert [str(one) for one in differences(*rows)][2] == "rate.csv: sms: price: '0.07' is now '0.08'"
 
 
 def test_every_file_has_a_key_of_its_own_columns_and_it_names_one_row():
@@ -133,7 +133,7 @@ def test_a_check_in_a_pipe_is_json_lines(tmp_path, capsys):
     (book / "rate.csv").write_text((book / "rate.csv").read_text().replace(",0.07,", ",0.O7,"))
     code, lines, err = check(book)
     assert code == 1 and lines[-1]["findings"] == len(lines) - 1 == 1
-    assert (lines[0]["file"], lines[0]["line"]) == ("rate.csv", 9)
+    assert (lines[0]["file"], lines[0]["line"]) == ("rate.csv", 10)
     assert str(lines[0]["message"]).startswith("price: expected a plain decimal")
     assert "the price book has 1 finding; nothing is published" in message(err)
 

@@ -91,9 +91,12 @@ def _explanation() -> str:
     factor = "CASE WHEN p.factor_num = factor_den THEN '' ELSE concat(' x ', p.factor_num, '/', factor_den) END"
     band = f"CASE WHEN p.band = '{FLAT}' THEN '' ELSE concat(' ', p.band) END"
     piece = f"concat(p.units, {band}, {factor}, ' x ', {_amount('p.price_micros')})"
+    # A mark-up is taken on the carrier's connect fee, too.
+    of_markup = "CASE WHEN price_source = 'markup' THEN concat(' x ', piece_factor_num[0], '/', factor_den) ELSE '' END"
     parts = [
         f"concat('(', concat_ws(' + ', transform({_PIECES}, p -> {piece})), ') / ', block_units, ' ', unit, 's')",
-        f"CASE WHEN connect_fee_micros > 0 THEN concat('+ ', {_amount('connect_fee_micros')}, ' connect fee') END",
+        f"""CASE WHEN connect_fee_micros > 0 THEN
+              concat('+ ', {_amount("connect_fee_micros")}, ' connect fee', {of_markup}) END""",
         f"CASE WHEN minimum_micros IS NOT NULL THEN concat('at least ', {_amount('minimum_micros')}) END",
         f"CASE WHEN maximum_micros IS NOT NULL THEN concat('at most ', {_amount('maximum_micros')}) END",
         """CASE WHEN size(discount_ids) > 0 THEN

@@ -39,7 +39,8 @@ fitting AS (
   SELECT {", ".join(f"event.{name}" for name in _EVENT)}, is_nothing, rate.* EXCEPT (service, plan_id, zone_id,
       roaming_zone), rate.plan_id AS rate_plan_id, {used_units("rate.unit")} AS used,
     coalesce(rate.initial_units, rate.increment_units) AS first_step,
-    CASE WHEN event.started_at < rate.valid_from
+    CASE WHEN rate.rate_id IS NULL THEN NULL
+         WHEN event.started_at < rate.valid_from
          THEN unix_seconds(rate.valid_from) - unix_seconds(event.started_at)
          WHEN event.started_at >= rate.valid_to
          THEN unix_seconds(event.started_at) - unix_seconds(rate.valid_to) + 1 ELSE 0 END AS distance_s,
