@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +16,12 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, guarded, main, settings_from
 from tollgate.platform.progress import step
+from tollgate.platform.watching import lines_of
 from tollgate.reference.catalog_rows import CATALOG_COLUMNS, catalog_rows
 from tollgate.reference.compiled_book import CompiledBook, compile_price_book
 from tollgate.reference.frames import PRICE_TABLES
 from tollgate.reference.pricebook_checks import check_price_book
-from tollgate.reference.pricebook_files import SourceBook
+from tollgate.reference.pricebook_files import Finding, SourceBook
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -36,7 +40,7 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, args: Sequence[str] | None = None, namespace: Any = None) -> Any:  # type: ignore[override]
         parsed = super().parse_args(args, namespace)
         if parsed.check_only:
-            self.exit(guarded(lambda: _check(parsed)))
+            self.exit(guarded(lambda: _check(parsed), lines_of(parsed)))
         missing = [flag for flag, value in (("--author", parsed.author), ("--reason", parsed.reason)) if not value]
         if missing and not parsed.dry_run:
             self.error(f"the following arguments are required: {', '.join(missing)}")
@@ -58,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 def check_before_spark(settings: Settings, args: argparse.Namespace) -> None:
     """Refuse a book with a finding, and to publish while the database does not answer."""
     with step("check the book"):
-        _checked(_folder(settings, args))
+        checked_book(_folder(settings, args))
     if not args.dry_run:
         from tollgate.platform.postgres import connect
 
@@ -70,7 +74,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     from tollgate.platform.lake import Lake
 
     with step("check and compile the book"):
-        source = _checked(_folder(settings, args))
+        source = checked_book(_folder(settings, args))
         book = compile_price_book(source)
     lake = Lake(spark, settings.lake.root)
     newest = lake.read("price_version").orderBy("pricebook_version", ascending=False).take(1)
@@ -96,13 +100,25 @@ def _folder(settings: Settings, args: argparse.Namespace) -> Path:
 
 
 def _check(args: argparse.Namespace) -> None:
+    """Say every finding: in words to a person, as a JSON line each and one for the whole to whoever reads a pipe."""
     folder = _folder(settings_from(args), args)
-    book = _checked(folder)
-    print(f"{folder}: no finding in {sum(len(lines) for lines in book.raw.values())} lines")
-
-
-def _checked(folder: Path) -> SourceBook:
     book, findings = check_price_book(folder)
+    lines = 0 if book is None else sum(len(lines) for lines in book.raw.values())
+    if not sys.stdout.isatty():
+        for finding in findings:
+            print(json.dumps(asdict(finding), ensure_ascii=False))
+        print(json.dumps({"folder": str(folder), "lines": lines, "findings": len(findings)}), flush=True)
+    _free_of_findings(folder, book, findings)
+    if sys.stdout.isatty():
+        print(f"{folder}: no finding in {lines} lines")
+
+
+def checked_book(folder: Path) -> SourceBook:
+    """The book of a folder; TollgateError with every finding."""
+    return _free_of_findings(folder, *check_price_book(folder))
+
+
+def _free_of_findings(folder: Path, book: SourceBook | None, findings: list[Finding]) -> SourceBook:
     if findings or book is None:
         listed = "\n  ".join(str(finding) for finding in findings)
         raise TollgateError(
@@ -160,6 +176,8 @@ def _write_catalog(
                 if rows:
                     insert = f"INSERT INTO catalog.{table} (version, {', '.join(columns)}) VALUES %s"
                     execute_values(cursor, insert, rows)
+            lines = [(version, file, line, json.dumps(cells)) for file, of in source.raw.items() for line, cells in of]
+            execute_values(cursor, "INSERT INTO catalog.source_row (version, file, line, cells) VALUES %s", lines)
     finally:
         session.close()
 
@@ -168,7 +186,7 @@ def _write_mark(lake: Lake, book: CompiledBook, version: int, args: argparse.Nam
     mark = (
         version, book.digest, args.author, args.reason, book.name, book.currency, book.time_zone,
         book.factor_den, book.discount_den, book.band_slots, book.amount_type, book.segment_slots, book.features,
-        book.rate_values,
+        book.rate_values, datetime.now(timezone.utc),
     )  # fmt: skip
     row = lake.frame([mark], "price_version")
     lake.append(row, "price_version", "publish_pricebook", version)

@@ -23,6 +23,7 @@ GROUPS = "groups by service, status, reason or run"
 BY_EXPORT = "exports of batches: one a night"
 HOLDS = "legal holds in force and whom they name: decisions of people"
 ONE_EVENT = "rows of the one event asked for"
+PICKED = "events picked for the second rating, at most --situations + --sample, and whose they are"
 FIGURES = "figures of the demo's page"
 # How many million keys a batch may have is mediation.max_offsets_per_trigger; 67 MB a million.
 BATCH_KEYS = "keys of one micro-batch, whose size is a setting"
@@ -46,6 +47,8 @@ ALLOWED = [
     ("jobs/bill_runs.py", "_select", "fetchall", BY_RUN),
     ("jobs/check_quality.py", "_checked", "frame", "the result of one suite"),
     *[("jobs/export_usage.py", name, "collect", ONE_ROW) for name in ("_planned", "_figures")],
+    ("jobs/book_in_memory.py", "book_in_memory", "few_rows", BOOK),
+    ("jobs/compare_pricebooks.py", "published_lines", "fetchall", BOOK),
     ("jobs/explain_charge.py", "explained", "collect", ONE_EVENT),
     ("jobs/explain_charge.py", "_billed", "collect", ONE_EVENT),
     *[("jobs/legal_hold.py", name, "fetchall", HOLDS) for name in ("holds_in_force", "_select")],
@@ -84,9 +87,18 @@ ALLOWED = [
     ("jobs/reconcile.py", "_from_lake", "collect", GROUPS),
     ("jobs/reconcile.py", "_reach", "collect", ONE_ROW),
     ("jobs/reconcile.py", "_keep", "frame", "one row an equation"),
+    ("jobs/rate_file.py", "_countries", "few_rows", PLANS),
+    *[("jobs/rate_file.py", "_as_dialled", "few_rows", PLANS)] * 2,
+    ("jobs/rate_file.py", "_holdings", "take", "the first mistakes of a file, to be shown"),
     ("jobs/replay.py", "_counted", "collect", "groups by reasons"),
     ("jobs/replay.py", "_waiting", "collect", ONE_ROW),
     ("jobs/replay.py", "_outgoing", "toLocalIterator", "one partition at a time, passed on"),
+    *[("jobs/second_opinion_rows.py", "picked_rows", call, PICKED) for call in ("broadcast", "broadcast", "collect")],
+    *[("jobs/second_opinion_rows.py", "facts_of", call, PICKED) for call in (*["broadcast"] * 4, "collect")],
+    ("jobs/second_opinion_rows.py", "_by_snapshot", "collect", PICKED),
+    ("jobs/second_opinion_rows.py", "book_folders", "collect", "a row a published price book"),
+    ("jobs/second_rating.py", "run", "collect", ONE_ROW),
+    ("jobs/second_rating.py", "_keep", "frame", "one mark"),
     ("jobs/snapshot_reference.py", "run", "take", ONE_ROW),
     ("jobs/snapshot_reference.py", "run", "collect", "a digest a table"),
     ("jobs/snapshot_reference.py", "run", "frame", "one mark"),
@@ -156,6 +168,7 @@ ALLOWED = [
     ("tollgate/platform/run_history.py", "_rows", "fetchall", "the newest nights and months, at most --last"),
     *[("tollgate/platform/upkeep.py", name, "first", ONE_ROW) for name in ("size_of", "vacuum")],
     ("tollgate/rating/as_of.py", "book_rows", "broadcast", BOOK),
+    ("tollgate/rating/usage_sheet.py", "with_class_and_country", "broadcast", PLANS),
     ("tollgate/rating/discounts.py", "discount_rules", "collect", BOOK),
 ]
 

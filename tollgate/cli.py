@@ -25,6 +25,7 @@ PASSED_ON = {
     "snapshot-reference": ("jobs.snapshot_reference", "Copy customers and contracts into a reference snapshot."),
     "mediate-usage": ("jobs.mediate_usage", "Kafka to raw_cdr and usage_event."),
     "replay": ("jobs.replay", "Publish quarantined records again: mended ones, and held ones whose time has come."),
+    "rate-file": ("jobs.rate_file", "Rate a CSV file of usage with any price book: no broker, no database."),
     "check-quality": ("jobs.check_quality", "The quality gates before rating, billing and posting."),
     "quality-docs": ("jobs.quality_docs", "The last results of the gates as pages that open offline."),
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
@@ -43,6 +44,17 @@ PASSED_ON = {
     "report": ("jobs.run_report", "Run a report of sql/reports, or list them."),
     "demo": ("tollgate.demo", "The whole route on two fixed months, with its own broker and database."),
 }
+# The same, under a group.
+GROUPED = {
+    "pricebook": {
+        "publish": ("jobs.publish_pricebook", "Check the CSV files and publish them as the next version."),
+        "diff": ("jobs.compare_pricebooks", "Which cells differ between two versions, or a version and a folder."),
+        "list": ("jobs.list_pricebooks", "The published versions: digest, author, reason, when."),
+    },
+    "assure": {
+        "second-rating": ("jobs.second_rating", "Price every situation of a cycle again by the oracle, and compare."),
+    },
+}  # fmt: skip
 ALIASES = {"bill": "bill-accounts", "explain-charge": "explain", "seed-crm": "seed", "generate-usage": "generate"}
 
 ConfFile = Annotated[str | None, typer.Option("--conf-file", metavar="FILE", help="Settings file.")]
@@ -72,8 +84,13 @@ app = typer.Typer(
     cls=_NearestName, no_args_is_help=True, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False,
     help="Tollgate: telecom mediation, rating and billing on Apache Spark.",
 )  # fmt: skip
-pricebook = typer.Typer(no_args_is_help=True, help="The price book's CSV files.")
-app.add_typer(pricebook, name="pricebook")
+pricebook = typer.Typer(no_args_is_help=True, help="The price book's CSV files and its published versions.")
+assure = typer.Typer(no_args_is_help=True, help="Whether what was rated is right.")
+# Without it a group of one command would be that command.
+assure.callback()(lambda: None)
+GROUPS = {"pricebook": pricebook, "assure": assure}
+for _group, _found in GROUPS.items():
+    app.add_typer(_found, name=_group)
 
 
 @app.callback(invoke_without_command=True)
@@ -174,28 +191,31 @@ def check_pricebook(conf_file: ConfFile = None, set_values: SetValues = None) ->
     raise typer.Exit(_pass_on("publish-pricebook", ["--check-only", *flags]))
 
 
-def _add_passed_on(name: str, text: str) -> None:
+def _add_passed_on(name: str, text: str, group: str = "") -> None:
     # Help and arguments are the module's own, so the command takes everything as it comes.
-    @app.command(
+    @GROUPS.get(group, app).command(
         name, help=text, add_help_option=False,
         context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
     )  # fmt: skip
     def command(ctx: typer.Context) -> None:
-        raise typer.Exit(_pass_on(name, ctx.args))
+        raise typer.Exit(_pass_on(name, ctx.args, group))
 
 
 for _name, (_module, _text) in PASSED_ON.items():
     _add_passed_on(_name, _text)
+for _group, _commands in GROUPED.items():
+    for _name, (_module, _text) in _commands.items():
+        _add_passed_on(_name, _text, _group)
 
 
-def _pass_on(name: str, argv: list[str]) -> int:
+def _pass_on(name: str, argv: list[str], group: str = "") -> int:
     from tollgate.platform import job
 
-    module = importlib.import_module(PASSED_ON[name][0])
+    module = importlib.import_module((GROUPED[group] if group else PASSED_ON)[name][0])
     if name == "demo":
         return int(module.main(argv))
     parser: argparse.ArgumentParser = module.parser()
-    parser.prog = f"tollgate {name}"
+    parser.prog = " ".join(["tollgate", *filter(None, [group]), name])
     if hasattr(module, "run_cli"):
         return job.main_without_spark(parser, module.run_cli, argv)
     return job.main(

@@ -192,6 +192,8 @@ REPORTS: dict[str, list[tuple[Any, ...]]] = {
         ("suspended", "no_zone", "voice", "CAD", 1, 90, 0, D("0.15"), D("0.15")),
         ("quarantined", "PAYLOAD_UNPARSEABLE", None, None, 1, 60, 0, None, None),
     ],
+    # Its zone is not known, so no rate is near.
+    "suspended_value": [("no_zone", "voice", None, 1, 1, 0, D("0"))],
     "leakage": [
         ("2026-10", "data", 1, 1, 0, 0, 0, 0, 0, 0), ("2026-10", "sms", 1, 0, 0, 1, 0, D("0.05"), 0, 0),
         ("2026-10", "voice", 4, 0, 1, 1, 2, D("0.1"), D("0.2"), D("0.15")),

@@ -16,7 +16,7 @@ from told import message
 from generators import generate_usage, seed_crm
 from jobs.list_tables import descriptions
 from tollgate import cli, demo
-from tollgate.cli import ALIASES, PASSED_ON
+from tollgate.cli import ALIASES, GROUPED, PASSED_ON
 from tollgate.platform.errors import TollgateError, UsageError, nearest
 from tollgate.platform.job import add_common, guarded, settings_from
 
@@ -45,6 +45,16 @@ def test_a_job_shows_its_help_by_either_spelling_without_starting_java(name: str
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert "usage: tollgate" in done.stdout
+
+
+@pytest.mark.parametrize(("group", "name"), [(group, name) for group, names in GROUPED.items() for name in names])
+def test_a_command_of_a_group_shows_its_help_without_starting_java(group: str, name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "tollgate.cli", group, name, "--help"], cwd=ROOT, capture_output=True, text=True,
+        timeout=60, check=False, env={**os.environ, "JAVA_HOME": "/nowhere"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"usage: tollgate {group} {name}" in done.stdout
 
 
 def test_an_unknown_command_is_answered_with_the_nearest() -> None:

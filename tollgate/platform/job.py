@@ -97,16 +97,22 @@ def main_without_spark(
     run: Callable[[Settings, argparse.Namespace], object],
     argv: list[str] | None = None,
 ) -> int:
-    """Run a command that needs settings and no Spark, and return its exit code; it prints for itself."""
+    """Run a command that needs settings and no Spark, and return its exit code; it prints for itself.
+
+    run: gives figures for who looks on, or, where done has two answers as with diff, the exit code.
+    """
     args = parser.parse_args(argv)
     lines = lines_of(args)
+    answered: list[object] = []
 
     def command() -> None:
         settings = settings_from(args)
         with watching(settings, args, lines), job_of(_name(parser)) as seen:
-            seen.note(**figures_of(run(settings, args)))
+            answered.append(run(settings, args))
+            seen.note(**figures_of(answered[0]))
 
-    return guarded(command, lines)
+    code = guarded(command, lines)
+    return answered[0] if code == 0 and answered and isinstance(answered[0], int) else code
 
 
 def _name(parser: argparse.ArgumentParser) -> str:

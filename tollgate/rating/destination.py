@@ -15,14 +15,19 @@ _BUCKET = """CASE destination_class WHEN 'e164' THEN concat('E', substr(destinat
              WHEN 'short' THEN concat('S', destination) END"""
 _RANGE = "CASE WHEN NOT is_roaming AND destination_class = 'e164' THEN substr(destination, 2, 3) END"
 
+GIVEN = ("zone_id", "roaming_zone", "call_type")
+
 
 def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
     """Add `zone_id`, `zone_kind`, `prefix`, `roaming_zone`, `call_type`; NULL where the book has no zone.
 
     zone_id is `home` for data; roaming_zone is `home` for events that do not roam.
     call_type is mediation's, or on_net for the operator's own numbers; NULL for data, roaming and short codes.
-    Source: docs/pricebook.md, destination.csv, own_range.csv and roaming_zone.csv.
+    events: where they have `given` (STRUCT of zone_id, roaming_zone, call_type), what is not NULL in it comes before
+    what is looked up. Source: docs/pricebook.md, destination.csv, own_range.csv and roaming_zone.csv.
     """
+    given = {name: f"given.{name}, " if "given" in events.columns else "" for name in GIVEN}
+    is_given = "given.zone_id IS NOT NULL" if "given" in events.columns else "false"
     events = events.selectExpr(
         "*",
         f"{_NUMBER} AS called",
@@ -56,11 +61,11 @@ def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
     )
     events = events.selectExpr(
         "* EXCEPT (called, called_bucket, called_range, called_zone, own_range, visited_zone, call_type)",
-        "CASE WHEN service = 'data' THEN 'home' ELSE called_zone.zone_id END AS zone_id",
-        "called_zone.prefix AS prefix",
-        "CASE WHEN is_roaming THEN visited_zone ELSE 'home' END AS roaming_zone",
-        """CASE WHEN own_range IS NOT NULL THEN 'on_net' WHEN called_range IS NOT NULL THEN call_type END
-           AS call_type""",
+        f"coalesce({given['zone_id']}CASE WHEN service = 'data' THEN 'home' ELSE called_zone.zone_id END) AS zone_id",
+        f"CASE WHEN NOT ({is_given}) THEN called_zone.prefix END AS prefix",
+        f"coalesce({given['roaming_zone']}CASE WHEN is_roaming THEN visited_zone ELSE 'home' END) AS roaming_zone",
+        f"""coalesce({given["call_type"]}CASE WHEN own_range IS NOT NULL THEN 'on_net'
+                                          WHEN called_range IS NOT NULL THEN call_type END) AS call_type""",
     )
     return with_row_in_force(
         events,

@@ -12,8 +12,10 @@ def with_owner(usage: DataFrame, reference: Reference) -> DataFrame:
     """Add the rows in force `line`, `account` and `fact`; NULL where nobody held the number.
 
     The subscriber_id of the record plays no part: a number may have changed hands since.
-    Lines are not broadcast by hint, there may be millions of them.
+    Lines are not broadcast by hint, there may be millions of them. Usage that brings its `line` is left as it is.
     """
+    if "line" in usage.columns:
+        return usage
     events = with_row_in_force(
         usage,
         reference.table("ref_subscription"),

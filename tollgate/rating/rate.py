@@ -18,6 +18,9 @@ from tollgate.rating.wholesale import with_cost, with_markup
 from tollgate.reference.frames import PriceBook, Reference
 
 IS_ID_CONFLICT = "is_id_conflict"
+# What a usage row may bring along, as a file of usage does: an owner and places that are not looked up, and a column
+# that stands at the end of the row as it came.
+BROUGHT = ("line", "account", "fact", "given", "carried")
 # What the row takes over from the event. It travels through the joins as one column, so that none of them copies these
 # one by one; what a rule reads stands beside it until that rule is done.
 _TAKEN_OVER = [
@@ -33,7 +36,8 @@ def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_
     """One row of rated_usage for each row of `usage`: charge, cost and why, or suspended with a reason.
 
     usage: accepted rows of usage_event; `is_id_conflict` BOOLEAN as `with_id_conflicts` adds it (absent: none is);
-    `direction` (out or in) and `slice_id` STRING, where a network tells them (absent: NULL).
+    `direction` (out or in) and `slice_id` STRING, where a network tells them (absent: NULL); and any of
+    BROUGHT: `line`, `account`, `fact` as `with_owner` adds them, `given` as in `with_zones`, `carried`.
     Each row depends on that event, the book and the snapshot alone: one plan without state, windows or Python, in
     which rating any part again gives the same rows. Raises UnknownDiscountFact for a book that it cannot apply.
     """
@@ -51,7 +55,7 @@ def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_
         .transform(with_discounts, rules, book.discount_den)
         .transform(with_list_charge, book)
         .transform(with_outcome)
-        .selectExpr(*_row(book, reference, rating_no))
+        .selectExpr(*_row(book, reference, rating_no), *(name for name in usage.columns if name == "carried"))
     )
 
 
@@ -65,6 +69,7 @@ def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
         *told_as,
         *["technology", "started_at", "service", "rating_group", "duration_s", "volume_bytes", "msisdn"],
         *["carrier_id", "call_type", "destination", "destination_class", "destination_country", "roaming_country"],
+        *(name for name in BROUGHT if name in usage.columns),
         is_id_conflict,
         "coalesce(roaming, false) AS is_roaming",
         f"{ZERO_BY_OUTCOME} AS is_zero_by_outcome",
