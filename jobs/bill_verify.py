@@ -117,5 +117,5 @@ def _differs(run: BillRun, told: dict[str, str | None], shown: list[dict[str, An
         where=run.run_id,
         expected=f"SHA-256 {run.content_hash} of the invoices",
         found=", ".join(f"{name} {told[name]}" for name in SETS),
-        way_out="where both differ, look at what the run read: rated_usage, price book, snapshot; where one does, at that",
+        way_out="where both differ, look at what the run read: usage, book, snapshot; where one does, at that one",
     )

@@ -189,7 +189,7 @@ def test_invoices_with_planted_errors_are_not_posted_and_warnings_stop_nothing(d
         "is_tax_of_its_lines": f"3 of {n} rows",
     }
     with pytest.raises(TollgateError, match="the invoices were not passed by the quality gate") as stopped:
-        post_run(desk.spark, desk.settings, run)
+        post_run(desk.spark, desk.settings, run, "ann")
     assert f"tollgate check-quality --run-id {run.run_id}" in str(stopped.value)
     assert bill_runs.find_run(desk.settings, run.run_id).status == "approved"
     void(desk.settings, run, "bob")

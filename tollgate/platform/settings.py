@@ -71,7 +71,7 @@ class PricebookSettings(_Section):
 
 
 class BillingSettings(_Section):
-    """Who approves a bill run, and which invoices that person should look at, in percents of what they are compared to."""
+    """Who approves a bill run, and which invoices that person looks at: percents of what they are compared with."""
 
     approver: str
     outlier_history_bills: int = Field(gt=0)
