@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs.bill_runs import BillRun, all_runs
 from jobs.pinned import load_price_book, load_reference
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
 from tollgate.billing.cycles import accounts_to_bill, month_before
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake, kept
+from tollgate.platform.lake import Lake, few_rows, kept
 from tollgate.platform.postgres import jdbc
 from tollgate.platform.settings import Settings
 from tollgate.reference.frames import PriceBook, Reference
+
+NAMED = StructType([StructField(name, StringType()) for name in ("run_id", "account_id")])
 
 
 @dataclass(frozen=True)
@@ -27,18 +30,19 @@ class Inputs:
     reference: Reference
     book: PriceBook
     after_runs: list[str]
+    only_accounts: list[str] | None = None
 
 
-def newest_inputs(settings: Settings, lake: Lake) -> Inputs:
-    """Pins of a run that begins now."""
+def newest_inputs(settings: Settings, lake: Lake, only_accounts: list[str] | None = None) -> Inputs:
+    """Pins of a run that begins now, of all accounts or of those named."""
     posted = [run.run_id for run in all_runs(settings) if run.status == "posted"]
-    return Inputs(newest_rating(lake), load_reference(lake), load_price_book(lake), posted)
+    return Inputs(newest_rating(lake), load_reference(lake), load_price_book(lake), posted, only_accounts)
 
 
 def pinned_inputs(lake: Lake, run: BillRun) -> Inputs:
     """Pins of a run that has begun."""
     reference, book = load_reference(lake, run.snapshot_id), load_price_book(lake, run.pricebook_version)
-    return Inputs(run.rating_no, reference, book, run.after_runs)
+    return Inputs(run.rating_no, reference, book, run.after_runs, run.only_accounts)
 
 
 def bill_from(
@@ -57,7 +61,7 @@ def bill_from(
     return bill_cycle(
         cycle, as_of, lake.read("rated_usage"), inputs.rating_no, inputs.reference, inputs.book,
         posted_before(spark, settings, lake, cycle, inputs.after_runs), tiers=None if tiers.isEmpty() else tiers,
-        run_id=run_id, is_open=is_open, keep=kept,
+        run_id=run_id, only=_named(spark, inputs), is_open=is_open, keep=kept,
     )  # fmt: skip
 
 
@@ -69,6 +73,7 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
     cycle_of = spark.createDataFrame([(run.run_id, run.cycle) for run in runs], "run_id STRING, cycle STRING")
     rows = [(run.run_id, run.cycle, run.as_of) for run in near]
     parked = spark.createDataFrame([], "run_id STRING, account_id STRING")
+    named = [(run.run_id, account_id) for run in near for account_id in run.only_accounts or ()]
     if any(run.parked for run in near):
         table = spark.read.format("jdbc").options(**jdbc(settings), dbtable="ops.bill_account_park").load()
         parked = table.where(F.col("run_id").isin([run.run_id for run in near])).select("run_id", "account_id")
@@ -79,14 +84,24 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
         lake.read("invoice_line")
         .where(F.col("run_id").isin(run_ids))
         .join(F.broadcast(cycle_of), "run_id", how="inner"),
+        named=few_rows(spark, named, NAMED) if named else None,
     )
 
 
 def has_accounts_left(spark: SparkSession, settings: Settings, cycle: str, as_of: datetime, inputs: Inputs) -> bool:
     """Whether an account of the cycle is due that no posted run has settled."""
     posted = posted_before(spark, settings, Lake(spark, settings.lake.root), cycle, inputs.after_runs)
-    left = accounts_to_bill(inputs.reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked)
+    left = accounts_to_bill(
+        inputs.reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named,
+        only=_named(spark, inputs),
+    )  # fmt: skip
     return not left.where("is_due").isEmpty()
+
+
+def _named(spark: SparkSession, inputs: Inputs) -> DataFrame | None:
+    if inputs.only_accounts is None:
+        return None
+    return few_rows(spark, [(one,) for one in inputs.only_accounts], StructType(NAMED.fields[1:]))
 
 
 def newest_rating(lake: Lake) -> int:

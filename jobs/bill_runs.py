@@ -15,15 +15,15 @@ from tollgate.platform.settings import Settings
 
 KIND = "regular"
 COLUMNS = (
-    "run_id, cycle, sequence, as_of, status, rating_no, snapshot_id, pricebook_version, after_runs, fencing, "
-    "started_by, approved_by, "
-    "accounts, invoices, lines, net, tax, total, content_hash, parked, not_due"
+    "run_id, cycle, sequence, as_of, status, rating_no, snapshot_id, pricebook_version, after_runs, only_accounts, "
+    "fencing, started_by, approved_by, "
+    "accounts, invoices, lines, net, tax, total, content_hash, parked, not_due, outliers"
 )
 
 
 @dataclass(frozen=True)
 class BillRun:
-    """A row of ops.bill_run; totals are None until the draft is complete."""
+    """A row of ops.bill_run; totals are None until the draft is complete. only_accounts: None for all of the cycle."""
 
     run_id: str
     cycle: str
@@ -34,6 +34,7 @@ class BillRun:
     snapshot_id: int
     pricebook_version: int
     after_runs: list[str]
+    only_accounts: list[str] | None
     fencing: int
     started_by: str
     approved_by: str | None
@@ -46,6 +47,7 @@ class BillRun:
     content_hash: str | None
     parked: int | None
     not_due: int | None
+    outliers: int | None
 
     @property
     def is_complete(self) -> bool:
@@ -54,13 +56,13 @@ class BillRun:
 
     def summary(self, note: str = "") -> dict[str, Any]:
         """What a job prints of the run; amounts as strings."""
-        counts = {
-            name: getattr(self, name) for name in ("accounts", "invoices", "lines", "parked", "not_due", "content_hash")
-        }
+        counted = ("accounts", "invoices", "lines", "parked", "not_due", "outliers", "content_hash")
+        counts = {name: getattr(self, name) for name in counted}
         amounts = {name: _text(getattr(self, name)) for name in ("net", "tax", "total")}
         pins = {name: getattr(self, name) for name in ("rating_no", "snapshot_id", "pricebook_version")}
-        shown = {"run_id": self.run_id, "cycle": self.cycle, "status": self.status, **counts, **amounts, **pins}
-        return {**shown, "note": note} if note else shown
+        named = {} if self.only_accounts is None else {"named_accounts": len(self.only_accounts)}
+        shown = {"run_id": self.run_id, "cycle": self.cycle, "status": self.status}
+        return {**shown, **named, **counts, **amounts, **pins, **({"note": note} if note else {})}
 
 
 @contextmanager
@@ -101,9 +103,7 @@ def find_run(settings: Settings, run_id: str) -> BillRun:
     found = _select(settings, "WHERE run_id = %s", run_id)
     if not found:
         known = ", ".join(run.run_id for run in all_runs(settings)) or "no run at all"
-        raise TollgateError(
-            "no such bill run", found=run_id, expected=known, way_out="see `tollgate bill-accounts --action list`"
-        )
+        raise TollgateError("no such bill run", found=run_id, expected=known, way_out="see `tollgate bill list`")
     return found[0]
 
 
@@ -120,106 +120,66 @@ def last_posted(settings: Settings, cycle: str) -> BillRun | None:
 
 
 def begin(
-    settings: Settings, cycle: str, as_of: datetime, pins: dict[str, int], after_runs: list[str], started_by: str
+    settings: Settings,
+    cycle: str,
+    as_of: datetime,
+    pins: dict[str, int],
+    after_runs: list[str],
+    started_by: str,
+    only_accounts: list[str] | None = None,
 ) -> BillRun:
     """Insert the next draft of a cycle; TollgateError when another process has just opened one."""
     import psycopg2.errors
 
+    row = {
+        "cycle": cycle, "kind": KIND, "as_of": as_of, "after_runs": after_runs, "only_accounts": only_accounts,
+        "fencing": 1, "started_by": started_by,
+        **{name: pins[name] for name in ("rating_no", "snapshot_id", "pricebook_version")},
+    }  # fmt: skip
     try:
         with transaction(settings) as cursor:
             cursor.execute(
                 "SELECT coalesce(max(sequence), 0) + 1 FROM ops.bill_run WHERE cycle = %s AND kind = %s", (cycle, KIND)
             )
-            sequence = cursor.fetchone()[0]
-            run_id = f"{cycle}/{KIND}/{sequence}"
+            row["sequence"] = cursor.fetchone()[0]
+            row["run_id"] = run_id = f"{cycle}/{KIND}/{row['sequence']}"
             cursor.execute(
-                "INSERT INTO ops.bill_run (run_id, cycle, kind, sequence, as_of, rating_no, snapshot_id, "
-                "pricebook_version, after_runs, "
-                "fencing, started_by) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, 1, %s)",
-                (
-                    run_id,
-                    cycle,
-                    KIND,
-                    sequence,
-                    as_of,
-                    pins["rating_no"],
-                    pins["snapshot_id"],
-                    pins["pricebook_version"],
-                    after_runs,
-                    started_by,
-                ),
+                f"INSERT INTO ops.bill_run ({', '.join(row)}) VALUES ({', '.join(f'%({name})s' for name in row)})", row
             )
+            note_step(cursor, run_id, "begun", started_by)
     except psycopg2.errors.UniqueViolation:
         raise TollgateError(
-            "another process has just opened a run of this cycle",
-            where=cycle,
-            way_out="see `tollgate bill-accounts --action list`",
+            "another process has just opened a run of this cycle", where=cycle, way_out="see `tollgate bill list`"
         ) from None
     return find_run(settings, run_id)
 
 
-def take_over(settings: Settings, run: BillRun) -> BillRun:
+def take_over(settings: Settings, run: BillRun, person: str, note: str = "") -> BillRun:
     """The run under a new fencing number: whoever held an older one can no longer finish it."""
     with transaction(settings) as cursor:
-        cursor.execute("UPDATE ops.bill_run SET fencing = fencing + 1 WHERE run_id = %s", (run.run_id,))
-    return find_run(settings, run.run_id)
-
-
-def record_totals(settings: Settings, run: BillRun, totals: dict[str, Any]) -> BillRun:
-    """Write the totals that complete the draft; TollgateError when another process has taken it over."""
-    names = ["accounts", "invoices", "lines", "net", "tax", "total", "content_hash", "parked", "not_due"]
-    with transaction(settings) as cursor:
         cursor.execute(
-            f"UPDATE ops.bill_run SET {', '.join(f'{name} = %s' for name in names)} WHERE run_id = %s AND fencing = %s",
-            (*[totals[name] for name in names], run.run_id, run.fencing),
+            "UPDATE ops.bill_run SET fencing = fencing + 1 WHERE run_id = %s AND status = %s", (run.run_id, run.status)
         )
         if cursor.rowcount != 1:
             raise fenced_off(run)
+        note_step(cursor, run.run_id, "taken over", person, note)
     return find_run(settings, run.run_id)
 
 
-def approve_run(settings: Settings, run: BillRun, approver: str) -> BillRun:
-    """draft -> approved."""
-    _expect(run, "draft", "approve")
-    if not run.is_complete:
-        raise TollgateError(
-            "the draft is not complete", where=run.run_id, way_out="start the run again; it goes on where it stopped"
-        )
-    with transaction(settings) as cursor:
-        cursor.execute(
-            "UPDATE ops.bill_run SET status = 'approved', approved_by = %s, approved_at = now() "
-            "WHERE run_id = %s AND status = 'draft'",
-            (approver, run.run_id),
-        )
-    return find_run(settings, run.run_id)
-
-
-def void_run(settings: Settings, run: BillRun) -> BillRun:
-    """draft or approved -> void; what it wrote to the lake never counts."""
-    if run.status not in ("draft", "approved"):
-        _expect(run, "draft or approved", "void")
-    with transaction(settings) as cursor:
-        cursor.execute(
-            "UPDATE ops.bill_run SET status = 'void', fencing = fencing + 1 "
-            "WHERE run_id = %s AND status IN ('draft', 'approved')",
-            (run.run_id,),
-        )
-    return find_run(settings, run.run_id)
+def note_step(cursor: Any, run_id: str, action: str, person: str, note: str = "") -> None:
+    """Keep who did what to a run, in the transaction that does it."""
+    cursor.execute(
+        "INSERT INTO ops.bill_run_step (run_id, action, person, note) VALUES (%s, %s, %s, %s)",
+        (run_id, action, person, note),
+    )
 
 
 def fenced_off(run: BillRun) -> TollgateError:
     """The error of a process whose run another process has taken over."""
     return TollgateError(
         "another process has taken this run over", where=run.run_id, expected=f"fencing number {run.fencing}",
-        way_out="let the other one finish, see `tollgate bill-accounts --action list`",
+        way_out="let the other one finish, see `tollgate bill show`",
     )  # fmt: skip
-
-
-def _expect(run: BillRun, status: str, action: str) -> None:
-    if run.status != status:
-        raise TollgateError(
-            f"cannot {action} this run", where=run.run_id, expected=f"status {status}", found=f"status {run.status}"
-        )
 
 
 def _select(settings: Settings, condition: str, *values: Any) -> list[BillRun]:

@@ -16,10 +16,12 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from jobs import bill_accounts, bill_runs, check_quality, reconcile
+from jobs import bill_draft, bill_runs, check_quality, reconcile
 from jobs.awaiting_usage import Awaiting, awaiting, last_batch_before, taken_to
-from jobs.bill_accounts import cycle_of, instant_of, refuse_approver
+from jobs.bill_arguments import cycle_of, instant_of, refuse_other_run
+from jobs.bill_decisions import approve, refuse_approver
 from jobs.bill_inputs import has_accounts_left, newest_inputs
+from jobs.posting import post_run
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main_without_spark
@@ -28,6 +30,9 @@ from tollgate.platform.settings import Settings
 from tollgate.platform.unattended import Steps, own_session, unattended
 
 TOTALS = ("accounts", "not_due", "parked", "invoices", "lines", "net", "tax", "total")
+LEFT_FOR_A_PERSON = (
+    "a person looks at the draft (`tollgate bill show {run}`), then: `{command} --post --approver NAME{accept}`"
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -40,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--dry-run", action="store_true", help="show counts and totals, write nothing")
     made.add_argument("--post", action="store_true", help="approve and post the draft as well")
     made.add_argument("--approver", metavar="NAME", help="who approves (default: billing.approver of the settings)")
+    made.add_argument("--accept-outliers", action="store_true", help="with --post: although invoices are unlike others")
     made.add_argument("--started-by", metavar="NAME", help="who starts the draft (default: the user of the system)")
     return add_common(made)
 
@@ -50,6 +56,10 @@ def check_args(args: argparse.Namespace) -> None:
     instant_of(args.as_of)
     if args.approver and not args.post:
         raise UsageError("a draft is left for a person; who approves belongs to --post", found="--approver alone")
+    if args.accept_outliers and not args.post:
+        raise UsageError(
+            "a draft is left for a person; to accept outliers belongs to --post", found="--accept-outliers"
+        )
     if args.post and args.dry_run:
         raise UsageError("a dry run posts nothing", found="--post with --dry-run")
 
@@ -85,7 +95,7 @@ def _month(settings: Settings, args: argparse.Namespace, steps: Steps, spark: Sp
         why = "the cycle is posted and nobody of it is left to bill" if posted else "no account of the cycle is due"
         return {"totals": {"accounts": 0}, "next": f"nothing: {why}"}
     as_of = instant_of(args.as_of)
-    draft = partial(bill_accounts.draft, spark, settings, args.cycle, as_of, starter)
+    draft = partial(bill_draft.draft, spark, settings, args.cycle, as_of, starter)
     bill = steps.run("draft", lambda: _as_bill_run(draft()))
     crash_point("month.after_draft")
     gate = ["--run-id", bill["bill_run"]]
@@ -100,15 +110,18 @@ def _month(settings: Settings, args: argparse.Namespace, steps: Steps, spark: Sp
 def _approved_and_posted(
     settings: Settings, args: argparse.Namespace, steps: Steps, spark: SparkSession, bill: dict[str, Any]
 ) -> dict[str, Any]:
-    def action(name: str) -> dict[str, Any]:
-        asked = ["--action", name, "--run-id", bill["bill_run"]]
-        asked += ["--approver", args.approver] if args.approver else []
-        return _as_bill_run(bill_accounts.run(spark, settings, bill_accounts.parser().parse_args(asked)))
+    def found() -> bill_runs.BillRun:
+        return bill_runs.find_run(settings, bill["bill_run"])
+
+    def approved() -> dict[str, Any]:
+        approver = args.approver or settings.billing.approver
+        return _as_bill_run(approve(settings, found(), approver, accept_outliers=args.accept_outliers))
 
     if bill["status"] == "draft":
-        steps.run("approve", lambda: action("approve"))
+        steps.run("approve", approved)
         crash_point("month.after_approve")
-    posted = steps.run("post", lambda: action("post"))
+    person = args.started_by or getpass.getuser()
+    posted = steps.run("post", lambda: _as_bill_run(post_run(spark, settings, found(), person)))
     steps.run("reconcile", lambda: _equations(spark, settings))
     return posted
 
@@ -120,8 +133,8 @@ def _outlook(settings: Settings, args: argparse.Namespace, steps: Steps, spark: 
     steps.run("check_nights", lambda: {"batches_waiting": waits.batches, "records_waiting": waits.records})
 
     def previewed() -> dict[str, Any]:
-        bill = bill_accounts.preview(spark, settings, args.cycle, as_of, is_open=False)
-        return bill_accounts.totals_of(bill, args.cycle)
+        bill = bill_draft.preview(spark, settings, args.cycle, as_of, is_open=False)
+        return bill_draft.totals_of(bill, args.cycle)
 
     found = steps.run("preview", lambda: _as_bill_run(previewed()))
     way_on = f"`{_command(args)}` makes the draft" if found["accounts"] else "nothing: no account of the cycle is due"
@@ -141,7 +154,10 @@ def _ready(spark: SparkSession, settings: Settings, args: argparse.Namespace) ->
             + (f"; the quality gate refused them: {'; '.join(waits.refused)}" if waits.refused else ""),
             way_out=_missing(waits, as_of),
         )
-    is_open = bill_runs.open_run(settings, args.cycle) is not None
+    opened = bill_runs.open_run(settings, args.cycle)
+    if opened is not None:
+        refuse_other_run(opened, as_of, None)
+    is_open = opened is not None
     return {
         "rated_to_batch": waits.to_batch_no,
         "accounts_due": is_open or has_accounts_left(spark, settings, args.cycle, as_of, newest_inputs(settings, lake)),
@@ -183,7 +199,8 @@ def _next(args: argparse.Namespace, bill: Mapping[str, Any]) -> str:
     if bill["status"] == "posted":
         parked = bill["parked"]
         return f"see why {parked} account(s) are parked, in ops.bill_account_park" if parked else "nothing"
-    return f"a person looks at the draft, then: `{_command(args)} --post --approver NAME`"
+    accept = " --accept-outliers" if bill["outliers"] else ""
+    return LEFT_FOR_A_PERSON.format(run=bill["bill_run"], command=_command(args), accept=accept)
 
 
 def _command(args: argparse.Namespace) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.bill_runs import BillRun, fenced_off, find_run, take_over, transaction
+from jobs.bill_runs import BillRun, fenced_off, find_run, note_step, take_over, transaction
 from jobs.pinned import load_price_book, load_reference
 from jobs.quality_gates import refuse_unchecked_invoices
 from tollgate.billing.cycles import cycle_accounts
@@ -65,8 +65,8 @@ UPDATE ops.bill_run SET status = 'posted', posted_at = now() WHERE run_id = %(ru
 """
 
 
-def post_run(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str, Any]:
-    """Post an approved run and return its summary; a posted one changes nothing.
+def post_run(spark: SparkSession, settings: Settings, run: BillRun, person: str) -> dict[str, Any]:
+    """Post an approved run in the name of `person` and return its summary; a posted one changes nothing.
 
     Raises TollgateError, and posts nothing, when the run is not approved, its invoices have not passed their gate,
     another process has taken it over, or counts and sums of Delta, staging and the run's row differ.
@@ -74,7 +74,7 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str,
     if run.status == "posted":
         return run.summary("posted before; nothing was changed")
     if run.status != "approved":
-        way_out = "approve it first (--action approve)" if run.status == "draft" else "run the cycle again"
+        way_out = "approve it first (`tollgate bill approve`)" if run.status == "draft" else "run the cycle again"
         raise TollgateError(
             "cannot post this run",
             where=run.run_id,
@@ -84,14 +84,14 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str,
         )
     lake = Lake(spark, settings.lake.root)
     refuse_unchecked_invoices(lake, run.run_id)
-    run = take_over(settings, run)
+    run = take_over(settings, run, person, "to post it")
     invoice = lake.read("invoice").where(F.col("run_id") == run.run_id)
     _check_lake(run, invoice)
     with step("stage", bill_run_id=run.run_id):
         _stage(spark, settings, lake, run, invoice)
     crash_point("bill.after_staging")
     with step("issue invoices", bill_run_id=run.run_id):
-        _issue(settings, run)
+        _issue(settings, run, person)
     crash_point("bill.after_commit")
     return find_run(settings, run.run_id).summary()
 
@@ -123,7 +123,7 @@ def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, in
         ).save()
 
 
-def _issue(settings: Settings, run: BillRun) -> None:
+def _issue(settings: Settings, run: BillRun, person: str) -> None:
     """Number, issue and book everything in one transaction; staging is emptied by it."""
     keys: dict[str, Any] = {
         "run_id": run.run_id,
@@ -139,6 +139,7 @@ def _issue(settings: Settings, run: BillRun) -> None:
         keys["last_no"] = cursor.fetchone()[0]
         _check_staging(cursor, run, keys)
         cursor.execute(ISSUE, keys)
+        note_step(cursor, run.run_id, "posted", person)
         for table in STAGING:
             cursor.execute(f"DELETE FROM billing.{table} WHERE run_id = %(run_id)s", keys)
         crash_point("bill.before_commit")

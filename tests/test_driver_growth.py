@@ -16,6 +16,7 @@ BY_INTENTION = ("tollgate/oracle/",)
 ONE_ROW = "an aggregate: one row"
 BY_RUN = "a row a bill run: a few a month"
 FEW_POSTED = "posted bill runs: a few a month"
+NAMED = "accounts that people named, at most 10,000 a run"
 BOOK = "rows of the price book: they grow with tariffs"
 NETWORK = "sources, carriers, cells: they grow with the network"
 PLANS = "the numbering plans of the world: they grow with the package phonenumbers"
@@ -37,14 +38,21 @@ ALLOWED = [
         ("jobs/awaiting_usage.py", name, "collect", ONE_ROW)
         for name in ("last_batch_before", "taken_to", "later_than", "awaiting")
     ],
-    ("jobs/bill_accounts.py", "_totals", "first", ONE_ROW),
+    ("jobs/bill_arguments.py", "refuse_unknown", "fetchall", NAMED),
+    ("jobs/bill_draft.py", "_totals", "first", ONE_ROW),
+    ("jobs/bill_draft.py", "_kinds", "collect", "kinds of invoice lines"),
     *[("jobs/bill_inputs.py", "posted_before", "createDataFrame", FEW_POSTED)] * 2,
     ("jobs/bill_inputs.py", "posted_before", "broadcast", FEW_POSTED),
     ("jobs/bill_inputs.py", "posted_before", "createDataFrame", "no row"),
+    ("jobs/bill_inputs.py", "posted_before", "few_rows", NAMED),
+    ("jobs/bill_inputs.py", "_named", "few_rows", NAMED),
     ("jobs/bill_inputs.py", "newest_rating", "first", ONE_ROW),
     ("jobs/bill_inputs.py", "check_balanced", "first", ONE_ROW),
     ("jobs/bill_runs.py", "posted_runs", "fetchall", BY_RUN),
     ("jobs/bill_runs.py", "_select", "fetchall", BY_RUN),
+    ("jobs/bill_shown.py", "_rows", "fetchall", "steps, kinds and reasons of one run, and the first SHOWN accounts"),
+    ("jobs/bill_verify.py", "verify", "first", ONE_ROW),
+    ("jobs/bill_verify.py", "verify", "collect", "the first SHOWN accounts"),
     ("jobs/check_quality.py", "_checked", "frame", "the result of one suite"),
     *[("jobs/export_usage.py", name, "collect", ONE_ROW) for name in ("_planned", "_figures")],
     ("jobs/book_in_memory.py", "book_in_memory", "few_rows", BOOK),
@@ -136,7 +144,8 @@ ALLOWED = [
     ("tollgate/billing/allowances.py", "with_allowance", "broadcast", BOOK),
     ("tollgate/billing/bill.py", "bill_cycle", "broadcast", BOOK),
     *[("tollgate/billing/bill.py", "bill_cycle", "broadcast", "accounts that fail an equation; 114 MB a million")] * 2,
-    ("tollgate/billing/cycles.py", "settled_accounts", "broadcast", FEW_POSTED),
+    *[("tollgate/billing/cycles.py", "settled_accounts", "broadcast", bound) for bound in (FEW_POSTED, NAMED, NAMED)],
+    ("tollgate/billing/cycles.py", "accounts_to_bill", "broadcast", NAMED),
     ("tollgate/billing/discounts.py", "discount_lines", "broadcast", BOOK),
     ("tollgate/billing/discounts.py", "_taken_off", "broadcast", "the book's discounts, as one row"),
     ("tollgate/billing/fees.py", "contract_fees", "broadcast", BOOK),

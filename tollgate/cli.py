@@ -29,6 +29,7 @@ PASSED_ON = {
     "check-quality": ("jobs.check_quality", "The quality gates before rating, billing and posting."),
     "quality-docs": ("jobs.quality_docs", "The last results of the gates as pages that open offline."),
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
+    "bill": ("jobs.bill", "Bill runs, step by step: preview, run, show, approve, post, void, resume, list, verify."),
     "bill-accounts": ("jobs.bill_accounts", "The month: allowances, lines, tax, invoices, ledger."),
     "reconcile": ("jobs.reconcile", "Every conservation equation, with both sides."),
     "export-usage": ("jobs.export_usage", "Accepted usage to PostgreSQL or JSON files, each batch once."),
@@ -55,7 +56,7 @@ GROUPED = {
         "second-rating": ("jobs.second_rating", "Price every situation of a cycle again by the oracle, and compare."),
     },
 }  # fmt: skip
-ALIASES = {"bill": "bill-accounts", "explain-charge": "explain", "seed-crm": "seed", "generate-usage": "generate"}
+ALIASES = {"explain-charge": "explain", "seed-crm": "seed", "generate-usage": "generate"}
 
 ConfFile = Annotated[str | None, typer.Option("--conf-file", metavar="FILE", help="Settings file.")]
 SetValues = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="One setting; repeatable.")]

@@ -15,6 +15,8 @@ from frames import assert_rows
 from pyspark.sql import SparkSession
 
 from jobs import bill_accounts, bill_runs, check_quality, quality_docs
+from jobs.bill_completion import complete
+from jobs.bill_decisions import approve, void
 from jobs.posting import post_run
 from jobs.quality_gates import refuse_unchecked_invoices, refuse_unchecked_rating
 from tollgate.assurance.views import VIEWS
@@ -94,7 +96,8 @@ class Desk:
             self.lake.append(frame(self.spark, table, [{**row, "run_id": run.run_id} for row in rows]), table, cycle, 1)
         totals = {"accounts": 9, "invoices": len(invoices), "lines": len(lines), "net": 1, "tax": 1, "total": 2,
                   "content_hash": "a" * 64, "parked": 0, "not_due": 0}  # fmt: skip
-        return bill_runs.approve_run(self.settings, bill_runs.record_totals(self.settings, run, totals), "bob")
+        approve(self.settings, complete(self.settings, run, totals, [], "ann"), "bob")
+        return bill_runs.find_run(self.settings, run.run_id)
 
 
 def invoice(account_id: str, **fields: Any) -> dict[str, Any]:
@@ -186,10 +189,10 @@ def test_invoices_with_planted_errors_are_not_posted_and_warnings_stop_nothing(d
         "is_tax_of_its_lines": f"3 of {n} rows",
     }
     with pytest.raises(TollgateError, match="the invoices were not passed by the quality gate") as stopped:
-        post_run(desk.spark, desk.settings, run)
+        post_run(desk.spark, desk.settings, run, "ann")
     assert f"tollgate check-quality --run-id {run.run_id}" in str(stopped.value)
     assert bill_runs.find_run(desk.settings, run.run_id).status == "approved"
-    bill_runs.void_run(desk.settings, run)
+    void(desk.settings, run, "bob")
 
     back = {"net": Decimal("-9.00"), "tax": Decimal(0), "total": Decimal("-9.00")}
     credited = line("credit", amount=Decimal("-9.00"), tax_id=None, tax_share=Decimal(0))
@@ -201,7 +204,7 @@ def test_invoices_with_planted_errors_are_not_posted_and_warnings_stop_nothing(d
     ]
     refuse_unchecked_invoices(desk.lake, run.run_id)
     assert desk.gate("--table", "invoice") == [], "a run that passed is not checked again"
-    bill_runs.void_run(desk.settings, run)
+    void(desk.settings, run, "bob")
 
 
 @pytest.mark.covers("QUA-06")

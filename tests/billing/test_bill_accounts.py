@@ -10,36 +10,22 @@ from typing import Any
 
 import psycopg2
 import pytest
-from billing.small_month import HST, TERM_BOOK, account, agreement, at, discount, fee, frame, usage
+from billing.small_month import account, agreement, at, usage
+from billing.small_operator import BOOK, Operator, rating
 from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from jobs import analyst_views, bill_accounts, check_quality, posting
+from jobs import analyst_views, bill_accounts, posting
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
-from tollgate.platform.postgres import connect, migrate
+from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
 
-AS_OF = {"2025-05": "2025-06-01T04:00:00Z", "2025-06": "2025-07-01T04:00:00Z"}
 ACCOUNTS = [account("JOB-A"), account("JOB-B")]
 CONTRACTS = [
     agreement("JOB-A", starts_on=date(2025, 5, 17), term_ends_on=date(2026, 5, 17)),
     agreement("JOB-B", "month_to_month"),
 ]
-BOOK = {
-    "fee": [*TERM_BOOK["fee"], fee("invoice_fee", "invoice", "*", 1)],
-    "allowance": TERM_BOOK["allowance"],
-    "tax": [HST],
-    "bill_discount": [discount("volume", 1, 10, "0.10")],
-    "zone": [{"pricebook_version": 1, "zone_id": "national", "name": "Canada", "kind": "national"}],
-    "currency": [{"pricebook_version": 1, "currency": "CAD", "minor_digits": 2}],
-    "version": [{
-        "pricebook_version": 1, "digest": "d", "author": "a", "reason": "r", "name": "n", "currency": "CAD",
-        "time_zone": "America/Toronto",
-        "factor_den": 10, "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
-    }],
-}  # fmt: skip
 MAY = [
     usage("JOB-A", "a1", at("2025-05-20T16:00"), 5400),
     usage("JOB-B", "b1", at("2025-05-02T16:00"), 360, plan_id="month_to_month"),
@@ -47,66 +33,13 @@ MAY = [
 LATE = [usage("JOB-A", "a2", at("2025-05-25T16:00"), 660, rating_no=2, batch_no=2)]
 
 
-class Operator:
-    """The job on its own lake."""
-
-    def __init__(self, spark: SparkSession, settings: Settings) -> None:
-        self.spark, self.settings = spark, settings
-        self.lake = Lake(spark, settings.lake.root)
-
-    def __call__(self, action: str, cycle: str, *arguments: str) -> dict[str, Any]:
-        args = ["--action", action, "--cycle", cycle, "--as-of", AS_OF[cycle], *arguments]
-        return bill_accounts.run(self.spark, self.settings, bill_accounts.parser().parse_args(args))
-
-    def gate(self, *arguments: str) -> dict[str, Any]:
-        return check_quality.run(self.spark, self.settings, check_quality.parser().parse_args(list(arguments)))
-
-    def write(self, table: str, rows: list[dict[str, Any]], version: int = 1) -> None:
-        self.lake.append(frame(self.spark, table, rows), table, "test", version)
-
-    def rows(self, query: str) -> list[tuple[Any, ...]]:
-        session = connect(self.settings)
-        try:
-            with session, session.cursor() as cursor:
-                cursor.execute(query)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            session.close()
-
-
-def rating(number: int, rated: int) -> dict[str, Any]:
-    counts = {
-        "from_batch_no": number,
-        "to_batch_no": number,
-        "accepted_in": rated,
-        "rated": rated,
-        "suspended": 0,
-        "still_suspended": 0,
-    }
-    pins = {"rating_no": number, "snapshot_id": 1, "pricebook_version": 1, "retried_in": 0}
-    return {**pins, **counts, "charge_total": Decimal(0), "cost_total": Decimal(0), "balanced": True}
-
-
 @pytest.fixture(scope="module")
 def operator(spark: SparkSession, services: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Operator]:
     root: Path = tmp_path_factory.mktemp("billing") / "lake"
     made = Operator(spark, services.model_copy(update={"lake": services.lake.model_copy(update={"root": str(root)})}))
     migrate(made.settings)
-    for row in ACCOUNTS:
-        made.rows(
-            f"INSERT INTO crm.customer (customer_id, name, email, birth_date, address, customer_since) "
-            f"VALUES ('{row['customer_id']}', 'n', 'a@b', '1980-01-01', 'x', '2020-01-01')"
-        )
-        made.rows(
-            "INSERT INTO crm.account (account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, "
-            "tax_jurisdiction) "
-            f"VALUES ('{row['account_id']}', '{row['customer_id']}', 'CAD', 'America/Toronto', 1, '2025-05-01', 'X')"
-        )
-    for name, rows in BOOK.items():
-        made.write(f"price_{name}", rows)
-    made.write("ref_account", ACCOUNTS)
-    made.write("ref_contract", CONTRACTS)
-    made.write("control_snapshot", [{"snapshot_id": 1, "digest": "d", "rows": 4}])
+    made.seed(ACCOUNTS, CONTRACTS)
+    made.publish(BOOK, 1)
     made.write("rated_usage", MAY)
     made.write("control_rating", [rating(1, 2)])
     yield made

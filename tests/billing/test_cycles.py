@@ -93,6 +93,31 @@ def test_accounts_bill_in_order_and_once(spark: SparkSession) -> None:
     )
 
 
+def test_a_run_of_named_accounts_settles_those_alone(spark: SparkSession) -> None:
+    names = ("billed by name", "in no run", "billed with all", "parked")
+    accounts = frame(spark, "ref_account", [account(name) for name in names])
+    pair = "run_id STRING, account_id STRING"
+    runs = table(
+        spark, "run_id STRING, cycle STRING, as_of TIMESTAMP",
+        ("of one", "2025-05", at("2025-06-15T12:00")), ("of two", "2025-05", at("2025-06-15T12:00")),
+    )  # fmt: skip
+    parked = table(spark, pair, ("of two", "parked"))
+    named = table(spark, pair, ("of one", "billed by name"), ("of two", "billed with all"), ("of two", "parked"))
+    left = accounts_to_bill(accounts, "2025-05", at("2025-07-01T12:00"), runs, parked, named=named)
+    of_june = accounts_to_bill(
+        accounts, "2025-06", at("2025-07-01T12:00"), runs, parked, named=named,
+        only=table(spark, "account_id STRING", ("billed by name",), ("in no run",), ("nobody",)),
+    )  # fmt: skip
+    told = [F.col(name) for name in ("cycle_start", "account_id", "is_waiting")]
+    assert_rows(
+        left.select(*told).unionAll(of_june.select(*told)),
+        (date(2025, 5, 1), "in no run", False),
+        (date(2025, 5, 1), "parked", False),
+        (date(2025, 6, 1), "billed by name", False),
+        (date(2025, 6, 1), "in no run", True),
+    )
+
+
 def test_a_cycle_is_a_month() -> None:
     assert (month_of("2026-10"), month_before("2026-01")) == (date(2026, 10, 1), "2025-12")
     for text in ("2026-13", "2026-1", "October", ""):

@@ -39,13 +39,15 @@ class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
     runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
-    their invoice_line with the run's `cycle` (YYYY-MM).
+    their invoice_line with the run's `cycle` (YYYY-MM); named: (run_id, account_id) of the runs that were asked for
+    named accounts only, None where there is none.
     """
 
     runs: DataFrame
     parked: DataFrame
     usage: DataFrame
     lines: DataFrame
+    named: DataFrame | None = None
 
 
 @dataclass(frozen=True)
@@ -75,20 +77,22 @@ def bill_cycle(
     *,
     tiers: DataFrame | None = None,
     run_id: str = "preview",
+    only: DataFrame | None = None,
     is_open: bool = False,
     keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Bill:
     """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
 
     rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book;
-    posted: what earlier runs did; tiers: price_tier of all versions, None where no rate has tiers. is_open: bill cycles
-    that have not ended yet, for a preview. keep: frames that are read more than once pass through it; a job persists
-    them. Source: docs/billing.md.
+    posted: what earlier runs did; tiers: price_tier of all versions, None where no rate has tiers. only: (account_id)
+    of the accounts to bill, None for all of the cycle. is_open: bill cycles that have not ended yet, for a preview.
+    keep: frames that are read more than once pass through it; a job persists them. Source: docs/billing.md.
     """
     contracts = reference.table("ref_contract")
     candidates = accounts_to_bill(
-        reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, is_open=is_open
-    )
+        reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
+        is_open=is_open,
+    )  # fmt: skip
     accounts = keep(
         candidates.join(F.broadcast(book.table("price_currency").drop("pricebook_version")), "currency", how="left")
     )

@@ -75,16 +75,27 @@ def cycle_accounts(accounts: DataFrame, cycle: str) -> DataFrame:
     )
 
 
-def settled_accounts(accounts: DataFrame, cycle: str, posted_runs: DataFrame, parked: DataFrame) -> DataFrame:
-    """`account_id` of the accounts whose cycle `cycle` a posted run has dealt with: due by its as_of and not parked
-    in it.
+def settled_accounts(
+    accounts: DataFrame, cycle: str, posted_runs: DataFrame, parked: DataFrame, named: DataFrame | None = None
+) -> DataFrame:
+    """`account_id` of the accounts whose cycle `cycle` a posted run has dealt with: due by its as_of, not parked
+    in it, and named by it where it was asked for named accounts only.
 
-    posted_runs: (run_id, cycle, as_of) of posted runs; parked: (run_id, account_id) of theirs.
+    posted_runs: (run_id, cycle, as_of) of posted runs; parked: (run_id, account_id) of theirs; named: the same of the
+    runs that have named accounts, None where no run has.
     """
     runs = posted_runs.where(F.col("cycle") == cycle).select("run_id", "as_of")
     dealt_with = cycle_accounts(accounts, cycle).join(
         F.broadcast(runs), F.col("ends_at") <= F.col("as_of"), how="inner"
     )
+    if named is not None:
+        of_names = named.select("run_id").distinct().withColumn("has_names", F.lit(True))
+        is_named = named.withColumn("is_named", F.lit(True))
+        dealt_with = (
+            dealt_with.join(F.broadcast(of_names), "run_id", how="left")
+            .join(F.broadcast(is_named), ["run_id", "account_id"], how="left")
+            .where("has_names IS NULL OR is_named")
+        )
     return (
         dealt_with.select("run_id", "account_id").join(parked, ["run_id", "account_id"], how="left_anti")
         .select("account_id").distinct()
@@ -98,17 +109,22 @@ def accounts_to_bill(
     posted_runs: DataFrame,
     parked: DataFrame,
     *,
+    named: DataFrame | None = None,
+    only: DataFrame | None = None,
     is_open: bool = False,
 ) -> DataFrame:
     """Accounts of the cycle that no posted run has settled, with `is_due` and `is_waiting` (an earlier cycle is not
     posted).
 
-    as_of: cycles that ended by this instant are due. is_open: a preview, which bills a cycle before its end.
+    as_of: cycles that ended by this instant are due. named: as of `settled_accounts`. only: (account_id) of the
+    accounts asked for, unique; None for all. is_open: a preview, which bills a cycle before its end.
     """
-    earlier = settled_accounts(accounts, month_before(cycle), posted_runs, parked).withColumn(
+    if only is not None:
+        accounts = accounts.join(F.broadcast(only), "account_id", how="left_semi")
+    earlier = settled_accounts(accounts, month_before(cycle), posted_runs, parked, named).withColumn(
         "earlier_is_settled", F.lit(True)
     )
-    settled = settled_accounts(accounts, cycle, posted_runs, parked)
+    settled = settled_accounts(accounts, cycle, posted_runs, parked, named)
     is_due = F.lit(True) if is_open else F.col("ends_at") <= F.lit(as_of)
     has_earlier = F.col("first_cycle_start") < F.col("cycle_start")
     return (

@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 KIND, SEQUENCE = "regular", 1
+HEAD = ["account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"]
 HASHED = [
     "line_no", "line_key", "kind", "description", "events", "units", "free_units", "unit", "exact_total", "amount",
     "tax_category", "tax_id",
@@ -17,6 +18,15 @@ def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
     """One row an account with lines: the columns of `invoice` without run_id.
 
     lines: with_tax, unique by (account_id, line_no); accounts: accounts to bill, with minor_digits.
+    """
+    heads = accounts.withColumn("invoice_kind", F.lit(KIND)).withColumn("sequence", F.lit(SEQUENCE))
+    return summed_up(heads, lines)
+
+
+def summed_up(heads: DataFrame, lines: DataFrame) -> DataFrame:
+    """The columns of `invoice` without run_id, as the lines make them; an invoice without lines is left out.
+
+    heads: one row an invoice: HEAD and minor_digits; what else it has is not looked at. lines: HASHED by account_id.
     content_hash: SHA-256 of the invoice's head and its lines in order, each as JSON with every amount a string.
     """
     said = F.struct(F.col("line_no"), _as_json(HASHED).alias("text"))
@@ -26,19 +36,13 @@ def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
         F.sum("tax_share").cast("decimal(18,3)").alias("tax"),
         F.array_join(F.sort_array(F.collect_list(said)).getField("text"), "\n").alias("said"),
     )
-    head = ["account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"]
     return (
-        accounts.join(totals, "account_id", how="inner")
-        .withColumn("invoice_kind", F.lit(KIND))
-        .withColumn("sequence", F.lit(SEQUENCE))
+        heads.select(*HEAD, "minor_digits")
+        .join(totals, "account_id", how="inner")
         .withColumn("total", (F.col("net") + F.col("tax")).cast("decimal(18,3)"))
-        .withColumn("content_hash", F.sha2(F.concat_ws("\n", _as_json(head), "said"), 256))
-        .select(
-            "account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency",
-            "minor_digits",
-            "lines", "net", "tax", "total", "content_hash",
-        )
-    )  # fmt: skip
+        .withColumn("content_hash", F.sha2(F.concat_ws("\n", _as_json(HEAD), "said"), 256))
+        .select(*HEAD, "minor_digits", "lines", "net", "tax", "total", "content_hash")
+    )
 
 
 def run_totals(invoice: DataFrame) -> DataFrame:

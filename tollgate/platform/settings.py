@@ -71,9 +71,14 @@ class PricebookSettings(_Section):
 
 
 class BillingSettings(_Section):
-    """Who approves a bill run."""
+    """Who approves a bill run, and which invoices that person looks at: percents of what they are compared with."""
 
     approver: str
+    outlier_history_bills: int = Field(gt=0)
+    outlier_history_percent: int = Field(ge=100)
+    outlier_maximum_percent: int = Field(ge=100)
+    outlier_rank_percent: int = Field(ge=1, le=100)
+    outlier_run_percent: int = Field(ge=100)
 
 
 class RetentionSettings(_Section):
