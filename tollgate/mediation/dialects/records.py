@@ -60,7 +60,8 @@ def parsed(raw: DataFrame) -> DataFrame:
 
 
 def received(records: DataFrame) -> DataFrame:
-    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json`, `text` and `source_dialect`.
+    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json`, `text` and
+    `source_dialect`.
 
     Also `is_ambiguous`: a field's name stands there twice or escaped; `unknown_fields`, `retyped_fields`: names of
     fields, ARRAY<STRING> or NULL; `is_retyped`, `is_read_as_text`: a field that must, or need not, have its JSON type
