@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import SparkSession
 
@@ -24,6 +24,9 @@ from benchmarks.rows import Row
 from tollgate.platform.local_services import running
 from tollgate.platform.places import project_root
 from tollgate.platform.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from generators.customers import Population
 
 STAGES = ("generator", "mediation", "rating", "billing")
 SEED = 11
@@ -81,14 +84,11 @@ def bench(overrides: dict[str, str] | None = None) -> Iterator[Bench]:
             os.environ["TOLLGATE_STATE"] = before
 
 
-def produced(bench: Bench, events: int, subscribers: int) -> list[Row]:
-    """Records generated, produced and acknowledged a second, in one process; the plan and the population count too."""
+def seeded(bench: Bench, subscribers: int) -> Population:
+    """Price book, population and reference snapshot: what mediation needs before the first record."""
     from generators.customers import build_population
-    from generators.dirt import DirtRates
-    from generators.producer import produce
     from generators.seed_crm import seed
-    from generators.usage import plan_usage
-    from jobs import mediate_usage, publish_pricebook, snapshot_reference
+    from jobs import publish_pricebook, snapshot_reference
     from tollgate.platform.postgres import migrate
 
     migrate(bench.settings)
@@ -96,6 +96,17 @@ def produced(bench: Bench, events: int, subscribers: int) -> list[Row]:
     population = build_population(SEED, subscribers)
     seed(bench.settings, population)
     bench.run_job(snapshot_reference)
+    return population
+
+
+def produced(bench: Bench, events: int, subscribers: int) -> list[Row]:
+    """Records generated, produced and acknowledged a second, in one process; the plan and the population count too."""
+    from generators.dirt import DirtRates
+    from generators.producer import produce
+    from generators.usage import plan_usage
+    from jobs import mediate_usage
+
+    population = seeded(bench, subscribers)
     rates = DirtRates.from_settings(bench.settings.generator)
     warm_up = plan_usage(population, SEED, WARM_UP, "2026-09", rates=rates)
     produce(warm_up.records(None, None), bench.settings, bench.folder / "truth")

@@ -11,7 +11,8 @@ from typing import Any
 class Row:
     """One measurement. bar: what must hold; aim: what is worked towards; better: higher or lower.
 
-    ours, baseline: the two times in seconds behind a ratio, which is baseline / ours; None for a plain measurement.
+    ours, baseline: the two times in seconds behind a ratio, which is baseline / ours where higher is better and
+    ours / baseline where lower is; None for a plain measurement.
     """
 
     name: str

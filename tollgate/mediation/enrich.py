@@ -13,7 +13,18 @@ TECHNOLOGY_ALIASES = {
     # Broadband at a fixed line is the service data, over one of these.
     "FIXED": ("FTTH", "FIBRE", "DSL", "VDSL", "CABLE"),
 }
+# What with_context reads.
+CONTEXT = (
+    "cell_id", "carrier_id", "technology_received", "call_outcome_received", "roaming", "roaming_country_received",
+    "msisdn", "msisdn_country", "destination", "destination_country", "destination_class", "arrived_at", "started_at",
+    "ended_at", "duration_s",
+)  # fmt: skip
 OUTCOMES = ("answered", "failed", "busy", "dropped", "no_answer", "delivered")
+
+
+def with_context(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> DataFrame:
+    """Add the columns of `with_network`, `with_call_type` and `with_lateness`. records: with the columns CONTEXT."""
+    return records.transform(with_network, cells, carriers).transform(with_call_type).transform(with_lateness)
 
 
 def with_network(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> DataFrame:

@@ -10,18 +10,21 @@ from tollgate.mediation.rules import ID_CONFLICT
 NO_MONTH = "none"
 KEY = ["event_month", "event_hash", "source", "event_id"]
 POSITION = ["batch_no", "kafka_partition", "kafka_offset"]
+IDENTITY = ("source", "event_id", "started_at", "reasons")
 HISTORY = [*KEY, "content_digest", *POSITION]
 
 
 def with_identity(records: DataFrame) -> DataFrame:
-    """Add `event_hash` (an index, never the identity) and `event_month`: UTC month of the start, else `none`."""
+    """Add `disposition`: accepted, or quarantined for a reason; `event_hash` (an index, never the identity) and
+    `event_month`: UTC month of the start, else `none`. records: with the columns IDENTITY.
+    """
+    is_accepted = F.size("reasons") == 0
     return records.withColumns(
         {
+            "disposition": F.when(is_accepted, "accepted").otherwise("quarantined"),
             "event_hash": F.expr("CASE WHEN event_id IS NOT NULL THEN xxhash64(source, event_id) END"),
             # Quarantined rows may carry any date; it must not make a partition.
-            "event_month": F.when(F.col("disposition") == "accepted", F.date_format("started_at", "yyyy-MM")).otherwise(
-                NO_MONTH
-            ),
+            "event_month": F.when(is_accepted, F.date_format("started_at", "yyyy-MM")).otherwise(NO_MONTH),
         }
     )
 

@@ -17,6 +17,14 @@ MEGABYTES = r"^(?!-[0.]*\z)-?[0-9]+(\.[0-9]{1,6})?\z"
 MEGABYTES_IN_RANGE = r"^-?0*[0-9]{1,12}(\.[0-9]{1,6})?\z"
 
 
+# What the steps read.
+TIMES = ("start_received", "end_received", "source_time_zone")
+QUANTITIES = (
+    "service", "duration_received", "volume_received", "is_volume_exact", "roaming_received", "rating_group_received",
+    "is_parsed",
+)  # fmt: skip
+
+
 def with_source(records: DataFrame, sources: DataFrame) -> DataFrame:
     """Add `source` and its `source_dialect`, `source_country`, `source_time_zone`; NULL where it is not registered.
 
@@ -43,7 +51,7 @@ def with_times(records: DataFrame) -> DataFrame:
 
     Such a time in an hour that the clocks repeat is its first reading, an end the second one where the first lies
     before the start; one in an hour that they skip is read with the offset before it. `is_time_ambiguous`,
-    `is_time_nonexistent` tell so; NULL otherwise.
+    `is_time_nonexistent` tell so; NULL otherwise. records: with the columns TIMES, of which the zone goes.
     """
     walls = records.withColumns({f"{name}_wall": _wall_clock(F.col(f"{name}_received")) for name in ("start", "end")})
     read = walls.withColumns(
@@ -64,7 +72,7 @@ def with_times(records: DataFrame) -> DataFrame:
                 F.col("started_at").isNotNull(), F.unix_seconds(local) - F.unix_seconds("started_at")
             ).cast("INT"),
         }
-    ).drop("start_wall", "end_wall", "start_other", "end_other", "end_first")
+    ).drop("start_wall", "end_wall", "start_other", "end_other", "end_first", "source_time_zone")
 
 
 def _wall_clock(text: Column) -> Column:
@@ -100,7 +108,8 @@ def with_quantities(records: DataFrame) -> DataFrame:
     """Add `duration_s`, `volume_bytes`, `roaming`, `rating_group` with the service's defaults, and `defaulted_fields`.
 
     Also `is_duration_form`, `is_volume_form`: the text is a number of the right form; `is_duration_beyond`,
-    `is_volume_beyond`: of the right form and too large to hold, so the quantity is NULL.
+    `is_volume_beyond`: of the right form and too large to hold, so the quantity is NULL. records: with the columns
+    QUANTITIES, of which `is_volume_exact` goes.
     """
     duration, volume = F.col("duration_received"), F.col("volume_received")
     megabytes = F.when(volume.rlike(MEGABYTES_IN_RANGE), volume.try_cast("DECIMAL(18,6)"))
@@ -134,4 +143,4 @@ def with_quantities(records: DataFrame) -> DataFrame:
                 " if(is_group_defaulted, 'rating_group', '')), '')"
             ),
         }
-    )
+    ).drop("is_volume_exact", "is_duration_defaulted", "is_volume_defaulted", "is_roaming_defaulted")

@@ -16,6 +16,8 @@ EXTENSION = (
 # Telephones dial these as emergency calls in every country: 3GPP TS 22.101, section 10.
 EMERGENCY_EVERYWHERE = ("112", "911")
 LONGEST_SHORT_CODE = 9
+# What with_numbers reads.
+NUMBERS = ("msisdn_received", "destination_received", "service", "source_country")
 SIDES = {"msisdn": "msisdn_received", "called": "called_received"}
 
 _DIALLING = (
@@ -36,9 +38,11 @@ def with_numbers(records: DataFrame, dialling: DataFrame, ranges: DataFrame) -> 
     """
     called = "CASE WHEN NOT service <=> 'data' THEN destination_received END"
     plans = dialling.select(F.col("country").alias("dialling_country"), *(_named(_DIALLING, "dialling")))
-    dialled = records.withColumn("called_received", F.expr(called)).join(
-        F.broadcast(plans), F.col("source_country") == F.col("dialling_country"), how="left"
-    )
+    # How a country dials is a page of patterns, which a record without a number to mend does not carry along.
+    is_odd = " OR ".join(f"NOT {received} RLIKE r'{CLEAN}'" for received in ("msisdn_received", f"({called})"))
+    dialled = records.withColumns(
+        {"called_received": F.expr(called), "dialled_in": F.expr(f"CASE WHEN {is_odd} THEN source_country END")}
+    ).join(F.broadcast(plans), F.col("dialled_in") == F.col("dialling_country"), how="left")
     read = (
         dialled.withColumns({f"{side}_plain": _plain(received) for side, received in SIDES.items()})
         .withColumns({f"{side}_stripped": F.expr(_stripped(f"{side}_plain")) for side in SIDES})
@@ -47,7 +51,7 @@ def with_numbers(records: DataFrame, dialling: DataFrame, ranges: DataFrame) -> 
             {name: column for side in SIDES for name, column in _lookup(side).items()}
             | {"short_kind": F.expr(_short_kind("called_plain"))}
         )
-        .drop("dialling_country", *(f"dialling_{name}" for name in _DIALLING))
+        .drop("dialled_in", "dialling_country", *(f"dialling_{name}" for name in _DIALLING))
     )
     found = _with_range(_with_range(read, ranges, "msisdn"), ranges, "called")
     return _with_results(found)

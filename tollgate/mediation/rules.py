@@ -172,15 +172,15 @@ REPAIRS = (
 )
 
 
-def with_disposition(records: DataFrame) -> DataFrame:
-    """Add `reasons`, `flags`, `repairs` ARRAY<STRING> in table order, and `disposition`: accepted or quarantined."""
+def with_findings(records: DataFrame) -> DataFrame:
+    """Add `reasons`, `flags`, `repairs`, ARRAY<STRING> in table order."""
     return records.withColumns(
         {
             "reasons": _codes([(rule.code, rule.condition) for rule in _judged(QUARANTINE)]),
             "flags": _codes([(rule.code, rule.condition) for rule in _judged(FLAG)]),
             "repairs": _codes([(code, condition) for code, condition, _ in REPAIRS]),
         }
-    ).withColumn("disposition", F.when(F.size("reasons") == 0, "accepted").otherwise("quarantined"))
+    )
 
 
 def _judged(severity: str) -> list[Rule]:

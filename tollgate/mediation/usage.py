@@ -5,12 +5,14 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.mediation import normalise
+from tollgate.mediation.aside import with_step
 from tollgate.mediation.dialects.records import parsed, received
-from tollgate.mediation.enrich import with_call_type, with_lateness, with_network
-from tollgate.mediation.identity import with_identity
+from tollgate.mediation.enrich import CONTEXT, with_context
+from tollgate.mediation.identity import IDENTITY, with_identity
 from tollgate.mediation.normalise import with_quantities, with_source, with_times
-from tollgate.mediation.numbers import with_numbers
-from tollgate.mediation.rules import RULE_VERSION, with_disposition
+from tollgate.mediation.numbers import NUMBERS, with_numbers
+from tollgate.mediation.rules import RULE_VERSION, with_findings
 from tollgate.reference.frames import Reference
 
 REFERENCE_TABLES = ("ref_source", "ref_dialling", "ref_number_range", "ref_cell", "ref_carrier")
@@ -34,18 +36,17 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
     raw: rows of raw_cdr. reference: needs REFERENCE_TABLES. Nothing in a record raises. Copies are not settled yet:
     `identity.resolve_duplicates` comes after.
     """
+    table = reference.table
     return (
         parsed(raw)
-        .transform(with_source, reference.table("ref_source"))
+        .transform(with_source, table("ref_source"))
         .transform(received)
-        .transform(with_times)
-        .transform(with_quantities)
-        .transform(with_numbers, reference.table("ref_dialling"), reference.table("ref_number_range"))
-        .transform(with_network, reference.table("ref_cell"), reference.table("ref_carrier"))
-        .transform(with_call_type)
-        .transform(with_lateness)
-        .transform(with_disposition)
-        .transform(with_identity)
+        .transform(with_step, with_times, normalise.TIMES)
+        .transform(with_step, with_quantities, normalise.QUANTITIES)
+        .transform(with_step, with_numbers, NUMBERS, table("ref_dialling"), table("ref_number_range"))
+        .transform(with_step, with_context, CONTEXT, table("ref_cell"), table("ref_carrier"))
+        .transform(with_findings)
+        .transform(with_step, with_identity, IDENTITY)
         .withColumns(
             {
                 "first_batch_no": F.lit(None).cast("BIGINT"),

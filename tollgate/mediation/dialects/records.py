@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.mediation.aside import with_step
 from tollgate.mediation.dialects import DIALECTS, json_text
 from tollgate.mediation.dialects.dialect import RECEIVED, Dialect
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
@@ -59,7 +60,8 @@ def parsed(raw: DataFrame) -> DataFrame:
 
 
 def received(records: DataFrame) -> DataFrame:
-    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json` and `text`.
+    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json`, `text` and
+    `source_dialect`.
 
     Also `is_ambiguous`: a field's name stands there twice or escaped; `unknown_fields`, `retyped_fields`: names of
     fields, ARRAY<STRING> or NULL; `is_retyped`, `is_read_as_text`: a field that must, or need not, have its JSON type
@@ -82,7 +84,8 @@ def received(records: DataFrame) -> DataFrame:
         "field_names": F.json_object_keys("odd_text"),
         "outline": json_text.outline(F.col("odd_text")),
     }
-    return digested.withColumns(columns).drop("json", "odd_text").transform(_with_odd_fields)
+    named = digested.withColumns(columns).drop("json", "odd_text")
+    return named.transform(with_step, _with_odd_fields, ("field_names", "outline", "source_dialect"))
 
 
 def _is_usual() -> Column:
@@ -120,7 +123,7 @@ def _with_odd_fields(records: DataFrame) -> DataFrame:
             "is_retyped": F.size("retyped") > F.size("read_as_text"),
             "retyped_fields": F.when(F.size("retyped") > 0, F.col("retyped")),
         }
-    ).drop("field_names", "outline", "unknown", "retyped", "read_as_text")
+    ).drop("field_names", "outline", "source_dialect", "unknown", "retyped", "read_as_text")
 
 
 def _given_fields(dialect: Dialect) -> Column:
