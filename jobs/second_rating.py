@@ -103,7 +103,7 @@ def _compare(lake: Lake, picked: DataFrame, rows: list[Picked], folders: Mapping
         is_conflict = row.fields["suspense_reason"] == "id_conflict"
         priced = price_event(row.usage, books[row.version], facts[row.snapshot_id], is_conflict)
         comparison.compare(
-            f"{row.usage.source}|{row.usage.event_id}", expected_fields(priced), found_fields(row.fields)
+            f"{row.usage.source}|{row.usage.event_id}", expected_fields(row.usage, priced), found_fields(row.fields)
         )
         totals["charge"] += priced.charge or 0
         totals["cost"] += priced.wholesale.cost or 0
