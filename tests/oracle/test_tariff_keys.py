@@ -12,6 +12,7 @@ from tollgate.oracle.pricing import price_event
 from tollgate.oracle.sheet import SheetError
 
 
+@pytest.mark.covers("QUA-02", "RAT-41")
 def test_every_other_number_takes_the_catch_all_row_and_no_short_code_does(tmp_path):
     zones = [{}, *({"zone_id": name, "kind": "international"} for name in ("europe", "rest"))]
     every = {"prefix": "*", "match": "any", "zone_id": "rest"}
@@ -29,6 +30,7 @@ def test_every_other_number_takes_the_catch_all_row_and_no_short_code_does(tmp_p
     assert zone("911") == ("no_zone", None, None)
 
 
+@pytest.mark.covers("QUA-02", "RAT-41")
 def test_direction_technology_and_slice_choose_the_row(tmp_path):
     rows = [
         {"rate_id": "any", "price": "0.01"},
@@ -54,6 +56,7 @@ def test_direction_technology_and_slice_choose_the_row(tmp_path):
     assert rate(slice_id="silver") == "any"
 
 
+@pytest.mark.covers("QUA-02", "RAT-41")
 def test_a_direction_comes_after_the_rating_group_and_data_is_out(tmp_path):
     cells = {**DATA, "block": 10**6, "increment": 1}
     rows = [{**cells, "rate_id": "group", "rating_group": "web"}, {**cells, "rate_id": "out", "direction": "out"}]
@@ -65,6 +68,7 @@ def test_a_direction_comes_after_the_rating_group_and_data_is_out(tmp_path):
 GB: Row = {"call_type": "international", "country": "GB"}
 
 
+@pytest.mark.covers("QUA-02", "RAT-41")
 def test_the_longest_prefix_of_the_called_number_chooses_the_cost(tmp_path):
     rows = [
         {**GB, "cost_id": "country"},
@@ -92,6 +96,7 @@ def test_the_longest_prefix_of_the_called_number_chooses_the_cost(tmp_path):
     assert row is not None and row.cost_id == "data"
 
 
+@pytest.mark.covers("QUA-02", "RAT-41")
 def test_the_cost_has_a_first_step_and_a_fee_and_the_mark_up_takes_both(tmp_path):
     row = {**GB, "price": "0.03", "initial": 30, "increment": 6, "connect_fee": "0.011", "digits": 2}
     book = book_of(tmp_path, {}, carrier_rate=[{**row, "markup": "1.5", "markup_digits": 3}])
@@ -102,6 +107,7 @@ def test_the_cost_has_a_first_step_and_a_fee_and_the_mark_up_takes_both(tmp_path
     assert priced(book, call(0, to="+442071234567")).charge == 0
 
 
+@pytest.mark.covers("QUA-02", "RAT-41")
 def test_a_discount_acts_on_its_plan_service_and_zone(tmp_path):
     row = {"zone_id": "*", "discountable": "true", "price": "1"}
     message = {"rate_id": "s", "service": "sms", "unit": "message", "block": 1, "increment": 1}
@@ -125,6 +131,7 @@ def test_a_discount_acts_on_its_plan_service_and_zone(tmp_path):
     assert kept("month_to_month", "+16045550100", student=True) == (("voice", "mtm"), 720_000)  # 0.9 x 0.8
 
 
+@pytest.mark.covers("QUA-02", "RAT-41")
 def test_what_contradicts_itself_is_refused_with_every_finding(tmp_path):
     rates = [{"rate_id": "a"}, {"rate_id": "b", "valid_from": "2026-10-01"}, {**DATA, "split_at_validity": "true"}]
     segments = [{"rate_id": "x", "from_units": 1, "price": 1}, {"rate_id": "d", "from_units": 0, "price": 1}]

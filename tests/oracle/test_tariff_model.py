@@ -9,6 +9,7 @@ from oracle.people import call, charge_of, facts, local_us
 from tollgate.oracle.billing import net_charge
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 @pytest.mark.parametrize(
     ("initial", "increment", "units"),
     [
@@ -28,6 +29,7 @@ def test_the_first_step_may_be_longer_than_the_others(tmp_path, initial, increme
     }
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_whole_packages_and_started_kilobytes(tmp_path):
     packages = book_of(tmp_path / "p", {**DATA, "price": "5.00", "block": 10**8, "increment": 10**8})
     # 5.00 per started 100 MB
@@ -44,6 +46,7 @@ def test_whole_packages_and_started_kilobytes(tmp_path):
 SEGMENTS: list[Row] = [{"from_units": 300, "price": "0.05"}, {"from_units": 60, "price": "0.10"}]
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_the_first_minute_costs_another_price_than_the_next(tmp_path):
     book = book_of(tmp_path, {"price": "0.20"}, segment=SEGMENTS)
     assert charge_of(call(1), book, facts()) == ("rated", 200_000)
@@ -54,6 +57,7 @@ def test_the_first_minute_costs_another_price_than_the_next(tmp_path):
     assert pieces(book, call(301)) == [(60, "flat", 200_000), (240, "flat", 100_000), (60, "flat", 50_000)]
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_segments_and_bands_cut_one_call(tmp_path):
     book = book_of(tmp_path, {"price": "0.20", "band_set": "b"}, segment=SEGMENTS, time_band=[{}, PEAK])
     usage = call(120, local_us(2026, 10, 6, 19, 59, 30))
@@ -62,6 +66,7 @@ def test_segments_and_bands_cut_one_call(tmp_path):
     assert priced(book, usage).charge == 320_000
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_what_free_units_leave_keeps_its_place_in_the_call(tmp_path):
     row = {"price": "0.20", "connect_fee": "0.05", "minimum": "0.12", "discountable": "true"}
     book = book_of(tmp_path, row, segment=SEGMENTS, discount=[{}])
@@ -75,6 +80,7 @@ def test_what_free_units_leave_keeps_its_place_in_the_call(tmp_path):
     assert net_charge(found, 300) == (0, 1, 0)
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_segments_count_bytes_and_messages_too(tmp_path):
     mega = {**DATA, "price": "0.02", "block": 10**6, "increment": 1}
     segment = {"rate_id": "d", "from_units": 10**6, "price": "0.01"}
@@ -87,6 +93,7 @@ def test_segments_count_bytes_and_messages_too(tmp_path):
     assert priced(book, call(0)._replace(service="sms")).charge == 120_000
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_a_band_has_its_own_price_fee_and_steps(tmp_path):
     night = {"band_id": "night", "priority": 1, "from": "00:00", "to": "06:00", "price": "0.03", "connect_fee": "0.01"}
     night |= {"initial": 30, "increment": 6}
@@ -103,6 +110,7 @@ def test_a_band_has_its_own_price_fee_and_steps(tmp_path):
     assert priced(book, call(41, local_us(2026, 10, 6, 23, 59, 50))).charge == 20_000 + 20_000 + 25_000
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_a_band_of_dates_and_a_price_that_a_factor_multiplies(tmp_path):
     week = {"band_id": "week", "priority": 1, "from_date": "2026-12-24", "to_date": "2027-01-01", "factor": "0.5"}
     book = book_of(tmp_path, {"band_set": "b"}, time_band=[{}, {**week, "price": "0.01"}])
@@ -118,6 +126,7 @@ def test_a_band_of_dates_and_a_price_that_a_factor_multiplies(tmp_path):
 SPLIT: Row = {"rate_id": "old", "price": "0.06", "split_at_validity": "true", "valid_to": "2026-11-01"}
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_a_call_over_the_end_of_a_row_is_split_where_the_row_says_so(tmp_path):
     midnight = local_us(2026, 11, 1)
     new = {"rate_id": "new", "price": "0.12", "valid_from": "2026-11-01"}
@@ -136,6 +145,7 @@ def test_a_call_over_the_end_of_a_row_is_split_where_the_row_says_so(tmp_path):
     assert pieces(alone, before) == [(120, "flat", 60_000)]
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_the_row_below_follows_and_a_more_special_row_that_begins_ends_no_row(tmp_path):
     general = {"rate_id": "general", "plan_id": "*", "price": "0.12"}
     book = book_of(tmp_path / "below", SPLIT, general)
@@ -149,6 +159,7 @@ def test_the_row_below_follows_and_a_more_special_row_that_begins_ends_no_row(tm
     assert pieces(book, before) == [(60, "flat", 120_000)]
 
 
+@pytest.mark.covers("QUA-02", "RAT-44")
 def test_a_split_call_keeps_its_bands_and_a_bands_own_price(tmp_path):
     rows = [{**SPLIT, "band_set": "b"}, {"rate_id": "new", "valid_from": "2026-11-01", "band_set": "b"}]
     early = {"band_id": "early", "priority": 1, "from": "00:01", "to": "00:02", "price": "0.6", "factor": 2}

@@ -123,6 +123,7 @@ def draw_bill_discounts(random: Random, nets: list[int]) -> list[str]:
         cells = (
             *(f"d{order}", f"Discount {order}", "billing", str(order), random.choice(("true", "true", "false"))),
             *("usage_net" if volume else "everyone", threshold, random.choice(("*", "*", "term", "month_to_month"))),
+            *("*", "*"),
             *(random.choice(("usage", "usage", "recurring", "all")), random.choice(("5", "10", "12.5", "33.3", "50"))),
             *(random.choice(("2024-01-01", "2026-10-31", "2026-11-01")), random.choice(ends)),
         )
@@ -140,6 +141,16 @@ def draw_tiers(random: Random) -> list[str]:
         counts = random.choice(("line", "account"))
         for from_units in units:
             drawn.append(f"{rate_id},{counts},{from_units},{random.choice(('0', '0.004', '0.0075', '0.0333', '0.5'))}")
+    return drawn
+
+
+def draw_segments(random: Random) -> list[str]:
+    """Lines of segment.csv: voice with and without free minutes, data with free volume, cut early and late."""
+    drawn = []
+    for rate_id, units in (("voice_national_term", (60, 90, 600)), ("voice_national_month_to_month", (60, 3600)),
+                           ("voice_europe", (1, 59)), ("data_video_term", (1_000_000, 10**9))):  # fmt: skip
+        for from_units in units:
+            drawn.append(f"{rate_id},{from_units},{random.choice(('0', '0.01', '0.0333', '0.25'))}")
     return drawn
 
 

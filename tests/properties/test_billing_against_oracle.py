@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 from collections import defaultdict
@@ -12,13 +13,14 @@ from random import Random
 import pyarrow as pa
 import pytest
 from frames import small_frame
-from properties.draw import draw_bill_discounts, draw_population, draw_tiers, draw_usage, instant_us
+from properties.draw import draw_bill_discounts, draw_population, draw_segments, draw_tiers, draw_usage, instant_us
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
 from pyspark.sql import functions as F
 
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
 from tollgate.oracle.billing_check import Biller, RunPins, compare_run
 from tollgate.oracle.book import PriceBook
+from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun
 from tollgate.oracle.lines import RatedEvent
 from tollgate.oracle.pricing import price_event
@@ -31,6 +33,17 @@ SEED = 20261108
 EVENTS = 2_000
 LINES = 33
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+# Steps, fee and bounds of a rate with free minutes, and a band with a price, a fee and steps of its own.
+PRICES_INSIDE = {
+    "rate.csv": {
+        "voice_national_term": {"initial": "30", "increment": "6", "connect_fee": "0.05", "minimum": "0.12"},
+        "voice_national_month_to_month": {"maximum": "3.00", "initial": "60", "increment": "1"},
+    },
+    "time_band.csv": {
+        "weekend": {"price": "0.07", "connect_fee": "0.02", "initial": "60", "increment": "60"},
+        "holiday": {"price": "0.033"},
+    },
+}
 AS_OF = datetime(2026, 11, 5, tzinfo=timezone.utc)
 
 
@@ -54,9 +67,20 @@ def oracle_events(nights: list[list[Usage]], facts, book: PriceBook) -> dict[str
     return events
 
 
-def book_of_draws(folder: Path, random: Random, events: dict[str, list[RatedEvent]]) -> Path:
-    """The demo's book with drawn discounts of the bill and drawn tiers."""
+def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts: Facts) -> Path:
+    """The demo's book with prices inside its calls, and with drawn discounts of the bill, segments and tiers."""
     shutil.copytree(DEMO_BOOK, folder)
+    for file, cells in PRICES_INSIDE.items():
+        rows = list(csv.DictReader((folder / file).open(encoding="utf-8")))
+        for row in rows:
+            row |= cells.get(row.get("rate_id") or row["band_id"], {})
+        with (folder / file).open("w", encoding="utf-8", newline="") as sheet:
+            writer = csv.DictWriter(sheet, rows[0])
+            writer.writeheader()
+            writer.writerows(rows)
+    with (folder / "segment.csv").open("a", encoding="utf-8") as segments:
+        segments.write("\n".join(draw_segments(random)) + "\n")
+    events = oracle_events(nights, facts, PriceBook(folder))
     nets = [sum(event.priced.charge for event in of_account) for of_account in events.values()]
     text = (folder / "discount.csv").read_text(encoding="utf-8")
     drawn = draw_bill_discounts(random, nets)
@@ -74,7 +98,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD")
     usage = draw_usage(random, EVENTS, LINES, starts(random))
     nights = [usage[: EVENTS * 4 // 5], usage[EVENTS * 4 // 5 :]]
-    folder = book_of_draws(tmp_path / "book", random, oracle_events(nights, facts, PriceBook(DEMO_BOOK)))
+    folder = book_of_draws(tmp_path / "book", random, nights, facts)
     book, book_df, reference = PriceBook(folder), book_frames(spark, folder), reference_frames(spark, facts)
     tiers = book_df.table("price_tier")
     runs = [RatingRun(number, number, number, SNAPSHOT, VERSION) for number in (1, 2)]

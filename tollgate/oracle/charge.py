@@ -53,7 +53,8 @@ def terms_at_start(rate: Rate, book: PriceBook, at: int) -> Rate:
         return rate
     band = book.bands.band_at(rate.band_set, at)
     own = {name: getattr(band, name) for name in ("connect_fee", "initial", "increment")}
-    return rate._replace(**{name: value for name, value in own.items() if value is not None})
+    named = {name: value for name, value in own.items() if value is not None}
+    return rate._replace(**named) if named else rate
 
 
 def pieces_of(usage: Usage, terms: Rate, follower: tuple[int, Rate] | None, book: PriceBook, at: int) -> list[Piece]:
@@ -63,6 +64,8 @@ def pieces_of(usage: Usage, terms: Rate, follower: tuple[int, Rate] | None, book
     Neighbours of one band, factor and price are one piece; no units have no piece. Raises NoBand.
     """
     units = charged_units(usage, terms.unit, terms.initial, terms.increment)
+    if terms.band_set is None and not terms.segments and follower is None:
+        return [Piece(units, FLAT, ONE, terms.price)] if units else []
     prices = [(0, terms.price), *terms.segments]
     if terms.split_at_validity and follower is not None:
         prices.append((follower[0] - at, follower[1].price))
