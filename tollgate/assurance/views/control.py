@@ -33,6 +33,9 @@ UNION ALL
 SELECT 'reconciliation', run_no, count(*), count_if(holds), CAST(NULL AS DECIMAL(38,6)), min(holds)
 FROM control_reconcile GROUP BY run_no
 UNION ALL
+SELECT 'second rating', run_no, checked, checked - different, CAST(charge_table AS DECIMAL(38,6)), holds
+FROM control_second_rating
+UNION ALL
 SELECT 'maintenance', maintenance_no, sum(rows_before), sum(rows_after), CAST(NULL AS DECIMAL(38,6)), min(balanced)
 FROM control_maintenance GROUP BY maintenance_no
 """
@@ -76,11 +79,11 @@ accepted_volume_bytes BIGINT COMMENT 'sum over the accepted ones'
         "(stage, no)",
         CONTROL_TOTAL,
         columns="""
-stage STRING COMMENT 'mediation, rating, reference, quality of a table, reconciliation or maintenance',
+stage STRING COMMENT 'mediation, rating, reference, quality of a table, reconciliation, second rating or maintenance',
 no BIGINT COMMENT 'batch_no, rating_no, snapshot_id, last number checked, run_no or maintenance_no',
 items_in BIGINT COMMENT 'records, events, rows or equations taken',
 items_out BIGINT COMMENT 'the same, accounted for',
-amount DECIMAL(38,6) COMMENT 'rating: sum of list charges; NULL elsewhere',
+amount DECIMAL(38,6) COMMENT 'rating, second rating: sum of list charges; NULL elsewhere',
 balanced BOOLEAN COMMENT 'whether the hand-over holds'
 """,
     ),
