@@ -35,13 +35,15 @@ SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END 
 FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
 """
 
-ISSUED = """
+# The same number of an invoice as `invoice_digest` of tollgate/assurance/measures.py takes.
+DIGEST = """('x0' || substr(md5(concat_ws('|', account_id, to_char(cycle_start, 'YYYY-MM-DD'),
+to_char(cycle_end, 'YYYY-MM-DD'), currency, lines, net, tax, total, content_hash)), 1, 15))::bit(64)::bigint"""
+
+ISSUED = f"""
 WITH run AS (SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END AS part
              FROM ops.bill_run WHERE status = 'posted'),
 invoices AS (SELECT part, count(*) AS n, sum(net) AS net, sum(tax) AS tax, sum(total) AS total,
-               sum(('x0' || substr(md5(concat_ws('|', account_id, to_char(cycle_start, 'YYYY-MM-DD'),
-                 to_char(cycle_end, 'YYYY-MM-DD'), currency, lines, net, tax, total, content_hash)), 1, 15)
-               )::bit(64)::bigint) AS digest
+               sum({DIGEST}) AS digest
              FROM billing.invoice JOIN run USING (run_id) GROUP BY part),
 lines AS (SELECT part, count(*) AS n
           FROM billing.invoice_line JOIN billing.invoice USING (invoice_no) JOIN run USING (run_id) GROUP BY part),

@@ -16,8 +16,11 @@ from assurance.test_measures import ACCOUNT, BILLED, INVOICE, LINE, MARK, NIGHT,
 from frames import table
 from pyspark.sql import SparkSession
 
+from jobs.reconcile import DIGEST
 from tollgate.assurance.conservation import balances
-from tollgate.assurance.measures import Reach, measures
+from tollgate.assurance.measures import Reach, issued, measures
+from tollgate.platform.postgres import connect
+from tollgate.platform.settings import Settings
 
 Row = dict[str, Any]
 COLUMNS = {
@@ -132,3 +135,21 @@ def test_each_of_a_hundred_planted_errors_is_found_in_its_copy(spark: SparkSessi
 @pytest.mark.covers("BIL-13", "BIL-23")
 def test_each_of_five_hundred_planted_errors_is_found_in_its_copy(spark: SparkSession) -> None:
     assert planted(spark, 500) == {*range(500)}
+
+
+@pytest.mark.covers("BIL-23")
+def test_an_invoice_has_the_same_digest_in_both_stores(spark: SparkSession, services: Settings) -> None:
+    row = ("r", "Ä'|1", date(2026, 11, 1), 2, Decimal("-20.150"), Decimal("0.000"), Decimal("-20.150"),
+           date(2026, 10, 1), "CAD", "f" * 64)  # fmt: skip
+    names = [part.split()[0] for part in INVOICE.replace("\n", " ").split(", ")]
+    invoices, lines = table(spark, INVOICE, row), table(spark, LINE)
+    measured = issued(invoices.selectExpr("*", "'p' AS part"), lines.selectExpr("*", "'p' AS part"))
+    (in_lake,) = measured.where("measure = 'invoice_digest'").select("value").collect()[0]
+    types = {"cycle_start": "date", "cycle_end": "date", "net": "numeric(18,3)", "tax": "numeric(18,3)",
+             "total": "numeric(18,3)"}  # fmt: skip
+    given = ", ".join(f"%s::{types.get(name, 'text')} AS {name}" for name in names)
+    session = connect(services)
+    with session, session.cursor() as cursor:
+        cursor.execute(f"SELECT {DIGEST} FROM (SELECT {given}) AS invoice", row)
+        assert cursor.fetchone() == (int(in_lake),) != (0,)
+    session.close()

@@ -75,7 +75,7 @@ EQUATIONS = (
     Equation("billing", "lines make the invoices", ("line_amount",), ("invoice_net",)),
     Equation("billing", "tax shares make the tax", ("line_tax",), ("invoice_tax",)),
     Equation("billing", "net and tax make the total", ("invoice_net", "invoice_tax"), ("invoice_total",)),
-    Equation("billing", "every invoice equals its own lines", ("invoices",), ("invoices_that_sum",)),
+    Equation("billing", "every invoice equals its own lines", ("billed_accounts",), ("invoices_that_sum",)),
     Equation("ledger", "invoices in PostgreSQL", ("invoices",), ("issued_invoices",)),
     Equation("ledger", "the same invoices in PostgreSQL", ("invoice_digest",), ("issued_digest",)),
     Equation("ledger", "lines in PostgreSQL", ("line_count",), ("issued_lines",)),

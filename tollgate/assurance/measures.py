@@ -201,7 +201,7 @@ def issued(invoices: DataFrame, lines: DataFrame) -> DataFrame:
     """Invoices of a run, their sums, and how many of them equal their own lines: sums alone could hide two errors that
     cancel out."""
     cycle = F.when(F.col("kind") == "usage", F.col("origin_cycle"))
-    own = lines.groupBy("run_id", "account_id").agg(
+    own = lines.groupBy("run_id", "account_id", F.col("part").alias("line_part")).agg(
         F.sum("amount").alias("line_amount"),
         F.sum("tax_share").alias("line_tax"),
         F.count("*").alias("line_count"),
@@ -219,9 +219,11 @@ def issued(invoices: DataFrame, lines: DataFrame) -> DataFrame:
         & (F.col("lines") == F.col("line_count"))
     )
     return _measured(
-        invoices.join(own, ["run_id", "account_id"], how="left"),
-        F.col("part"),
-        invoices=F.count("*"),
+        invoices.join(own, ["run_id", "account_id"], how="full"),
+        F.coalesce("part", "line_part"),
+        invoices=F.count("part"),
+        # An account of which there is an invoice or a line.
+        billed_accounts=F.count("*"),
         invoices_that_sum=F.count_if(agrees),
         invoice_net=F.sum("net"),
         invoice_tax=F.sum("tax"),
