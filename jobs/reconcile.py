@@ -35,10 +35,15 @@ SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END 
 FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
 """
 
-ISSUED = """
+# The same number of an invoice as `invoice_digest` of tollgate/assurance/measures.py takes.
+DIGEST = """('x0' || substr(md5(concat_ws('|', account_id, to_char(cycle_start, 'YYYY-MM-DD'),
+to_char(cycle_end, 'YYYY-MM-DD'), currency, lines, net, tax, total, content_hash)), 1, 15))::bit(64)::bigint"""
+
+ISSUED = f"""
 WITH run AS (SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END AS part
              FROM ops.bill_run WHERE status = 'posted'),
-invoices AS (SELECT part, count(*) AS n, sum(net) AS net, sum(tax) AS tax, sum(total) AS total
+invoices AS (SELECT part, count(*) AS n, sum(net) AS net, sum(tax) AS tax, sum(total) AS total,
+               sum({DIGEST}) AS digest
              FROM billing.invoice JOIN run USING (run_id) GROUP BY part),
 lines AS (SELECT part, count(*) AS n
           FROM billing.invoice_line JOIN billing.invoice USING (invoice_no) JOIN run USING (run_id) GROUP BY part),
@@ -50,6 +55,7 @@ SELECT 'issued_invoices', part, n FROM invoices
 UNION ALL SELECT 'issued_net', part, net FROM invoices
 UNION ALL SELECT 'issued_tax', part, tax FROM invoices
 UNION ALL SELECT 'issued_total', part, total FROM invoices
+UNION ALL SELECT 'issued_digest', part, digest FROM invoices
 UNION ALL SELECT 'issued_lines', part, n FROM lines
 UNION ALL SELECT 'debits', part, coalesce(debits, 0) FROM postings
 UNION ALL SELECT 'credits', part, coalesce(credits, 0) FROM postings

@@ -24,14 +24,17 @@ RATED = """rating_no BIGINT, source STRING, event_id STRING, event_month STRING,
 wholesale_status STRING, started_at TIMESTAMP, service STRING, account_id STRING, duration_s BIGINT,
 volume_bytes BIGINT, charge DECIMAL(18,6), cost DECIMAL(18,6)"""
 BILLED = """run_id STRING, source STRING, event_id STRING, revision INT, rating_no BIGINT, line_key STRING,
-list_charge DECIMAL(18,6), net_charge DECIMAL(18,6)"""
+list_charge DECIMAL(18,6), net_charge DECIMAL(18,6), account_id STRING, started_at TIMESTAMP, origin_cycle DATE,
+free_units BIGINT"""
 LINE = """run_id STRING, account_id STRING, kind STRING, events BIGINT, exact_total DECIMAL(38,6), amount DECIMAL(18,3),
-tax_share DECIMAL(18,3)"""
+tax_share DECIMAL(18,3), line_key STRING, origin_cycle DATE, free_units BIGINT"""
 INVOICE = """run_id STRING, account_id STRING, cycle_end DATE, lines INT, net DECIMAL(18,3), tax DECIMAL(18,3),
-total DECIMAL(18,3)"""
+total DECIMAL(18,3), cycle_start DATE, currency STRING, content_hash STRING"""
 ACCOUNT = "snapshot_id BIGINT, account_id STRING, time_zone STRING"
 
-OCTOBER = datetime(2026, 10, 5, 12)
+OCTOBER, FIRST = datetime(2026, 10, 5, 12), date(2026, 10, 1)
+VOICE = "usage|L1|voice|national|home|2026-10-01|standard|"
+SMS = "usage|L1|sms|national|home|2026-11-01|standard|"
 HALLOWEEN_NIGHT = datetime(2026, 11, 1, 3, 59, 59)  # still 31 October in Toronto
 NOVEMBER = datetime(2026, 11, 1, 4)
 
@@ -73,17 +76,18 @@ def tables(spark):
         "rated_usage": table(spark, RATED, *rated_rows()),
         "billed_usage": table(
             spark, BILLED,
-            ("r1", "s", "a", 1, 1, "usage|L1|voice|national|home|2026-10-01|standard|", D("0.2"), D("0.15")),
-            ("r1", "s", "b", 1, 1, "usage|L1|voice|national|home|2026-10-01|standard|", D("0"), D("0")),
-            ("draft", "s", "e", 1, 2, "usage|L1|sms|national|home|2026-11-01|standard|", D("0.05"), D("0.05")),
+            ("r1", "s", "a", 1, 1, VOICE, D("0.2"), D("0.15"), "A1", OCTOBER, FIRST, 15),
+            ("r1", "s", "b", 1, 1, VOICE, D("0"), D("0"), "A1", OCTOBER, FIRST, 0),
+            ("draft", "s", "e", 1, 2, SMS, D("0.05"), D("0.05"), "A1", HALLOWEEN_NIGHT, FIRST, 0),
         ),
         "invoice_line": table(
             spark, LINE,
-            ("r1", "A1", "usage", 2, D("0.15"), D("0.15"), D("0.02")),
-            ("r1", "A1", "recurring", 0, D("20"), D("20"), D("2.60")),
-            ("draft", "A1", "usage", 1, D("0.05"), D("0.05"), D("0.01")),
+            ("r1", "A1", "usage", 2, D("0.15"), D("0.15"), D("0.02"), VOICE, FIRST, 15),
+            ("r1", "A1", "recurring", 0, D("20"), D("20"), D("2.60"), "recurring|L1|||||standard|K1", None, 0),
+            ("draft", "A1", "usage", 1, D("0.05"), D("0.05"), D("0.01"), SMS, FIRST, 0),
         ),
-        "invoice": table(spark, INVOICE, ("r1", "A1", date(2026, 11, 1), 2, D("20.15"), D("2.62"), D("22.77"))),
+        "invoice": table(spark, INVOICE, ("r1", "A1", date(2026, 11, 1), 2, D("20.15"), D("2.62"), D("22.77"),
+                                            FIRST, "CAD", "h")),
         "ref_account": table(spark, ACCOUNT, (1, "A1", "America/Toronto"), (1, "A2", "America/Toronto")),
     }  # fmt: skip
 
@@ -128,7 +132,7 @@ def test_a_planted_row_or_cent_in_the_tables_breaks_its_equation(spark, tables):
     assert fails == {
         "one disposition a record", "the same records, by their offsets", "the marks of the batches",
         "rated is billed or carried over", "charges are billed or carried over", "events on lines",
-        "net charges on usage lines",
+        "net charges on usage lines", "events keep account, time and charge", "every usage line equals its own events",
         "accepted is rated or held with a reason", "lines make the invoices", "every invoice equals its own lines",
     }  # fmt: skip
 

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from reference.places import own_places
 
-from jobs import bill_draft, bill_runs
+from jobs import bill_draft, bill_runs, reconcile
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import migrate
@@ -163,6 +163,15 @@ def test_a_posted_run_is_rebuilt_from_its_pins_to_the_same_hash(story: Story) ->
     verified = story.operator.bill("verify", "--run-id", story.rest["run_id"])
     hashes = {verified[name] for name in ("content_hash", "rebuilt", "lake", "postgres")}
     assert (verified["verified"], verified["invoices"], hashes) == (True, 2, {story.rest["content_hash"]})
+
+
+@pytest.mark.covers("BIL-13", "BIL-23")
+def test_every_equation_of_billing_and_ledger_holds(story: Story) -> None:
+    checked = reconcile.check(story.operator.spark, story.operator.settings)["equations"]
+    of_bills = [one for one in checked if one["stage"] in ("billing", "ledger")]
+    assert not [one for one in of_bills if not one["holds"]]
+    digests = [one["left"] for one in of_bills if one["equation"] == "the same invoices in PostgreSQL"]
+    assert len(digests) == 2 and all(digest["invoice_digest"] != "0" for digest in digests)
 
 
 @pytest.mark.long

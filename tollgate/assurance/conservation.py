@@ -68,13 +68,16 @@ EQUATIONS = (
     Equation(
         "billing", "charges are billed or carried over", ("rated_charge",), ("billed_list_charge", "carried_charge")
     ),
+    Equation("billing", "events keep account, time and charge", ("rated_owners",), ("billed_owners", "carried_owners")),
+    Equation("billing", "every usage line equals its own events", ("usage_lines",), ("usage_lines_that_sum",)),
     Equation("billing", "events on lines", ("billed_events",), ("line_events",)),
     Equation("billing", "net charges on usage lines", ("billed_net",), ("line_exact",)),
     Equation("billing", "lines make the invoices", ("line_amount",), ("invoice_net",)),
     Equation("billing", "tax shares make the tax", ("line_tax",), ("invoice_tax",)),
     Equation("billing", "net and tax make the total", ("invoice_net", "invoice_tax"), ("invoice_total",)),
-    Equation("billing", "every invoice equals its own lines", ("invoices",), ("invoices_that_sum",)),
+    Equation("billing", "every invoice equals its own lines", ("billed_accounts",), ("invoices_that_sum",)),
     Equation("ledger", "invoices in PostgreSQL", ("invoices",), ("issued_invoices",)),
+    Equation("ledger", "the same invoices in PostgreSQL", ("invoice_digest",), ("issued_digest",)),
     Equation("ledger", "lines in PostgreSQL", ("line_count",), ("issued_lines",)),
     Equation("ledger", "net in PostgreSQL", ("invoice_net",), ("issued_net",)),
     Equation("ledger", "tax in PostgreSQL", ("invoice_tax",), ("issued_tax",)),

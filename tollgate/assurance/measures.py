@@ -14,6 +14,8 @@ from tollgate.assurance.current_rating import current_rating
 ALL = "all"
 VALUE = "DECIMAL(38,6)"
 USAGE_KINDS = ("usage", "prior_period")
+# Of 16 hexadecimal digits the first could be a sign.
+DIGEST_DIGITS = 15
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,7 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
         billed_by_service(billed),
         carried_over(tables["rated_usage"], billed, invoices, tables["ref_account"]),
         billed_by_run(billed),
-        invoice_lines(lines),
+        invoice_lines(lines, billed),
         issued(invoices, lines),
     ]
     return reduce(DataFrame.unionByName, groups)
@@ -104,7 +106,8 @@ def awaited(usage_event: DataFrame, rated_to: int) -> DataFrame:
 
 
 def rated(current: DataFrame) -> DataFrame:
-    """Events by service and retail status, and their list charges."""
+    """Events by service and retail status, their list charges and, of what has a charge, whose they are."""
+    has_charge = F.col("retail_status") != "suspended"
     return _measured(
         current,
         F.col("service"),
@@ -112,6 +115,7 @@ def rated(current: DataFrame) -> DataFrame:
         zero_rated=F.count_if(F.col("retail_status") == "zero_rated"),
         suspended=F.count_if(F.col("retail_status") == "suspended"),
         rated_charge=F.sum("charge"),
+        rated_owners=F.sum(F.when(has_charge, _owner("charge"))),
     )
 
 
@@ -123,10 +127,16 @@ def rated_marks(control_rating: DataFrame, rated_usage: DataFrame) -> DataFrame:
 
 
 def billed_by_service(billed: DataFrame) -> DataFrame:
-    """Events on invoices by service, and their list charges. The service is that of the line which carries the
-    event."""
+    """Events on invoices by service, their list charges and whose they are. The service is that of the line which
+    carries the event."""
     service = F.split_part("line_key", F.lit("|"), F.lit(3))
-    return _measured(billed, service, billed=F.count("*"), billed_list_charge=F.sum("list_charge"))
+    return _measured(
+        billed,
+        service,
+        billed=F.count("*"),
+        billed_list_charge=F.sum("list_charge"),
+        billed_owners=F.sum(_owner("list_charge")),
+    )
 
 
 def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame, accounts: DataFrame) -> DataFrame:
@@ -147,6 +157,7 @@ def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame,
         carried_late=F.count_if(is_late),
         carried_open=F.count_if(~is_late),
         carried_charge=F.sum("charge"),
+        carried_owners=F.sum(_owner("charge")),
     )
 
 
@@ -155,12 +166,29 @@ def billed_by_run(billed: DataFrame) -> DataFrame:
     return _measured(billed, F.col("part"), billed_events=F.count("*"), billed_net=F.sum("net_charge"))
 
 
-def invoice_lines(lines: DataFrame) -> DataFrame:
-    """Lines of a run: events and exact sums of its usage lines, amounts and tax shares of all."""
+def invoice_lines(lines: DataFrame, billed: DataFrame) -> DataFrame:
+    """Lines of a run: events and exact sums of its usage lines, amounts and tax shares of all, and how many usage lines
+    equal the events of their own account, key and cycle."""
     is_usage = F.col("kind").isin(*USAGE_KINDS)
+    own = billed.groupBy("run_id", "account_id", "line_key").agg(
+        F.count("*").alias("own_events"),
+        F.sum("net_charge").alias("own_net"),
+        F.sum("free_units").alias("own_free"),
+        F.min("origin_cycle").alias("own_from"),
+        F.max("origin_cycle").alias("own_to"),
+    )
+    agrees = (
+        (F.col("events") == F.col("own_events"))
+        & (F.col("exact_total") == F.col("own_net"))
+        & (F.col("free_units") == F.col("own_free"))
+        & (F.col("origin_cycle") == F.col("own_from"))
+        & (F.col("origin_cycle") == F.col("own_to"))
+    )
     return _measured(
-        lines,
+        lines.join(own, ["run_id", "account_id", "line_key"], how="left"),
         F.col("part"),
+        usage_lines=F.count_if(is_usage),
+        usage_lines_that_sum=F.count_if(is_usage & agrees),
         line_events=F.sum(F.when(is_usage, F.col("events"))),
         line_exact=F.sum(F.when(is_usage, F.col("exact_total"))),
         line_count=F.count("*"),
@@ -172,25 +200,50 @@ def invoice_lines(lines: DataFrame) -> DataFrame:
 def issued(invoices: DataFrame, lines: DataFrame) -> DataFrame:
     """Invoices of a run, their sums, and how many of them equal their own lines: sums alone could hide two errors that
     cancel out."""
-    own = lines.groupBy("run_id", "account_id").agg(
-        F.sum("amount").alias("line_amount"), F.sum("tax_share").alias("line_tax"), F.count("*").alias("line_count")
+    cycle = F.when(F.col("kind") == "usage", F.col("origin_cycle"))
+    own = lines.groupBy("run_id", "account_id", F.col("part").alias("line_part")).agg(
+        F.sum("amount").alias("line_amount"),
+        F.sum("tax_share").alias("line_tax"),
+        F.count("*").alias("line_count"),
+        F.min(cycle).alias("first_cycle"),
+        F.max(cycle).alias("last_cycle"),
     )
+    # An invoice without usage has no line that tells its cycle.
+    is_of_cycle = F.coalesce(F.col("first_cycle"), F.col("cycle_start")) == F.col("cycle_start")
     agrees = (
-        (F.col("net") == F.col("line_amount"))
+        is_of_cycle
+        & F.col("last_cycle").eqNullSafe(F.col("first_cycle"))
+        & (F.col("net") == F.col("line_amount"))
         & (F.col("tax") == F.col("line_tax"))
         & (F.col("total") == F.col("net") + F.col("tax"))
         & (F.col("lines") == F.col("line_count"))
     )
     return _measured(
-        invoices.join(own, ["run_id", "account_id"], how="left"),
-        F.col("part"),
-        invoices=F.count("*"),
+        invoices.join(own, ["run_id", "account_id"], how="full"),
+        F.coalesce("part", "line_part"),
+        invoices=F.count("part"),
+        # An account of which there is an invoice or a line.
+        billed_accounts=F.count("*"),
         invoices_that_sum=F.count_if(agrees),
         invoice_net=F.sum("net"),
         invoice_tax=F.sum("tax"),
         invoice_total=F.sum("total"),
         invoice_lines=F.sum("lines"),
+        invoice_digest=F.sum(_digest()),
     )
+
+
+def _owner(charge: str) -> Column:
+    """A number of an event, its account, its time and its charge: sums of it differ when any of them does."""
+    named = ["source", "event_id", "revision", "rating_no", "account_id", "started_at"]
+    return F.xxhash64(*named, F.col(charge).cast("decimal(18,6)")).cast("decimal(38,0)")
+
+
+def _digest() -> Column:
+    """A number of an invoice's head and totals; jobs/reconcile.py takes the same of those in PostgreSQL."""
+    said = ["account_id", "cycle_start", "cycle_end", "currency", "lines", "net", "tax", "total", "content_hash"]
+    text = F.concat_ws("|", *[F.col(name).cast("string") for name in said])
+    return F.conv(F.substring(F.md5(text), 1, DIGEST_DIGITS), 16, 10).cast("decimal(38,0)")
 
 
 def _measured(frame: DataFrame, part: Column, **sums: Column) -> DataFrame:
