@@ -173,5 +173,6 @@ def _banded(random: Random, bands: list[Row]) -> Row:
     for initial, increment in random.sample(((60, 60), (60, 1), (30, 6), (1, 1), (3600, 60), (86_400, 1)), 6):
         pairs = {(row.get("initial", initial), row.get("increment", increment)) for row in own}
         if all((86_400 - first) % step == 0 for first, step in {*pairs, (initial, increment)}):
-            return {"band_set": band_set, "initial": initial, "increment": increment}
+            is_told = initial != increment or random.random() < 0.3
+            return {"band_set": band_set, "initial": initial if is_told else "", "increment": increment}
     return {}

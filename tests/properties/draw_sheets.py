@@ -94,7 +94,9 @@ def draw_bands(random: Random) -> list[Row]:
             if random.random() < 0.3:
                 row["connect_fee"] = random.choice(("0", "0.01", "0.123457"))
             if random.random() < 0.3:
-                row["initial"], row["increment"] = random.choice(((60, 60), (30, 6), (60, 1), (1, 1), (3600, 60)))
+                terms = random.choice(((60, 60), (30, 6), (60, 1), (1, 1), (3600, 60)))
+                own = dict(zip(("initial", "increment"), terms, strict=True))
+                row |= random.choice((own, own, {"initial": terms[0]}, {"increment": terms[1]}))
             rows.append(row)
     return rows
 

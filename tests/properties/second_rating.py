@@ -90,6 +90,7 @@ def compare_rows(
             expected["reckoned_again"] = expected["exact_charge"]
         row = None if values is None else dict(zip(RECKONED, values, strict=True))
         if row is not None:
+            result.met["pieces to merge"] += len(row["piece_units"] or ()) != len(found_fields(row)["pieces"])
             row = found_fields(row) | {"reckoned_again": reckoned(row)}
         result.comparison.compare(f"{name}: {event} on {priced.rate}", expected, row)
         result.met.update(features_met(event, priced))

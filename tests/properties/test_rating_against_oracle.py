@@ -20,6 +20,7 @@ from tollgate.rating.rate import rate_events
 
 SEED = 20261012
 BOOKS_SEED = 20261014
+ENOUGH_FOR_EVERY_FEATURE = 500_000  # ten books
 MET = {
     *("rated", "zero_rated", "no_subscriber", "suspended_line", "no_plan", "no_zone", "no_band", "no_rate"),
     *("currency_mismatch", "costed", "no_carrier_rate", "not_applicable", "catch_all", "bands", "segments", "split"),
@@ -67,16 +68,16 @@ def compiled(spark) -> Iterator[SparkSession]:
         spark.conf.set(name, value)
 
 
-def checked(result: SecondRating) -> None:
-    """Nothing differs, nothing is left over, and every part of the tariff model was met."""
+def checked(result: SecondRating, wanted: set[str]) -> None:
+    """Nothing differs, nothing is left over, and every part of the tariff model of `wanted` was met."""
     assert result.comparison.different == 0, json.dumps(result.as_json(), indent=1)
     assert result.missing == 0
-    assert set(result.met) >= MET, MET - set(result.met)
+    assert set(result.met) >= wanted, wanted - set(result.met)
 
 
 @pytest.mark.covers("RAT-02", "RAT-03", "RAT-05", "RAT-06", "RAT-26", "RAT-29", "RAT-41", "RAT-44", "RAT-46", "RAT-47")
 def test_drawn_books_with_every_feature_price_as_the_oracle_does(compiled, tmp_path):
-    checked(compare_rating(compiled, tmp_path, BOOKS_SEED, events=50_000, books=2))
+    checked(compare_rating(compiled, tmp_path, BOOKS_SEED, events=50_000, books=2), MET)
 
 
 @pytest.mark.long
@@ -87,4 +88,4 @@ def test_a_million_drawn_events_price_as_the_oracle_does(compiled, tmp_path, pyt
     out = pytestconfig.rootpath / "build" / "second_rating.json"
     out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({"seed": BOOKS_SEED + 1, **result.as_json()}, indent=1) + "\n", encoding="utf-8")
-    checked(result)
+    checked(result, MET if events >= ENOUGH_FOR_EVERY_FEATURE else set())
