@@ -39,6 +39,11 @@ NEVER = {
     "F51 files that are passed over": (r"ignore(Corrupt|Missing)Files", ROUTE),
 }  # fmt: skip
 
+# Where it may stand: the lines of a rated file keep their order by their places, and nothing else comes of them.
+MAY = {"T17 an outcome by the place of a row in its partition": {"jobs/sheet_files.py"}}
+# The session that leaves the class archive streams a file of its own.
+NO_STREAM_OF_RECORDS = "class_archive.py"
+
 
 def files(folders: tuple[str, ...]) -> list[Path]:
     found = []
@@ -52,11 +57,10 @@ def files(folders: tuple[str, ...]) -> list[Path]:
 @pytest.mark.parametrize("trap", NEVER)
 def test_what_loses_or_doubles_without_a_word_is_not_used(trap: str) -> None:
     pattern, folders = NEVER[trap]
-    texts = {path: path.read_text(encoding="utf-8") for path in files(folders)}
+    texts = {str(path.relative_to(ROOT)): path.read_text(encoding="utf-8") for path in files(folders)}
     assert len(texts) > 1
-    found = [
-        f"{path.relative_to(ROOT)}: {hit[0]}" for path, text in texts.items() for hit in re.finditer(pattern, text)
-    ]
+    hits = [(path, hit[0]) for path, text in texts.items() for hit in re.finditer(pattern, text)]
+    found = [f"{path}: {hit}" for path, hit in hits if path not in MAY.get(trap, ())]
     assert not found, f"{trap}: {found}"
 
 
@@ -91,6 +95,5 @@ def test_the_stream_begins_at_the_first_record_and_stops_at_lost_ones() -> None:
     text = (ROOT / "jobs" / "mediate_usage.py").read_text(encoding="utf-8")
     assert '.option("failOnDataLoss", "true")' in text
     assert "EARLIEST = -2" in text and "stands.end.get(partition, EARLIEST)" in text
-    assert re.findall(r"readStream", "".join(path.read_text() for path in files(("jobs", "tollgate")))) == [
-        "readStream"
-    ]
+    texts = [path.read_text() for path in files(("jobs", "tollgate")) if path.name != NO_STREAM_OF_RECORDS]
+    assert re.findall(r"readStream", "".join(texts)) == ["readStream"]
