@@ -37,9 +37,8 @@ def test_a_batch_that_stops_between_two_writes_is_finished_by_the_next_start(
     assert sorted(marks) == list(range(len(marks)))
 
 
-@pytest.mark.long
 @pytest.mark.covers("MED-14", "MED-29", "OPS-01")
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", [POINTS[0], *(pytest.param(point, marks=pytest.mark.long) for point in POINTS[1:])])
 def test_a_stream_killed_at_any_of_its_writes_leaves_the_same_tables(copy_of, whole, tmp_path, point):
     route: Route = copy_of(tmp_path / "lake")
     route.killed(point, "mediate_usage", "--once")

@@ -39,11 +39,13 @@ def issued(route: Route) -> list[tuple]:
         connection.close()
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-14", "MED-29", "RAT-01", "BIL-19", "OPS-01", "OPS-17")
 def test_a_killed_route_leaves_the_same_tables(undisturbed, disturbed):
     assert disturbed.digest(*TABLES) == undisturbed.digest(*TABLES)
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-19")
 def test_a_killed_route_issues_the_same_invoices_under_the_same_numbers(undisturbed, disturbed):
     assert len(issued(undisturbed)) > 50
