@@ -28,6 +28,10 @@ CASES = (
     (payload(event_id=" "), ["EVENT_ID_MISSING"], [], []),
     (payload(source=None), ["SOURCE_MISSING"], [], []),
     (payload(source="msc9"), ["SOURCE_UNKNOWN"], [], []),
+    # Short codes and national numbers are read by the country of the source, and here there is none.
+    (payload(source=None, destination="411"), ["SOURCE_MISSING"], [], []),
+    (payload(source="msc9", msisdn="4165550100"), ["SOURCE_UNKNOWN"], [], []),
+    (payload(source=None, destination="+12"), ["SOURCE_MISSING", "DESTINATION_MALFORMED"], [], []),
     (payload(service_type=None), ["SERVICE_MISSING"], [], []),
     (payload(service_type="fax"), ["SERVICE_UNKNOWN"], [], []),
     (payload(service_type=["voice"]), ["FIELD_RETYPED", "SERVICE_UNKNOWN"], [], []),

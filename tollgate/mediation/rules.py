@@ -39,6 +39,8 @@ class Rule(NamedTuple):
 
 _TEXTS = ", ".join(f"octet_length({name})" for name in RECEIVED)
 _LONG_FIELD = f"octet_length(event_id) > {MAX_ID_BYTES} OR greatest({_TEXTS}) > {MAX_FIELD_BYTES}"
+# Which country would read it is not known, so nobody can say that it is none.
+_UNREAD = "source_country IS NULL AND {0} RLIKE '^[0-9]+\\\\z'"
 _CARRIED = "service IN ('voice', 'sms', 'mms') AND NOT roaming"
 
 # Reasons and flags of a record stand in the order of this table.
@@ -75,11 +77,13 @@ RULES = (
     Rule(QUARANTINE, 1, "END_MALFORMED", "end_received IS NOT NULL AND ended_at IS NULL",
          "the end is no ISO-8601 time"),
     Rule(QUARANTINE, 1, "MSISDN_MISSING", "is_parsed AND msisdn_received IS NULL", "no served number"),
-    Rule(QUARANTINE, 1, "MSISDN_MALFORMED", "msisdn_received IS NOT NULL AND msisdn IS NULL",
+    Rule(QUARANTINE, 1, "MSISDN_MALFORMED",
+         f"msisdn_received IS NOT NULL AND msisdn IS NULL AND NOT ({_UNREAD.format('msisdn_received')})",
          "the served number is no possible number of any country"),
     Rule(QUARANTINE, 1, "DESTINATION_MISSING", "service IN ('voice', 'sms', 'mms') AND destination_received IS NULL",
          "a call or message to nobody"),
-    Rule(QUARANTINE, 1, "DESTINATION_MALFORMED", "called_received IS NOT NULL AND destination IS NULL",
+    Rule(QUARANTINE, 1, "DESTINATION_MALFORMED",
+         f"called_received IS NOT NULL AND destination IS NULL AND NOT ({_UNREAD.format('called_received')})",
          "the called number is no short code and no possible number of any country"),
     Rule(QUARANTINE, 1, "DURATION_MISSING", "service = 'voice' AND duration_received IS NULL",
          "a call without a duration"),
