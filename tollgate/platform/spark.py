@@ -78,19 +78,19 @@ def _start(settings: Settings, app_name: str) -> SparkSession:
     java_binary()
     os.environ["PYSPARK_PYTHON"] = sys.executable
     options = {"spark.master": settings.spark.master, "spark.driver.memory": settings.spark.driver_memory}
-    variables = {}
+    variables, jars = {}, connector_jars()
     if settings.spark.master.startswith("local"):
         os.environ["SPARK_LOCAL_IP"] = "127.0.0.1"
         options |= _of_one_machine(settings)
     if settings.spark.master.startswith("local") and "SPARK_CONF_DIR" not in os.environ:
         # No folder on the class path, and one loader for all jars: so the class archive holds for them.
-        options |= {"spark.jars": "", "spark.driver.extraClassPath": os.pathsep.join(connector_jars())}
-        options["spark.driver.extraJavaOptions"] += f" {_logging()} {class_archive.java_options(connector_jars())}"
+        options |= {"spark.jars": "", "spark.driver.extraClassPath": os.pathsep.join(jars)}
+        options["spark.driver.extraJavaOptions"] += f" {_logging()} {class_archive.java_options(jars)}"
         defaults = shlex.quote(str(project_root() / "conf" / "spark-defaults.conf"))
         variables = {"PYSPARK_SUBMIT_ARGS": f"--properties-file {defaults} pyspark-shell"}
     else:
         os.environ.setdefault("SPARK_CONF_DIR", str(project_root() / "conf"))
-        options["spark.jars"] = ",".join(connector_jars())
+        options["spark.jars"] = ",".join(jars)
     conf = SparkConf().setAppName(app_name).setAll(list(options.items()))
     # A process has one JVM, also when its session is stopped and another begins.
     SparkContext(conf=conf, gateway=None if SparkContext._gateway else quiet_gateway(conf, variables))
