@@ -93,6 +93,8 @@ READS = {
     "ref_customer_fact": _CUSTOMER_FACT,
     "ref_cell": "SELECT cell_id, site, city, region, country, lon, lat, technology FROM crm.cell",
     "ref_carrier": "SELECT carrier_id, name FROM crm.carrier",
+    "ref_adjustment": "SELECT adjustment_id, account_id, subscription_id, description, amount, tax_category,"
+    " effective_on, instalments FROM crm.adjustment",
     "ref_source": "SELECT source, dialect, country, time_zone FROM crm.source",
 }
 

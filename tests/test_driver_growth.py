@@ -21,6 +21,7 @@ BOOK = "rows of the price book: they grow with tariffs"
 NETWORK = "sources, carriers, cells: they grow with the network"
 PLANS = "the numbering plans of the world: they grow with the package phonenumbers"
 GROUPS = "groups by service, status, reason or run"
+CHARGES = "the charges of a file by hand, at most 10,000"
 BY_EXPORT = "exports of batches: one a night"
 HOLDS = "legal holds in force and whom they name: decisions of people"
 ONE_EVENT = "rows of the one event asked for"
@@ -53,6 +54,7 @@ ALLOWED = [
     ("jobs/bill_shown.py", "_rows", "fetchall", "steps, kinds and reasons of one run, and the first SHOWN accounts"),
     ("jobs/bill_verify.py", "verify", "first", ONE_ROW),
     ("jobs/bill_verify.py", "verify", "collect", "the first SHOWN accounts"),
+    ("jobs/charges_checked.py", "charges_checked", "fetchall", "a row a measure"),
     ("jobs/check_quality.py", "_checked", "frame", "the result of one suite"),
     *[("jobs/export_usage.py", name, "collect", ONE_ROW) for name in ("_planned", "_figures")],
     ("jobs/book_in_memory.py", "book_in_memory", "few_rows", BOOK),
@@ -72,6 +74,9 @@ ALLOWED = [
         ("tollgate/platform/class_archive.py", "a_session", name, "rows of setup's own session: two lines of a file")
         for name in ("broadcast", "frame", "frame", "foreachBatch", "collect")
     ],
+    *[("jobs/one_off_charges.py", "_known", "fetchall", CHARGES)] * 2,
+    ("jobs/one_off_charges.py", "_entered", "fetchall", CHARGES),
+    ("jobs/one_off_charges.py", "_list", "fetchall", "the first SHOWN charges"),
     ("jobs/pinned.py", "load_price_book", "take", ONE_ROW),
     ("jobs/pinned.py", "load_reference", "take", ONE_ROW),
     ("jobs/posting.py", "_check_lake", "first", ONE_ROW),

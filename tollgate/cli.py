@@ -38,6 +38,7 @@ PASSED_ON = {
     "runs": ("tollgate.platform.runs", "What night and month did: status, steps, how long each took."),
     "maintain": ("jobs.maintain", "Retention, fewer and larger files, and none that nobody needs."),
     "hold": ("jobs.legal_hold", "Legal holds: what `maintain` must leave whole."),
+    "charges": ("jobs.one_off_charges", "One-off charges and credits: load a CSV file, list what is billed of them."),
     "quote": ("jobs.quote_event", "What one event would cost by the price book, and why; needs no Spark."),
     "explain": ("jobs.explain_charge", "Why an event costs what it costs."),
     "sql": ("jobs.answer_query", "Ask the lake: every table and view by name, numbers as tokens."),

@@ -65,6 +65,20 @@ def rounded_minor(numerator: str, denominator: str, minor_digits: str) -> str:
     return _from_minor(_rounded_quotient(numerator, divisor, "'half_up'"), minor_digits)
 
 
+def instalment(amount: str, instalments: str, instalment_no: str, minor_digits: str) -> str:
+    """DECIMAL(18,3): one of so many equal instalments of an amount, in minor units; together they are the amount.
+
+    Each is the floor of its size; the units that then lack are the first instalments', one each.
+    amount: DECIMAL(18,3), rounded once, half up, where it has more digits than minor_digits; instalments > 0;
+    instalment_no: from 1.
+    """
+    step = _STEP.format(minor_digits)
+    units = f"({_rounded_quotient(_decimal_micros(amount), f'CAST({step} AS {EXACT})', chr(39) + 'half_up' + chr(39))})"
+    spare = f"CASE WHEN {instalment_no} <= pmod(abs({units}), {instalments}) THEN 1 ELSE 0 END"
+    sign = f"CASE WHEN {units} < 0 THEN -1 ELSE 1 END"
+    return _from_minor(f"((abs({units}) div {instalments} + {spare}) * {sign})", minor_digits)
+
+
 def line_amount(exact_total: str, minor_digits: str) -> str:
     """DECIMAL(18,3): an invoice line's amount, rounded once, half up, to the minor unit.
 

@@ -124,6 +124,13 @@ def discount(
     return {**ALWAYS, **usual, "discount_id": discount_id, "apply_order": apply_order, **fields}
 
 
+def charge(adjustment_id: str, account_id: str, amount: str, effective_on: date, **fields: Any) -> dict[str, Any]:
+    """A row of ref_adjustment: a one-off charge, or a credit below 0, in one instalment."""
+    usual = {"snapshot_id": 1, "description": adjustment_id, "tax_category": "standard", "instalments": 1}
+    row = {"adjustment_id": adjustment_id, "account_id": account_id, "amount": Decimal(amount)}
+    return {**usual, **row, "effective_on": effective_on, **fields}
+
+
 def tiers(rate_id: str, counts: str, *prices: tuple[int, str]) -> list[dict[str, Any]]:
     """Rows of price_tier of a rate: (units of the cycle, price from there on)."""
     ends = [start for start, _ in prices[1:]] + [None]
@@ -170,12 +177,12 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
     return price_book({name: frame(spark, name, of) for name, of in tables.items()}, version)
 
 
-def reference_of(spark: SparkSession, accounts: list[dict[str, Any]], contracts: list[dict[str, Any]]) -> Reference:
-    """A snapshot of accounts and contracts."""
-    return reference(
-        {"ref_account": frame(spark, "ref_account", accounts), "ref_contract": frame(spark, "ref_contract", contracts)},
-        1,
-    )
+def reference_of(
+    spark: SparkSession, accounts: list[dict[str, Any]], contracts: list[dict[str, Any]], **more: list[dict[str, Any]]
+) -> Reference:
+    """A snapshot of accounts, contracts, and what else billing reads, which is empty unless given by its name."""
+    rows = {"account": accounts, "contract": contracts, "adjustment": [], **more}
+    return reference({f"ref_{name}": frame(spark, f"ref_{name}", of) for name, of in rows.items()}, 1)
 
 
 def posted_before(
@@ -194,12 +201,13 @@ def posted_before(
 
 def bill_may(
     spark: SparkSession, accounts: list[dict[str, Any]], contracts: list[dict[str, Any]], rated: list[dict[str, Any]],
-    book: dict[str, list[dict[str, Any]]] | None = None, posted: PostedRuns | None = None, **options: Any,
+    book: dict[str, list[dict[str, Any]]] | None = None, posted: PostedRuns | None = None,
+    more: dict[str, list[dict[str, Any]]] | None = None, **options: Any,
 ) -> Bill:  # fmt: skip
-    """The bill of May 2025, or of the cycle that `options` name."""
+    """The bill of May 2025, or of the cycle that `options` name. more: further tables of the snapshot, by name."""
     options = {"cycle": "2025-05", "as_of": at("2025-07-15T00:00"), "rating_no": 9, **options}
     return bill_cycle(
-        rated=frame(spark, "rated_usage", rated), reference=reference_of(spark, accounts, contracts),
+        rated=frame(spark, "rated_usage", rated), reference=reference_of(spark, accounts, contracts, **(more or {})),
         book=book_of(spark, book or TERM_BOOK),
         posted=posted or posted_before(spark), **options,
     )  # fmt: skip

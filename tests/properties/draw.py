@@ -8,7 +8,7 @@ from random import Random
 from zoneinfo import ZoneInfo
 
 from tollgate.oracle.facts import Facts
-from tollgate.oracle.rows import OPEN_END_S, Account, Contract, CustomerFact, Holding, Usage
+from tollgate.oracle.rows import OPEN_END_S, Account, Adjustment, Contract, CustomerFact, Holding, Usage
 
 TORONTO = ZoneInfo("America/Toronto")
 OPEN_END_US = OPEN_END_S * 1_000_000
@@ -151,6 +151,20 @@ def draw_segments(random: Random) -> list[str]:
                            ("voice_europe", (1, 59)), ("data_video_term", (1_000_000, 10**9))):  # fmt: skip
         for from_units in units:
             drawn.append(f"{rate_id},{from_units},{random.choice(('0', '0.01', '0.0333', '0.25'))}")
+    return drawn
+
+
+def draw_adjustments(random: Random, accounts: list[str]) -> list[Adjustment]:
+    """One-off charges and credits: at the edges of cycles, late and early, in instalments that do not divide."""
+    days = (date(2026, 9, 30), date(2026, 10, 1), date(2026, 10, 31), date(2026, 11, 1), date(2026, 12, 1))
+    drawn = []
+    for number in range(len(accounts) * 2):
+        account = random.choice(accounts)
+        parts = random.choice((1, 1, 2, 3, 7))
+        cents = random.choice((-1, 1)) * random.choice((parts, parts + 1, 100, 9_999, random.randrange(7, 10**6)))
+        line = f"S{account[1:]}" if random.random() < 0.5 else None
+        category = random.choice(("standard", "standard", "none"))
+        drawn.append(Adjustment(f"adj-{number}", account, line, cents * 10_000, category, random.choice(days), parts))
     return drawn
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,11 @@ def reference_frames(spark: SparkSession, facts: Facts) -> frames.Reference:
         "ref_customer_fact": [(SNAPSHOT, *_with_moments(row)) for row in facts.customer_facts()],
         "ref_contract": [(SNAPSHOT, *row) for of_account in facts.contracts.values() for row in of_account],
     }
+    rows["ref_adjustment"] = [
+        (SNAPSHOT, *one[:3], "charge", Decimal(one.amount).scaleb(-6), *one[4:])
+        for of_account in facts.adjustments.values()
+        for one in of_account
+    ]
     tables = {name: small_frame(spark, rows.get(name, []), contract(name)) for name in frames.REFERENCE_TABLES}
     return frames.reference(tables, SNAPSHOT)
 

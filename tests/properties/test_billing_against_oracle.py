@@ -13,7 +13,15 @@ from random import Random
 import pyarrow as pa
 import pytest
 from frames import small_frame
-from properties.draw import draw_bill_discounts, draw_population, draw_segments, draw_tiers, draw_usage, instant_us
+from properties.draw import (
+    draw_adjustments,
+    draw_bill_discounts,
+    draw_population,
+    draw_segments,
+    draw_tiers,
+    draw_usage,
+    instant_us,
+)
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
 from pyspark.sql import functions as F
 
@@ -97,6 +105,8 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     random = Random(SEED)
     facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD")
     usage = draw_usage(random, EVENTS, LINES, starts(random))
+    for one in draw_adjustments(Random(SEED + 1), list(facts.accounts)):
+        facts.adjustments[one.account_id].append(one)
     nights = [usage[: EVENTS * 4 // 5], usage[EVENTS * 4 // 5 :]]
     folder = book_of_draws(tmp_path / "book", random, nights, facts)
     book, book_df, reference = PriceBook(folder), book_frames(spark, folder), reference_frames(spark, facts)
@@ -142,5 +152,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
         "invoice": True,
         "billed_usage": True,
     }
+    parts = november.invoice_line.where("kind IN ('one_off', 'one_off_credit') AND line_key LIKE '%/2'")
+    assert not parts.isEmpty()
     kinds = november.invoice_line.groupBy("kind", F.signum("amount").cast("int").alias("sign")).count().collect()
     assert {("discount", -1), ("prior_discount", -1), ("prior_discount", 1)} <= {(row.kind, row.sign) for row in kinds}

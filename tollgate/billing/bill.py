@@ -16,6 +16,7 @@ from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
 from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.net_charge import with_net_charge
+from tollgate.billing.one_off import one_off_lines
 from tollgate.billing.parking import failing_accounts, waiting_accounts
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tiers import with_tier_charge
@@ -104,14 +105,15 @@ def bill_cycle(
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)
     usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
-    own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
+    adjustments = reference.table("ref_adjustment")
+    one_off = [] if adjustments.isEmpty() else [one_off_lines(adjustments, due, posted.lines)]
+    zones, fees = book.table("price_zone"), book.table("price_fee")
+    own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, one_off))
     rules = book.table("price_bill_discount")
     of_cycle = own.withColumn("cycle", F.lit(cycle))
     # Most books have no such row; then the plan is without that part.
     discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
-    lines = keep(
-        all_lines(own, discounts, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax"))
-    )
+    lines = keep(all_lines(own, discounts, due, fees).transform(with_tax, due, book.table("price_tax")))
     failing = keep(failing_accounts(carried, usage, lines))
     sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
     run = F.lit(run_id).alias("run_id")

@@ -1,8 +1,8 @@
 """Ledger postings of invoices: double entry, debit positive and credit negative, one journal an invoice.
 
-The receivable is debited with the total; revenue by service, monthly fees, invoice fees, tax payable and the deposits
-held are credited, what discounts take off is debited. A forfeited deposit moves from the liability to revenue. Source:
-docs/billing.md, "Ledger".
+The receivable is debited with the total; revenue by service, monthly fees, one-off charges, invoice fees, tax payable
+and the deposits held are credited, what discounts take off is debited. A forfeited deposit moves from the liability to
+revenue. Source: docs/billing.md, "Ledger".
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ LEDGER_ACCOUNT = """
 CASE WHEN kind IN ('usage', 'prior_period') THEN concat('revenue_', service)
      WHEN kind IN ('discount', 'prior_discount') THEN 'revenue_discount'
      WHEN kind = 'recurring' THEN 'revenue_recurring'
+     WHEN kind IN ('one_off', 'one_off_credit') THEN 'revenue_one_off'
      WHEN kind = 'invoice_fee' THEN 'revenue_fee'
      WHEN kind LIKE 'deposit%' THEN 'deposit_liability' END
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import reduce
 
 from pyspark.sql import Column, DataFrame, Window
@@ -83,14 +84,22 @@ def all_lines(own: DataFrame, discounts: list[DataFrame], accounts: DataFrame, p
 
 
 def lines_of_contracts_and_usage(
-    usage: DataFrame, contracts: DataFrame, accounts: DataFrame, zones: DataFrame, price_fees: DataFrame
+    usage: DataFrame,
+    contracts: DataFrame,
+    accounts: DataFrame,
+    zones: DataFrame,
+    price_fees: DataFrame,
+    more: Sequence[DataFrame] = (),
 ) -> DataFrame:
-    """Lines that an account has by itself: usage, monthly fees, deposits; all LINE_COLUMNS, not yet numbered."""
-    return (
-        _complete(usage_lines(usage, zones, accounts))
-        .unionByName(_complete(fees.recurring_lines(contracts, accounts, price_fees)))
-        .unionByName(_complete(fees.deposit_lines(contracts, accounts, price_fees)))
-    )
+    """Lines that an account has by itself: usage, monthly fees, deposits, and `more`; all LINE_COLUMNS, not yet
+    numbered."""
+    own = [
+        usage_lines(usage, zones, accounts),
+        fees.recurring_lines(contracts, accounts, price_fees),
+        fees.deposit_lines(contracts, accounts, price_fees),
+        *more,
+    ]
+    return reduce(DataFrame.unionByName, [_complete(lines) for lines in own])
 
 
 def _complete(lines: DataFrame) -> DataFrame:

@@ -13,8 +13,9 @@ from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece, exact_charge
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
+from tollgate.oracle.one_off import one_off_lines
 from tollgate.oracle.pricing import HOME, Priced
-from tollgate.oracle.rows import Account, Allowance, Contract, Fee
+from tollgate.oracle.rows import Account, Adjustment, Allowance, Contract, Fee
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 
 Bucket = tuple[str, date, str]
@@ -31,12 +32,14 @@ def bill_cycle(
     used: Counter[Bucket] | None = None,
     counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
+    adjustments: Sequence[Adjustment] = (),
 ) -> Bill | None:
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
     counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
+    adjustments: one-off charges and credits of the account.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -49,6 +52,7 @@ def bill_cycle(
     )
     lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
+    lines += one_off_lines(adjustments, cycle, calendar, bill.minor_digits, posted)
     if not lines:
         return None
     at = cycle.end_us // 1_000_000 - 1

@@ -99,7 +99,9 @@ class Biller:
             ]
             contracts = facts.contracts.get(account_id, [])
             earlier = self._used[account_id], self._counted[account_id], self._lines[account_id]
-            bill = bill_cycle(account, cycle, calendar, events, contracts, book, *earlier)
+            bill = bill_cycle(
+                account, cycle, calendar, events, contracts, book, *earlier, facts.adjustments[account_id]
+            )
             if bill is not None:
                 bills.append(bill)
         if not pins.is_preview:

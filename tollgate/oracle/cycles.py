@@ -41,12 +41,13 @@ class CycleCalendar:
         day = self._clock.local_day(at_us // 1_000_000)
         cycle = self._by_day.get(day)
         if cycle is None:
-            on = date(1970, 1, 1) + timedelta(days=day)
-            cycle = self.starting_in(on)
-            if on < cycle.start:
-                cycle = self.starting_in(on.replace(day=1) - timedelta(days=1))
-            self._by_day[day] = cycle
+            cycle = self._by_day[day] = self.of_day(date(1970, 1, 1) + timedelta(days=day))
         return cycle
+
+    def of_day(self, on: date) -> Cycle:
+        """The cycle in which a local date lies."""
+        cycle = self.starting_in(on)
+        return cycle if on >= cycle.start else self.starting_in(on.replace(day=1) - timedelta(days=1))
 
     def _anchored(self, year: int, month: int) -> date:
         year, month = year + (month - 1) // 12, (month - 1) % 12 + 1

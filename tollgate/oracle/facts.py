@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from functools import cache
 from itertools import chain
 
-from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding
+from tollgate.oracle.rows import Account, Adjustment, Contract, CustomerFact, Holding
 
 
 class Facts:
@@ -20,6 +20,7 @@ class Facts:
         holdings: Iterable[Holding],
         facts: Iterable[CustomerFact],
         contracts: Iterable[Contract] = (),
+        adjustments: Iterable[Adjustment] = (),
     ) -> None:
         self.accounts = {account.account_id: account for account in accounts}
         self._holdings: dict[str, list[Holding]] = defaultdict(list)
@@ -31,6 +32,9 @@ class Facts:
         self.contracts: dict[str, list[Contract]] = defaultdict(list)
         for contract in contracts:
             self.contracts[contract.account_id].append(contract)
+        self.adjustments: dict[str, list[Adjustment]] = defaultdict(list)
+        for adjustment in adjustments:
+            self.adjustments[adjustment.account_id].append(adjustment)
 
     def holdings(self) -> Iterator[Holding]:
         """All holdings of numbers."""

@@ -14,7 +14,7 @@ from deltalake import DeltaTable
 from pyarrow.dataset import Dataset, ParquetReadOptions, field
 
 from tollgate.oracle.facts import Facts
-from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
+from tollgate.oracle.rows import Account, Adjustment, Contract, CustomerFact, Holding, Usage
 
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
 MAY_BE_ABSENT = ("direction", "slice_id")
@@ -102,7 +102,18 @@ def read_facts(root: str, snapshot_id: int) -> Facts:
         rows("ref_subscription", Holding),
         rows("ref_customer_fact", CustomerFact),
         rows("ref_contract", Contract),
+        _adjustments(root, pins),
     )
+
+
+def _adjustments(root: str, pins: dict[str, Any]) -> list[Adjustment]:
+    # A lake whose snapshots are all older than one-off charges has no such table.
+    if "://" not in root and not (Path(root) / "ref_adjustment" / "_delta_log").is_dir():
+        return []
+    columns = Adjustment._fields
+    found = rows_of(read_table(root, "ref_adjustment", columns, pins), columns)
+    rows = (dict(zip(columns, row, strict=True)) for row in found)
+    return [Adjustment(**{**row, "amount": int(row["amount"].scaleb(6))}) for row in rows]
 
 
 def _values(column: pa.ChunkedArray) -> list[Any]:

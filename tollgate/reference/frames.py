@@ -37,6 +37,7 @@ REFERENCE_TABLES = (
     "ref_source",
     "ref_dialling",
     "ref_number_range",
+    "ref_adjustment",
 )
 
 

@@ -1,0 +1,60 @@
+"""One-off charges and credits: a line for each instalment that is due and that no posted run has billed.
+
+What is billed follows from tables and pins alone: the snapshot's adjustments less the lines of posted runs. So a charge
+that was entered late is on the next bill, and a repeat bills nothing twice. Source: docs/billing.md, "One-off charges".
+"""
+
+from __future__ import annotations
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from tollgate import money
+from tollgate.billing.cycles import anchored
+from tollgate.billing.lines import line_key
+
+KINDS = ["one_off", "one_off_credit"]
+
+
+def one_off_lines(adjustments: DataFrame, accounts: DataFrame, posted_lines: DataFrame) -> DataFrame:
+    """Lines of kind `one_off` or `one_off_credit` with their line_key; one row an instalment.
+
+    adjustments: ref_adjustment; accounts: accounts to bill, with minor_digits, unique by account_id; posted_lines:
+    invoice_line of posted runs.
+    """
+    account = accounts.select("account_id", "anchor_day", "cycle_start", "minor_digits")
+    ref = F.when(F.col("instalments") == 1, F.col("adjustment_id")).otherwise(
+        F.concat_ws("/", "adjustment_id", F.col("instalment_no").cast("string"))
+    )
+    amount = money.instalment("total", "instalments", "instalment_no", "minor_digits")
+    billed = posted_lines.where(F.col("kind").isin(*KINDS)).select("account_id", "line_key")
+    return (
+        adjustments.withColumnRenamed("amount", "total")
+        .join(account, "account_id", how="inner")
+        .withColumn("instalment_no", F.explode(F.sequence(F.lit(1), F.col("instalments"))))
+        .where(due_month() <= F.trunc("cycle_start", "MM"))
+        .withColumn("kind", F.when(F.col("total") < 0, F.lit(KINDS[1])).otherwise(F.lit(KINDS[0])))
+        .withColumn("ref", ref)
+        .withColumn("amount", F.expr(amount))
+        .select(
+            "account_id", "kind", "subscription_id", "ref", "tax_category", _text().alias("description"),
+            F.col("amount").cast("decimal(38,6)").alias("exact_total"), "amount",
+            *[F.lit(None).cast("string").alias(name) for name in ("service", "zone_id", "roaming_zone")],
+            F.lit(None).cast("date").alias("origin_cycle"),
+        )
+        .withColumn("line_key", line_key())
+        .join(billed, ["account_id", "line_key"], how="left_anti")
+    )  # fmt: skip
+
+
+def due_month() -> Column:
+    """DATE: first day of the month in which the cycle starts that an instalment is due in; the first one is due in the
+    cycle that contains `effective_on`, each other a cycle later."""
+    month = F.trunc("effective_on", "MM")
+    begun = F.when(F.col("effective_on") >= anchored(month, F.col("anchor_day")), month)
+    return F.add_months(F.coalesce(begun, F.add_months(month, -1)), F.col("instalment_no") - 1)
+
+
+def _text() -> Column:
+    part = F.format_string("%s, instalment %d of %d", "description", "instalment_no", "instalments")
+    return F.when(F.col("instalments") == 1, F.col("description")).otherwise(part)
