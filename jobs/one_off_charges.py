@@ -102,7 +102,7 @@ def _known(settings: Settings, cursor: Any, charges: list[Charge]) -> Known:
         "SELECT subscription_id, account_id FROM crm.phone_line WHERE subscription_id = ANY(%s)",
         ([charge.subscription_id for charge in charges if charge.subscription_id],),
     )
-    digits = {row["currency"]: row["minor_digits"] for row in book.rows["currency"]}
+    digits = {row["currency"]: int(row["minor_digits"]) for row in book.rows["currency"]}
     taxed = frozenset((row["jurisdiction"], row["tax_category"]) for row in book.rows["tax"])
     return Known(accounts, dict(cursor.fetchall()), digits, taxed)
 

@@ -40,9 +40,9 @@ WHERE s.{MINE.replace("AND ", "AND s.")} AND i.run_id <> ALL (%(after_runs)s)
 """
 ISSUE = f"""
 INSERT INTO billing.invoice (invoice_no, run_id, account_id, customer_id, cycle_start, cycle_end, invoice_kind,
-sequence, currency, minor_digits, lines, net, tax, total, content_hash)
+sequence, currency, minor_digits, lines, net, tax, total, content_hash, due_on)
 SELECT %(last_no)s + row_number() OVER (ORDER BY account_id COLLATE "C"), run_id, account_id, customer_id,
-cycle_start, cycle_end, invoice_kind, sequence, currency, minor_digits, lines, net, tax, total, content_hash
+cycle_start, cycle_end, invoice_kind, sequence, currency, minor_digits, lines, net, tax, total, content_hash, due_on
 FROM billing.staging_invoice WHERE {MINE};
 
 INSERT INTO billing.invoice_line (invoice_no, line_no, line_key, kind, subscription_id, service, zone_id,

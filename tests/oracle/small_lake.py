@@ -31,14 +31,23 @@ TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("amount", "tax_share", "net", "tax", "total"), pa.decimal128(18, 3)),
     **dict.fromkeys(("piece_units", "piece_factor_num", "piece_price_micros"), pa.list_(pa.int64())),
     **dict.fromkeys(("piece_band", "discount_ids"), pa.list_(pa.string())),
-    **dict.fromkeys(("origin_cycle", "starts_on", "term_ends_on", "cancelled_on", "closed_on"), pa.date32()),
+    **dict.fromkeys(("origin_cycle", "starts_on", "term_ends_on", "cancelled_on", "closed_on", "due_on"), pa.date32()),
     **dict.fromkeys(("customer_since", "first_cycle_start", "cycle_start", "cycle_end"), pa.date32()),
     **dict.fromkeys(("roaming", "tax_exempt", "is_student"), pa.bool_()),
     "exact_total": pa.decimal128(38, 6),
 }
 WHOLE_NUMBERS = {
     *("batch_no", "kafka_partition", "kafka_offset", "duration_s", "volume_bytes", "rating_no", "snapshot_id"),
-    *("from_batch_no", "to_batch_no", "pricebook_version", "charged_units", "digits", "factor_den", "anchor_day"),
+    *(
+        "from_batch_no",
+        "to_batch_no",
+        "pricebook_version",
+        "payment_term_days",
+        "charged_units",
+        "digits",
+        "factor_den",
+        "anchor_day",
+    ),
     *("block_units", "initial_units", "increment_units", "unit_price_micros", "connect_fee_micros"),
     *("line_no", "events", "units", "free_units", "lines", "minor_digits", "sequence"),
 }

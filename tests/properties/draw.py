@@ -57,7 +57,18 @@ def draw_population(
         name, plan = f"{number:03}", ("term", "month_to_month", "prepaid")[number % 3]
         currency = other_currency if number % 19 == 18 else "CAD"
         accounts.append(
-            Account(f"A{name}", f"C{name}", currency, "America/Toronto", 1, first_cycle, None, "CA-ON", number % 7 == 6)
+            Account(
+                f"A{name}",
+                f"C{name}",
+                currency,
+                "America/Toronto",
+                1,
+                first_cycle,
+                None,
+                "CA-ON",
+                number % 7 == 6,
+                None if number % 3 else number % 5 * 7,
+            )
         )
         since = tenures[number % len(tenures)]
         facts.append(CustomerFact(f"C{name}", number % 4 == 0, since, 0, change))

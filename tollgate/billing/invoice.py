@@ -7,6 +7,8 @@ from pyspark.sql import functions as F
 
 KIND, SEQUENCE = "regular", 1
 HEAD = ["account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"]
+# Counted from the cycle's end and not from the day of posting, so that a run done again says the same.
+DUE_ON = "date_add(cycle_end, payment_term_days)"
 HASHED = [
     "line_no", "line_key", "kind", "description", "events", "units", "free_units", "unit", "exact_total", "amount",
     "tax_category", "tax_id",
@@ -19,15 +21,16 @@ def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
 
     lines: with_tax, unique by (account_id, line_no); accounts: accounts to bill, with minor_digits.
     """
-    heads = accounts.withColumn("invoice_kind", F.lit(KIND)).withColumn("sequence", F.lit(SEQUENCE))
+    heads = accounts.withColumns({"invoice_kind": F.lit(KIND), "sequence": F.lit(SEQUENCE), "due_on": F.expr(DUE_ON)})
     return summed_up(heads, lines)
 
 
 def summed_up(heads: DataFrame, lines: DataFrame) -> DataFrame:
     """The columns of `invoice` without run_id, as the lines make them; an invoice without lines is left out.
 
-    heads: one row an invoice: HEAD and minor_digits; what else it has is not looked at. lines: HASHED by account_id.
-    content_hash: SHA-256 of the invoice's head and its lines in order, each as JSON with every amount a string.
+    heads: one row an invoice: HEAD, minor_digits and due_on; what else it has is not looked at. lines: HASHED by
+    account_id. content_hash: SHA-256 of the invoice's head and its lines in order, each as JSON with every amount a
+    string. The head names due_on where there is one: without it the text is that of invoices before there was one.
     """
     said = F.struct(F.col("line_no"), _as_json(HASHED).alias("text"))
     totals = lines.groupBy("account_id").agg(
@@ -37,11 +40,11 @@ def summed_up(heads: DataFrame, lines: DataFrame) -> DataFrame:
         F.array_join(F.sort_array(F.collect_list(said)).getField("text"), "\n").alias("said"),
     )
     return (
-        heads.select(*HEAD, "minor_digits")
+        heads.select(*HEAD, "minor_digits", "due_on")
         .join(totals, "account_id", how="inner")
         .withColumn("total", (F.col("net") + F.col("tax")).cast("decimal(18,3)"))
-        .withColumn("content_hash", F.sha2(F.concat_ws("\n", _as_json(HEAD), "said"), 256))
-        .select(*HEAD, "minor_digits", "lines", "net", "tax", "total", "content_hash")
+        .withColumn("content_hash", F.sha2(F.concat_ws("\n", _head(), "said"), 256))
+        .select(*HEAD, "minor_digits", "lines", "net", "tax", "total", "content_hash", "due_on")
     )
 
 
@@ -64,6 +67,10 @@ def run_totals(invoice: DataFrame) -> DataFrame:
         *[F.coalesce(F.sum(name), F.lit(0)).cast("decimal(18,3)").alias(name) for name in ("net", "tax", "total")],
         F.sha2(F.array_join(F.sort_array(F.collect_list(named)), "\n"), 256).alias("content_hash"),
     )
+
+
+def _head() -> Column:
+    return F.when(F.col("due_on").isNull(), _as_json(HEAD)).otherwise(_as_json([*HEAD, "due_on"]))
 
 
 def _as_json(names: list[str]) -> Column:

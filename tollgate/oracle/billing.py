@@ -49,6 +49,7 @@ def bill_cycle(
         cycle.end,
         account.currency,
         book.minor_digits[account.currency],
+        None if account.payment_term_days is None else cycle.end + timedelta(days=account.payment_term_days),
     )
     lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)

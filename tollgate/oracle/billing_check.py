@@ -29,7 +29,7 @@ LINE_COLUMNS = (
 )
 INVOICE_COLUMNS = (
     *("account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"),
-    *("minor_digits", "lines", "net", "tax", "total"),
+    *("minor_digits", "lines", "net", "tax", "total", "due_on"),
 )
 BILLED_COLUMNS = (
     *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
@@ -186,7 +186,7 @@ def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
 
 def expected_invoice(bill: Bill) -> dict[str, Any]:
     """What the invoice must say; its number and content hash are not the oracle's."""
-    fields = {name: getattr(bill, name) for name in ("customer_id", "cycle_start", "cycle_end", "currency")}
+    fields = {name: getattr(bill, name) for name in ("customer_id", "cycle_start", "cycle_end", "currency", "due_on")}
     fields |= {"invoice_kind": "regular", "sequence": 1, "minor_digits": bill.minor_digits, "lines": len(bill.lines)}
     return fields | {"net": decimal_of(bill.net), "tax": decimal_of(bill.tax), "total": decimal_of(bill.total)}
 

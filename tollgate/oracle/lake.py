@@ -17,8 +17,9 @@ from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Account, Adjustment, Contract, CustomerFact, Holding, Usage
 
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
-MAY_BE_ABSENT = ("direction", "slice_id")
-"""Columns that a price can depend on, and that mediation need not write; without them no event has a value there."""
+MAY_BE_ABSENT = ("direction", "slice_id", "payment_term_days", "due_on")
+"""Columns that a table need not have, as mediation does not write them or it is older than they are; no row has a value
+there then."""
 
 
 class RatingRun(NamedTuple):
@@ -47,7 +48,13 @@ class LakeError(ValueError):
 def read_table(root: str, table: str, columns: tuple[str, ...], where: dict[str, Any] | None = None) -> pa.Table:
     """Columns of a Delta table of the lake, of rows with the values of `where`; LakeError when it is missing."""
     wanted = [field(name) == value for name, value in (where or {}).items()]
-    return _dataset(root, table).to_table(columns=list(columns), filter=reduce(and_, wanted) if wanted else None)
+    dataset = _dataset(root, table)
+    absent = [name for name in columns if name in MAY_BE_ABSENT and name not in dataset.schema.names]
+    present = [name for name in columns if name not in absent]
+    found = dataset.to_table(columns=present, filter=reduce(and_, wanted) if wanted else None)
+    for name in absent:
+        found = found.append_column(name, pa.nulls(len(found)))
+    return found
 
 
 def _dataset(root: str, table: str) -> Dataset:
@@ -79,10 +86,8 @@ def read_rating_runs(root: str) -> list[RatingRun]:
 
 def read_accepted(root: str) -> list[Accepted]:
     """Accepted events in the order of acceptance: batch, partition, offset."""
-    absent = [name for name in MAY_BE_ABSENT if name not in _dataset(root, "usage_event").schema.names]
-    present = tuple(name for name in USAGE_COLUMNS if name not in absent)
-    table = read_table(root, "usage_event", present, {"disposition": "accepted"})
-    columns = [_values(table.column(name)) if name in present else [None] * len(table) for name in USAGE_COLUMNS]
+    table = read_table(root, "usage_event", USAGE_COLUMNS, {"disposition": "accepted"})
+    columns = [_values(table.column(name)) for name in USAGE_COLUMNS]
     for name, default in (("duration_s", 0), ("volume_bytes", 0), ("roaming", False)):
         at = USAGE_COLUMNS.index(name)
         columns[at] = [default if value is None else value for value in columns[at]]

@@ -73,6 +73,7 @@ class Bill:
     cycle_end: date
     currency: str
     minor_digits: int
+    due_on: date | None = None
     lines: list[Line] = field(default_factory=list)
     billed: list[BilledEvent] = field(default_factory=list)
     net: int = 0

@@ -207,6 +207,7 @@ class Account(NamedTuple):
     closed_on: date | None
     tax_jurisdiction: str
     tax_exempt: bool
+    payment_term_days: int | None = None
 
 
 class Holding(NamedTuple):
