@@ -47,10 +47,11 @@ FROM billing.staging_invoice WHERE {MINE};
 
 INSERT INTO billing.invoice_line (invoice_no, line_no, line_key, kind, subscription_id, service, zone_id,
 roaming_zone, origin_cycle, description, events, units, free_units, unit, exact_total, amount, tax_category, tax_id,
-tax_share) SELECT i.invoice_no, l.line_no, l.line_key, l.kind, l.subscription_id, l.service, l.zone_id,
+tax_share, exempt_reason) SELECT i.invoice_no, l.line_no, l.line_key, l.kind, l.subscription_id, l.service, l.zone_id,
 l.roaming_zone, l.origin_cycle, l.description, l.events, l.units, l.free_units, l.unit, l.exact_total, l.amount,
-l.tax_category, l.tax_id, l.tax_share FROM billing.staging_invoice_line AS l JOIN billing.invoice AS i ON i.run_id =
-l.run_id AND i.account_id = l.account_id WHERE l.{MINE.replace("AND ", "AND l.")} ORDER BY i.invoice_no, l.line_no;
+l.tax_category, l.tax_id, l.tax_share, l.exempt_reason
+FROM billing.staging_invoice_line AS l JOIN billing.invoice AS i ON i.run_id = l.run_id AND i.account_id = l.account_id
+WHERE l.{MINE.replace("AND ", "AND l.")} ORDER BY i.invoice_no, l.line_no;
 
 INSERT INTO billing.journal (invoice_no, run_id, account_id, currency)
 SELECT invoice_no, run_id, account_id, currency FROM billing.invoice WHERE run_id = %(run_id)s ORDER BY invoice_no;

@@ -84,6 +84,7 @@ FROM piece p JOIN crm.customer c ON c.customer_id = p.customer_id
 LEFT JOIN fact f ON f.customer_id = p.customer_id AND f.since <= p.valid_from AND p.valid_from < f.until
 WHERE p.valid_from < p.valid_to
 """
+_DAYS = "coalesce(lower(valid), '1970-01-01') AS starts_on, coalesce(upper(valid), '9999-12-31') AS ends_on"
 READS = {
     "ref_account": "SELECT account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, closed_on,"
     " tax_jurisdiction, tax_exempt, payment_term_days FROM crm.account",
@@ -95,6 +96,10 @@ READS = {
     "ref_carrier": "SELECT carrier_id, name FROM crm.carrier",
     "ref_adjustment": "SELECT adjustment_id, account_id, subscription_id, description, amount, tax_category,"
     " effective_on, instalments FROM crm.adjustment",
+    "ref_account_jurisdiction": f"SELECT account_id, tax_jurisdiction, {_DAYS} FROM crm.account_jurisdiction"
+    " WHERE superseded_at IS NULL",
+    "ref_tax_exemption": f"SELECT account_id, tax_category, reason, {_DAYS} FROM crm.tax_exemption"
+    " WHERE superseded_at IS NULL",
     "ref_source": "SELECT source, dialect, country, time_zone FROM crm.source",
 }
 

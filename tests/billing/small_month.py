@@ -181,7 +181,14 @@ def reference_of(
     spark: SparkSession, accounts: list[dict[str, Any]], contracts: list[dict[str, Any]], **more: list[dict[str, Any]]
 ) -> Reference:
     """A snapshot of accounts, contracts, and what else billing reads, which is empty unless given by its name."""
-    rows = {"account": accounts, "contract": contracts, "adjustment": [], **more}
+    rows = {
+        "account": accounts,
+        "contract": contracts,
+        "adjustment": [],
+        "account_jurisdiction": [],
+        "tax_exemption": [],
+    }
+    rows |= more
     return reference({f"ref_{name}": frame(spark, f"ref_{name}", of) for name, of in rows.items()}, 1)
 
 

@@ -10,11 +10,13 @@ import pytest
 from oracle.people import DEMO_BOOK, NUMBER, account, call, facts, local_us
 from oracle.small_book import sheet, write_book
 
+from tollgate.oracle.account_rows import Exemption, Jurisdiction
 from tollgate.oracle.amounts import share_out
 from tollgate.oracle.billing import bill_cycle, net_charge
 from tollgate.oracle.billing_check import Biller, RunPins
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar
+from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun
 from tollgate.oracle.lines import Bill, RatedEvent
 from tollgate.oracle.pricing import price_event
@@ -166,7 +168,7 @@ def test_discounts_of_a_bill_follow_their_order_and_late_usage_changes_those_pos
     whole = rated(book, call(86_400, local_us(2026, 10, 3, 12)), 1, "month_to_month")
     late = rated(book, call(33_600, local_us(2026, 10, 4, 12)), 2, "month_to_month")
     contract = replace_contract(plan_id="month_to_month", term_ends_on=None)
-    biller = Biller({"A1": [whole, late]}, lambda _: facts(contracts=[contract]), lambda _: book,
+    biller = Biller({"A1": [whole, late]}, lambda _: untaxed(contract), lambda _: book,
                     [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 2, 1, 1)])  # fmt: skip
 
     def discounts(pins: RunPins) -> dict[str, int]:
@@ -193,7 +195,7 @@ def test_a_unit_costs_what_its_place_in_the_cycle_says_and_late_usage_goes_on_wh
     days = ((60, 3, 1), (120, 4, 1), (180, 5, 1), (60, 2, 2))
     events = [rated(book, call(of, local_us(2026, 10, day, 12)), no, "month_to_month") for of, day, no in days]
     contract = replace_contract(plan_id="month_to_month", term_ends_on=None)
-    biller = Biller({"A1": events}, lambda _: facts(contracts=[contract]), lambda _: book,
+    biller = Biller({"A1": events}, lambda _: untaxed(contract), lambda _: book,
                     [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 2, 1, 1)])  # fmt: skip
     (october,) = biller.bill(RunPins("october", OCTOBER, 1, 1))
     # 30 s at 0.05 and 90 s at 0.02; 60 s at 0.02 and 120 s at 0.10
@@ -212,3 +214,32 @@ def test_an_account_set_aside_is_billed_by_the_next_run_of_its_cycle_and_then_no
 
 def replace_contract(**fields: date | str | None) -> Contract:
     return TERM._replace(**fields)
+
+
+def untaxed(contract: Contract) -> Facts:
+    """A snapshot with this contract; the small book has no tax rule, so the account is exempt."""
+    return facts(of=account(is_exempt=True), contracts=[contract])
+
+
+@pytest.mark.covers("BIL-02")
+def test_an_account_is_taxed_where_it_is_on_the_last_day_and_without_a_rule_it_has_no_bill(book):
+    def of(*, moves: tuple[Jurisdiction, ...] = (), exemptions: tuple[Exemption, ...] = ()) -> Facts:
+        return Facts([account()], [], [], [TERM], (), moves, exemptions)
+
+    last, first_of_november, open_end = date(2026, 10, 31), date(2026, 11, 1), date(9999, 12, 31)
+    snapshots = {
+        1: of(moves=(Jurisdiction("A1", "GB", last, open_end),)),
+        2: of(moves=(Jurisdiction("A1", "GB", first_of_november, open_end),)),
+        3: of(exemptions=(Exemption("A1", "*", "all", last, first_of_november),)),
+        4: of(exemptions=(Exemption("A1", "standard", "over", OCTOBER, last),)),
+        5: of(moves=(Jurisdiction("A1", "FR", OCTOBER, first_of_november),)),
+    }
+
+    def taxes(snapshot_id: int) -> list[tuple[str | None, str | None]]:
+        biller = Biller({}, snapshots.__getitem__, lambda _: book, [RatingRun(1, 1, 1, 1, 1)])
+        bills = biller.bill(RunPins("october", OCTOBER, 1, snapshot_id))
+        return [(line.tax_id, line.exempt_reason) for bill in bills for line in bill.lines if line.kind == "recurring"]
+
+    assert [taxes(snapshot_id) for snapshot_id in snapshots] == [
+        [("vat_gb", None)], [("hst_on", None)], [(None, "all")], [("hst_on", None)], [],
+    ]  # fmt: skip

@@ -6,10 +6,10 @@ from datetime import date
 
 import pytest
 
+from tollgate.oracle.account_rows import Adjustment
 from tollgate.oracle.bill_discounts import PostedLine
 from tollgate.oracle.cycles import CycleCalendar
 from tollgate.oracle.one_off import one_off_lines, split
-from tollgate.oracle.rows import Adjustment
 
 CENT = 10_000
 

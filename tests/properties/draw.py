@@ -7,8 +7,9 @@ from decimal import Decimal
 from random import Random
 from zoneinfo import ZoneInfo
 
+from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
 from tollgate.oracle.facts import Facts
-from tollgate.oracle.rows import OPEN_END_S, Account, Adjustment, Contract, CustomerFact, Holding, Usage
+from tollgate.oracle.rows import OPEN_END_S, Account, Contract, CustomerFact, Holding, Usage
 
 TORONTO = ZoneInfo("America/Toronto")
 OPEN_END_US = OPEN_END_S * 1_000_000
@@ -177,6 +178,20 @@ def draw_adjustments(random: Random, accounts: list[str]) -> list[Adjustment]:
         category = random.choice(("standard", "standard", "none"))
         drawn.append(Adjustment(f"adj-{number}", account, line, cents * 10_000, category, random.choice(days), parts))
     return drawn
+
+
+def draw_tax_status(facts: Facts) -> None:
+    """Accounts that moved and exemptions, each on the days around the ends of October and November."""
+    edges = (date(2026, 10, 31), date(2026, 11, 1), date(2026, 11, 30), date(2026, 12, 1), date(9999, 12, 31))
+    spans = [(start, end) for start in edges for end in edges if start < end]
+    for number, account_id in enumerate(facts.accounts):
+        start, end = spans[number % len(spans)]
+        if number % 2:
+            facts.jurisdictions[account_id].append(Jurisdiction(account_id, "GB", start, end))
+        if number % 3 == 0:
+            category = ("standard", "*")[number % 2]
+            facts.exemptions[account_id].append(Exemption(account_id, category, f"reason {number}", start, end))
+            facts.exemptions[account_id].append(Exemption(account_id, "none", "never said", start, end))
 
 
 def number_of(line: int) -> str:

@@ -56,6 +56,8 @@ def reference_frames(spark: SparkSession, facts: Facts) -> frames.Reference:
         for of_account in facts.adjustments.values()
         for one in of_account
     ]
+    for table, of in (("ref_account_jurisdiction", facts.jurisdictions), ("ref_tax_exemption", facts.exemptions)):
+        rows[table] = [(SNAPSHOT, *row) for of_account in of.values() for row in of_account]
     tables = {name: small_frame(spark, rows.get(name, []), contract(name)) for name in frames.REFERENCE_TABLES}
     return frames.reference(tables, SNAPSHOT)
 

@@ -18,6 +18,7 @@ from properties.draw import (
     draw_bill_discounts,
     draw_population,
     draw_segments,
+    draw_tax_status,
     draw_tiers,
     draw_usage,
     instant_us,
@@ -107,6 +108,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     usage = draw_usage(random, EVENTS, LINES, starts(random))
     for one in draw_adjustments(Random(SEED + 1), list(facts.accounts)):
         facts.adjustments[one.account_id].append(one)
+    draw_tax_status(facts)
     nights = [usage[: EVENTS * 4 // 5], usage[EVENTS * 4 // 5 :]]
     folder = book_of_draws(tmp_path / "book", random, nights, facts)
     book, book_df, reference = PriceBook(folder), book_frames(spark, folder), reference_frames(spark, facts)
@@ -152,6 +154,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
         "invoice": True,
         "billed_usage": True,
     }
+    assert october.invoice_line.select("tax_id", "exempt_reason").distinct().count() > 3
     parts = november.invoice_line.where("kind IN ('one_off', 'one_off_credit') AND line_key LIKE '%/2'")
     assert not parts.isEmpty()
     kinds = november.invoice_line.groupBy("kind", F.signum("amount").cast("int").alias("sign")).count().collect()

@@ -19,6 +19,7 @@ from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.one_off import one_off_lines
 from tollgate.billing.parking import failing_accounts, waiting_accounts
 from tollgate.billing.tax import with_tax
+from tollgate.billing.tax_status import exemptions_in_force, with_jurisdiction
 from tollgate.billing.tiers import with_tier_charge
 from tollgate.reference.frames import PriceBook, Reference
 
@@ -31,7 +32,7 @@ INVOICE_LINE = [
     "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
     "origin_cycle",
     "description", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id",
-    "tax_share",
+    "tax_share", "exempt_reason",
 ]  # fmt: skip
 
 
@@ -113,7 +114,8 @@ def bill_cycle(
     of_cycle = own.withColumn("cycle", F.lit(cycle))
     # Most books have no such row; then the plan is without that part.
     discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
-    lines = keep(all_lines(own, discounts, due, fees).transform(with_tax, due, book.table("price_tax")))
+    taxed, exempt = _tax_status(reference, due)
+    lines = keep(all_lines(own, discounts, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
     failing = keep(failing_accounts(carried, usage, lines))
     sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
     run = F.lit(run_id).alias("run_id")
@@ -125,6 +127,14 @@ def bill_cycle(
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
     )
+
+
+def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFrame | None]:
+    """The accounts with their jurisdiction at the cycle's end, and the exemptions in force; plans without what the
+    snapshot does not have."""
+    moves, exemptions = reference.table("ref_account_jurisdiction"), reference.table("ref_tax_exemption")
+    taxed = due if moves.isEmpty() else with_jurisdiction(due, moves)
+    return taxed, None if exemptions.isEmpty() else exemptions_in_force(due, exemptions)
 
 
 def _usage_columns() -> list[str]:

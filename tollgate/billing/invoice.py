@@ -28,11 +28,13 @@ def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
 def summed_up(heads: DataFrame, lines: DataFrame) -> DataFrame:
     """The columns of `invoice` without run_id, as the lines make them; an invoice without lines is left out.
 
-    heads: one row an invoice: HEAD, minor_digits and due_on; what else it has is not looked at. lines: HASHED by
-    account_id. content_hash: SHA-256 of the invoice's head and its lines in order, each as JSON with every amount a
-    string. The head names due_on where there is one: without it the text is that of invoices before there was one.
+    heads: one row an invoice: HEAD, minor_digits and due_on; what else it has is not looked at. lines: HASHED and
+    exempt_reason by account_id.
+    content_hash: SHA-256 of the invoice's head and its lines in order, each as JSON with every amount a string. The
+    head names due_on and a line exempt_reason where there is one: without it the text is that of invoices before there
+    were any.
     """
-    said = F.struct(F.col("line_no"), _as_json(HASHED).alias("text"))
+    said = F.struct(F.col("line_no"), _with_given(HASHED, "exempt_reason").alias("text"))
     totals = lines.groupBy("account_id").agg(
         F.count("*").cast("int").alias("lines"),
         F.sum("amount").cast("decimal(18,3)").alias("net"),
@@ -43,7 +45,7 @@ def summed_up(heads: DataFrame, lines: DataFrame) -> DataFrame:
         heads.select(*HEAD, "minor_digits", "due_on")
         .join(totals, "account_id", how="inner")
         .withColumn("total", (F.col("net") + F.col("tax")).cast("decimal(18,3)"))
-        .withColumn("content_hash", F.sha2(F.concat_ws("\n", _head(), "said"), 256))
+        .withColumn("content_hash", F.sha2(F.concat_ws("\n", _with_given(HEAD, "due_on"), "said"), 256))
         .select(*HEAD, "minor_digits", "lines", "net", "tax", "total", "content_hash", "due_on")
     )
 
@@ -69,8 +71,9 @@ def run_totals(invoice: DataFrame) -> DataFrame:
     )
 
 
-def _head() -> Column:
-    return F.when(F.col("due_on").isNull(), _as_json(HEAD)).otherwise(_as_json([*HEAD, "due_on"]))
+def _with_given(names: list[str], later: str) -> Column:
+    """The columns as `_as_json`, and one that came to be later where it has a value."""
+    return F.when(F.col(later).isNull(), _as_json(names)).otherwise(_as_json([*names, later]))
 
 
 def _as_json(names: list[str]) -> Column:

@@ -7,33 +7,36 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing.fees import in_force
+from tollgate.billing.tax_status import with_exemption
 
 UNTAXED = ["none", "exempt"]
 RULE_OF_INVOICE = ["account_id", "tax_id"]
 
 
-def with_tax(lines: DataFrame, accounts: DataFrame, taxes: DataFrame) -> DataFrame:
-    """Add `tax_id` (NULL untaxed), `tax_share` DECIMAL(18,3) and `lacks_tax_rule` to numbered lines.
+def with_tax(lines: DataFrame, accounts: DataFrame, taxes: DataFrame, exemptions: DataFrame | None = None) -> DataFrame:
+    """Add `tax_id` (NULL untaxed), `tax_share` DECIMAL(18,3), `exempt_reason` and `lacks_tax_rule` to numbered lines.
 
-    accounts: accounts to bill, with minor_digits; taxes: price_tax. The rule that holds just before the cycle's end
-    counts, for late usage too. A taxable category without a rule in the account's jurisdiction is `lacks_tax_rule`,
-    which parks the account: it is never taxed 0 for lack of a rule. Two rules for one category stop the run, for a
-    line names one.
+    accounts: accounts to bill, with minor_digits; taxes: price_tax; exemptions: exemptions_in_force. The rule that
+    holds just before the cycle's end counts, for late usage too. A taxable category without a rule in the account's
+    jurisdiction is `lacks_tax_rule`, which parks the account: it is never taxed 0 for lack of a rule. Two rules for one
+    category stop the run, for a line names one; publishing refuses them.
     """
     account = accounts.select("account_id", "ends_at", "tax_jurisdiction", "tax_exempt", "minor_digits")
     base = F.sum("amount").over(Window.partitionBy(*RULE_OF_INVOICE))
     share = money.tax_share("tax", "base", "amount", "minor_digits", RULE_OF_INVOICE, "line_no")
     nothing = f"CAST(0 AS {money.LINE_AMOUNT})"
-    is_taxable = ~F.col("tax_exempt") & ~F.col("tax_category").isin(*UNTAXED)
+    is_taxable = ~F.col("is_exempt") & ~F.col("tax_category").isin(*UNTAXED)
     return (
         lines.join(account, "account_id", how="inner")
+        .transform(with_exemption, exemptions, UNTAXED)
+        .withColumn("is_exempt", F.col("tax_exempt") | F.col("exempt_reason").isNotNull())
         .join(F.broadcast(rules_of_accounts(accounts, taxes)), _same_rule(), how="left")
         .drop("rule_jurisdiction", "rule_category", "rule_ends_at")
         .withColumn("lacks_tax_rule", is_taxable & F.col("tax_id").isNull())
         .withColumn("base", base.cast(money.LINE_AMOUNT))
         .withColumn("tax", F.expr(money.tax_amount("base", "rate_ppm", "minor_digits")))
         .withColumn("tax_share", F.expr(f"CASE WHEN tax_id IS NULL THEN {nothing} ELSE {share} END"))
-        .drop("base", "tax", "rate_ppm", "ends_at", "tax_jurisdiction", "tax_exempt", "minor_digits")
+        .drop("base", "tax", "rate_ppm", "ends_at", "tax_jurisdiction", "tax_exempt", "is_exempt", "minor_digits")
     )
 
 
@@ -60,5 +63,5 @@ def _same_rule() -> Column:
         (F.col("tax_jurisdiction") == F.col("rule_jurisdiction"))
         & (F.col("ends_at") == F.col("rule_ends_at"))
         & (F.col("tax_category") == F.col("rule_category"))
-        & ~F.col("tax_exempt")
+        & ~F.col("is_exempt")
     )

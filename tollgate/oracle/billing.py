@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import date, timedelta
 from fractions import Fraction
 
-from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
+from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
+from tollgate.oracle.amounts import round_micros, round_to_minor
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece, exact_charge
@@ -15,7 +16,8 @@ from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.one_off import one_off_lines
 from tollgate.oracle.pricing import HOME, Priced
-from tollgate.oracle.rows import Account, Adjustment, Allowance, Contract, Fee
+from tollgate.oracle.rows import Account, Allowance, Contract, Fee
+from tollgate.oracle.tax import add_tax
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 
 Bucket = tuple[str, date, str]
@@ -33,13 +35,16 @@ def bill_cycle(
     counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
     adjustments: Sequence[Adjustment] = (),
+    jurisdictions: Sequence[Jurisdiction] = (),
+    exemptions: Sequence[Exemption] = (),
 ) -> Bill | None:
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
     counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
-    adjustments: one-off charges and credits of the account.
+    adjustments: one-off charges and credits of the account;
+    jurisdictions, exemptions: where it is taxed and what of it is not. A bill that `lacks_tax_rule` must not be issued.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -66,7 +71,7 @@ def bill_cycle(
         line.line_no = number
         bill.lines.append(line)
     bill.net = sum(line.amount for line in bill.lines)
-    _add_tax(bill, account, book, at)
+    add_tax(bill, account, book, at, jurisdictions, exemptions)
     return bill
 
 
@@ -210,19 +215,3 @@ def _fees(book: PriceBook, kind: str, plan_id: str, at: int) -> list[Fee]:
         for fee in book.fees
         if fee.kind == kind and fee.plan_id in ("*", plan_id) and fee.valid_from <= at < fee.valid_to
     ]
-
-
-def _add_tax(bill: Bill, account: Account, book: PriceBook, at: int) -> None:
-    """Tax once per rule and invoice, and each line's share of it by largest remainder, ties by line number."""
-    if account.tax_exempt:
-        return
-    for tax in book.taxes:
-        if tax.jurisdiction != account.tax_jurisdiction or not tax.valid_from <= at < tax.valid_to:
-            continue
-        taxed = [line for line in bill.lines if line.tax_category == tax.tax_category]
-        amount = round_to_minor(sum(line.amount for line in taxed) * tax.rate, bill.minor_digits)
-        shares = share_out(amount, [line.amount for line in taxed], bill.minor_digits)
-        for line, share in zip(taxed, shares, strict=True):
-            line.tax_id = tax.tax_id
-            line.tax_share += share
-        bill.tax += amount

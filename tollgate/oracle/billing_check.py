@@ -25,7 +25,7 @@ from tollgate.oracle.tiers import TierCounter, tier_counter
 LINE_COLUMNS = (
     *("account_id", "line_key", "line_no", "kind", "subscription_id", "service", "zone_id", "roaming_zone"),
     *("origin_cycle", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category", "tax_id"),
-    "tax_share",
+    *("tax_share", "exempt_reason"),
 )
 INVOICE_COLUMNS = (
     *("account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"),
@@ -100,9 +100,10 @@ class Biller:
             contracts = facts.contracts.get(account_id, [])
             earlier = self._used[account_id], self._counted[account_id], self._lines[account_id]
             bill = bill_cycle(
-                account, cycle, calendar, events, contracts, book, *earlier, facts.adjustments[account_id]
-            )
-            if bill is not None:
+                account, cycle, calendar, events, contracts, book, *earlier, facts.adjustments[account_id],
+                facts.jurisdictions[account_id], facts.exemptions[account_id],
+            )  # fmt: skip
+            if bill is not None and not bill.lacks_tax_rule:
                 bills.append(bill)
         if not pins.is_preview:
             self._post(bills)
@@ -178,6 +179,7 @@ def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
     }
     fields |= {"events": line.events, "amount": decimal_of(line.amount), "tax_category": line.tax_category}
     fields |= {"tax_id": line.tax_id, "tax_share": decimal_of(line.tax_share)}
+    fields["exempt_reason"] = line.exempt_reason
     if line.kind in USAGE_KINDS:
         fields |= {"units": line.units, "free_units": line.free_units, "unit": line.unit}
         fields["exact_total"] = decimal_of(int(line.exact_total))

@@ -8,7 +8,8 @@ from datetime import date, timedelta
 from functools import cache
 from itertools import chain
 
-from tollgate.oracle.rows import Account, Adjustment, Contract, CustomerFact, Holding
+from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
+from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding
 
 
 class Facts:
@@ -21,6 +22,8 @@ class Facts:
         facts: Iterable[CustomerFact],
         contracts: Iterable[Contract] = (),
         adjustments: Iterable[Adjustment] = (),
+        jurisdictions: Iterable[Jurisdiction] = (),
+        exemptions: Iterable[Exemption] = (),
     ) -> None:
         self.accounts = {account.account_id: account for account in accounts}
         self._holdings: dict[str, list[Holding]] = defaultdict(list)
@@ -35,6 +38,12 @@ class Facts:
         self.adjustments: dict[str, list[Adjustment]] = defaultdict(list)
         for adjustment in adjustments:
             self.adjustments[adjustment.account_id].append(adjustment)
+        self.jurisdictions: dict[str, list[Jurisdiction]] = defaultdict(list)
+        for jurisdiction in jurisdictions:
+            self.jurisdictions[jurisdiction.account_id].append(jurisdiction)
+        self.exemptions: dict[str, list[Exemption]] = defaultdict(list)
+        for exemption in exemptions:
+            self.exemptions[exemption.account_id].append(exemption)
 
     def holdings(self) -> Iterator[Holding]:
         """All holdings of numbers."""

@@ -13,13 +13,17 @@ import pyarrow as pa
 from deltalake import DeltaTable
 from pyarrow.dataset import Dataset, ParquetReadOptions, field
 
+from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
 from tollgate.oracle.facts import Facts
-from tollgate.oracle.rows import Account, Adjustment, Contract, CustomerFact, Holding, Usage
+from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
-MAY_BE_ABSENT = ("direction", "slice_id", "payment_term_days", "due_on")
+MAY_BE_ABSENT = ("direction", "slice_id", "payment_term_days", "due_on", "exempt_reason")
 """Columns that a table need not have, as mediation does not write them or it is older than they are; no row has a value
 there then."""
+
+
+LATER_TABLES = (("ref_account_jurisdiction", Jurisdiction), ("ref_tax_exemption", Exemption))
 
 
 class RatingRun(NamedTuple):
@@ -108,12 +112,17 @@ def read_facts(root: str, snapshot_id: int) -> Facts:
         rows("ref_customer_fact", CustomerFact),
         rows("ref_contract", Contract),
         _adjustments(root, pins),
+        *(rows(table, row) if _exists(root, table) else [] for table, row in LATER_TABLES),
     )
 
 
+def _exists(root: str, table: str) -> bool:
+    """Whether a lake on a disk has a table: one whose snapshots are all older than it has not."""
+    return "://" in root or (Path(root) / table / "_delta_log").is_dir()
+
+
 def _adjustments(root: str, pins: dict[str, Any]) -> list[Adjustment]:
-    # A lake whose snapshots are all older than one-off charges has no such table.
-    if "://" not in root and not (Path(root) / "ref_adjustment" / "_delta_log").is_dir():
+    if not _exists(root, "ref_adjustment"):
         return []
     columns = Adjustment._fields
     found = rows_of(read_table(root, "ref_adjustment", columns, pins), columns)

@@ -54,6 +54,7 @@ class Line:
     amount: int = 0
     tax_id: str | None = None
     tax_share: int = 0
+    exempt_reason: str | None = None
     line_no: int = 0
 
     @property
@@ -78,6 +79,7 @@ class Bill:
     billed: list[BilledEvent] = field(default_factory=list)
     net: int = 0
     tax: int = 0
+    lacks_tax_rule: bool = False
 
     @property
     def total(self) -> int:

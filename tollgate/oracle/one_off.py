@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tollgate.oracle.account_rows import Adjustment
 from tollgate.oracle.amounts import round_to_minor
 from tollgate.oracle.bill_discounts import PostedLine
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.facts import months_later
 from tollgate.oracle.lines import Line
-from tollgate.oracle.rows import Adjustment
 
 
 def one_off_lines(

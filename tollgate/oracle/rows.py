@@ -245,18 +245,6 @@ class Contract(NamedTuple):
     cancelled_on: date | None
 
 
-class Adjustment(NamedTuple):
-    """A one-off charge or credit of an account; amount in millionths, below 0 a credit."""
-
-    adjustment_id: str
-    account_id: str
-    subscription_id: str | None
-    amount: int
-    tax_category: str
-    effective_on: date
-    instalments: int
-
-
 class Usage(NamedTuple):
     """An accepted usage event. `started_at` in epoch microseconds; None where the event has no such value."""
 

@@ -134,7 +134,7 @@ def _mistakes(charge: Charge, known: Known) -> list[str]:
     digits = known.minor_digits.get(currency)
     if digits is None:
         found.append(f"the price book has no currency {currency}, which account {charge.account_id} has")
-    elif charge.amount != round(charge.amount, digits):
+    elif charge.amount.scaleb(digits) % 1:
         found.append(f"amount {charge.amount}: {currency} has {digits} digits")
     elif abs(charge.amount).scaleb(digits) < charge.instalments:
         found.append(f"amount {charge.amount} does not fill {charge.instalments} instalments")

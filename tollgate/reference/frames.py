@@ -38,6 +38,8 @@ REFERENCE_TABLES = (
     "ref_dialling",
     "ref_number_range",
     "ref_adjustment",
+    "ref_account_jurisdiction",
+    "ref_tax_exemption",
 )
 
 

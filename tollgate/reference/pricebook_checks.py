@@ -39,6 +39,7 @@ DISJOINT = (
     ("rate", RATE_CELLS),
     ("carrier_rate", COST_CELLS),
     ("allowance", ("plan_id", "service", "zone_id")),
+    ("tax", ("jurisdiction", "tax_category")),
 )
 
 
