@@ -157,6 +157,8 @@ ALLOWED = [
     ("tollgate/billing/cycles.py", "accounts_to_bill", "broadcast", NAMED),
     ("tollgate/billing/discounts.py", "discount_lines", "broadcast", BOOK),
     ("tollgate/billing/discounts.py", "_taken_off", "broadcast", "the book's discounts, as one row"),
+    ("tollgate/billing/advance.py", "advance_lines", "broadcast", BOOK),
+    ("tollgate/billing/fees.py", "recurring_lines", "broadcast", BOOK),
     ("tollgate/billing/fees.py", "contract_fees", "broadcast", BOOK),
     ("tollgate/billing/fees.py", "invoice_fee_lines", "broadcast", BOOK),
     ("tollgate/billing/lines.py", "usage_lines", "broadcast", BOOK),

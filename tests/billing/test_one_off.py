@@ -23,7 +23,7 @@ def money(text: str) -> Decimal:
 
 ACCOUNTS = [
     account("one"), account("parts"), account("early"), account("later"), account("yen", currency="JPY"),
-    account("anchored", anchor_day=17, first_cycle_start=MAY_17),
+    account("anchored", anchor_day=17, first_cycle_start=MAY_17), account("closes", closed_on=date(2025, 6, 1)),
 ]  # fmt: skip
 CHARGES = [
     # 26.00 taxable with the fee of 1.00 less 5.00: 13 % of 21.00 is 2.73; 25/21, 1/21 and -5/21 of it
@@ -34,6 +34,8 @@ CHARGES = [
     # due in March and April, before the account's first bill: both on it
     charge("old", "early", "-0.03", date(2025, 3, 31), tax_category="none", instalments=2),
     charge("june", "later", "9.00", date(2025, 6, 1), tax_category="none"),
+    # the account has no bill after May's
+    charge("rest", "closes", "3.01", date(2025, 5, 1), tax_category="none", instalments=2),
     charge("yen", "yen", "1000", MAY_17, tax_category="none", instalments=3),
     # the cycle of the 17th of May holds 17 May to 16 June
     charge("a", "anchored", "1.00", date(2025, 5, 16), tax_category="none"),
@@ -58,6 +60,8 @@ def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: 
         ("parts", "one_off", "phone/1", money("33.34"), nothing),
         ("early", "one_off_credit", "old/1", money("-0.02"), nothing),
         ("early", "one_off_credit", "old/2", money("-0.01"), nothing),
+        ("closes", "one_off", "rest/1", money("1.51"), nothing),
+        ("closes", "one_off", "rest/2", money("1.50"), nothing),
         ("yen", "one_off", "yen/1", money("334"), nothing),
         ("anchored", "one_off", "a", money("1"), nothing),
         ("anchored", "one_off", "b", money("2"), nothing),
@@ -73,11 +77,12 @@ def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: 
 
     # In June `parts` owes its second instalment, `later` its charge, and a charge of May that was entered late comes.
     late = charge("forgotten", "one", "7.00", MAY_17, tax_category="none")
+    too_late = charge("after", "closes", "7.00", MAY_17, tax_category="none")
     before = posted_before(
         spark, runs=[("m", "2025-05", at("2025-07-15T00:00"))], lines=lines.withColumn("cycle", F.lit("2025-05"))
     )
     june = bill_may(
-        spark, ACCOUNTS, [], [], BOOK, posted=before, more={"adjustment": [*CHARGES, late]}, cycle="2025-06",
+        spark, ACCOUNTS, [], [], BOOK, posted=before, more={"adjustment": [*CHARGES, late, too_late]}, cycle="2025-06",
         as_of=at("2025-07-20T00:00"),
     )  # fmt: skip
     assert_rows(

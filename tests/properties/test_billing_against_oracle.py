@@ -76,6 +76,19 @@ def oracle_events(nights: list[list[Usage]], facts, book: PriceBook) -> dict[str
     return events
 
 
+def with_more_fees(folder: Path) -> None:
+    """Fees in advance, prorated or not, one that ends and one that begins with November; two fees of one plan."""
+    head, *rows = (folder / "fee.csv").read_text(encoding="utf-8").splitlines()
+    more = [
+        "rent,recurring,*,Line rent,7.77,days,standard,2024-01-01,,true",
+        "club,recurring,month_to_month,Club,3.33,none,none,2024-01-01,2026-11-01,true",
+        "new_club,recurring,month_to_month,Club,4.44,days,none,2026-11-01,,true",
+        "insurance,recurring,term,Insurance,2.22,days,standard,2024-01-01,,false",
+    ]
+    text = [f"{head},in_advance", *[f"{row}," for row in rows], *more]
+    (folder / "fee.csv").write_text("\n".join(text) + "\n", encoding="utf-8")
+
+
 def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts: Facts) -> Path:
     """The demo's book with prices inside its calls, and with drawn discounts of the bill, segments and tiers."""
     shutil.copytree(DEMO_BOOK, folder)
@@ -87,6 +100,7 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
             writer = csv.DictWriter(sheet, rows[0])
             writer.writeheader()
             writer.writerows(rows)
+    with_more_fees(folder)
     with (folder / "segment.csv").open("a", encoding="utf-8") as segments:
         segments.write("\n".join(draw_segments(random)) + "\n")
     events = oracle_events(nights, facts, PriceBook(folder))
@@ -145,6 +159,11 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
 
     october = bill("2026-10", 1, {}, run_id="2026-10")
     check(RunPins("2026-10", OCTOBER, 1, SNAPSHOT), october)
+    # What October's bill asked for in advance comes back, by the day or whole.
+    for account_id, cancelled_on in (("A012", date(2026, 11, 16)), ("A010", date(2026, 11, 1))):
+        (held,) = facts.contracts[account_id]
+        facts.contracts[account_id] = [held._replace(cancelled_on=cancelled_on)]
+    reference = reference_frames(spark, facts)
     november = bill("2026-11", 2, {"2026-10": october}, run_id="2026-11", is_open=True)
     check(RunPins("2026-11", NOVEMBER, 2, SNAPSHOT, is_preview=True), november)
 
@@ -157,5 +176,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     assert october.invoice_line.select("tax_id", "exempt_reason").distinct().count() > 3
     parts = november.invoice_line.where("kind IN ('one_off', 'one_off_credit') AND line_key LIKE '%/2'")
     assert not parts.isEmpty()
+    given_back = november.invoice_line.where("kind = 'recurring' AND amount < 0")
+    assert not given_back.isEmpty()
     kinds = november.invoice_line.groupBy("kind", F.signum("amount").cast("int").alias("sign")).count().collect()
     assert {("discount", -1), ("prior_discount", -1), ("prior_discount", 1)} <= {(row.kind, row.sign) for row in kinds}

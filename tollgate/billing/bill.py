@@ -9,6 +9,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.billing.advance import advance_lines
 from tollgate.billing.allowances import with_free_units
 from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
@@ -106,10 +107,9 @@ def bill_cycle(
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)
     usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
-    adjustments = reference.table("ref_adjustment")
-    one_off = [] if adjustments.isEmpty() else [one_off_lines(adjustments, due, posted.lines)]
     zones, fees = book.table("price_zone"), book.table("price_fee")
-    own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, one_off))
+    more = _more_lines(reference, fees, due, posted)
+    own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, more))
     rules = book.table("price_bill_discount")
     of_cycle = own.withColumn("cycle", F.lit(cycle))
     # Most books have no such row; then the plan is without that part.
@@ -127,6 +127,19 @@ def bill_cycle(
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
     )
+
+
+def _more_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: PostedRuns) -> list[DataFrame]:
+    """Lines that most operators do not have: one-off charges, fees in advance; plans without those that there are
+    none of."""
+    found = []
+    adjustments = reference.table("ref_adjustment")
+    if not adjustments.isEmpty():
+        found.append(one_off_lines(adjustments, due, posted.lines))
+    in_advance = fees.where("in_advance")
+    if not in_advance.isEmpty():
+        found.append(advance_lines(reference.table("ref_contract"), due, in_advance, posted.lines))
+    return found
 
 
 def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFrame | None]:

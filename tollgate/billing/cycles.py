@@ -64,14 +64,15 @@ def overlap_days(starts_on: Column, ends_on: Column, cycle_start: Column, cycle_
 def cycle_accounts(accounts: DataFrame, cycle: str) -> DataFrame:
     """Accounts that have the cycle `cycle`, with `cycle_start`, `cycle_end` (DATE, exclusive) and `ends_at` (instant).
 
-    accounts: ref_account. An account whose first cycle starts later does not have it.
+    accounts: ref_account. An account whose first cycle starts later does not have it, nor one that is closed by then:
+    its last bill is that of the cycle which contains the last day before `closed_on`.
     """
     month = F.lit(month_of(cycle))
     return (
         accounts.withColumn("cycle_start", anchored(month, F.col("anchor_day")))
         .withColumn("cycle_end", cycle_end_of(F.col("cycle_start"), F.col("anchor_day")))
         .withColumn("ends_at", local_midnight(F.col("cycle_end"), F.col("time_zone")))
-        .where("cycle_start >= first_cycle_start")
+        .where("cycle_start >= first_cycle_start AND coalesce(cycle_start < closed_on, true)")
     )
 
 

@@ -67,6 +67,8 @@ def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
     """Lines of the accounts; fees, which have no `origin_cycle`, get that of their bill, and all get `cycle_end_s`, the
     epoch second at which it ends."""
     of_bill = anchored(F.to_date(F.concat("cycle", F.lit("-01"))), F.col("anchor_day"))
+    # A fee in advance names the cycle that it pays for; it is discounted with the bill that asks for it.
+    of_own_cycle = F.col("origin_cycle").isNotNull() & (F.col("kind") != "recurring")
     ends_at = local_midnight(cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")), F.col("time_zone"))
     return (
         lines.select(
@@ -74,7 +76,7 @@ def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
             "amount", "cycle",
         )
         .join(account, "account_id", how="inner")
-        .withColumn("origin_cycle", F.coalesce("origin_cycle", of_bill))
+        .withColumn("origin_cycle", F.when(of_own_cycle, F.col("origin_cycle")).otherwise(of_bill))
         .withColumn("cycle_end_s", F.unix_seconds(ends_at))
     )  # fmt: skip
 

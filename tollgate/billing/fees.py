@@ -12,6 +12,12 @@ from tollgate import money
 from tollgate.billing.cycles import overlap_days
 
 JUST_BEFORE_END = "ends_at - INTERVAL 1 SECOND"
+# Whether the contract owes another monthly fee of this tax category.
+HAS_ANOTHER = f"""
+exists(others, other -> other.fee_id <> fee_id AND other.plan_id IN ('*', plan_id)
+  AND other.valid_from <= {JUST_BEFORE_END} AND {JUST_BEFORE_END} < other.valid_to)
+"""
+REF = f"CASE WHEN {HAS_ANOTHER} THEN concat(contract_id, '/', fee_id) ELSE contract_id END"
 
 
 def contract_fees(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, kind: str) -> DataFrame:
@@ -41,7 +47,17 @@ def in_force() -> Column:
 
 
 def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
-    """A `recurring` line for each contract in force on a local day of the cycle and each monthly fee of its plan."""
+    """A `recurring` line for each contract in force on a local day of the cycle and each monthly fee of its plan that
+    is not in advance.
+
+    Its key names the contract, and the fee too where the plan has several of one tax category at the time.
+    """
+    others = (
+        fees.where("kind = 'recurring' AND NOT coalesce(in_advance, false)")
+        .groupBy("tax_category")
+        .agg(F.collect_list(F.struct("fee_id", "plan_id", "valid_from", "valid_to")).alias("others"))
+    )
+    arrears = fees.where("NOT coalesce(in_advance, false)")
     is_prorated = "proration = 'days'"
     share = f"CASE WHEN {is_prorated} THEN CAST(active_days AS BIGINT) ELSE 1L END"
     whole = f"CASE WHEN {is_prorated} THEN CAST(cycle_days AS BIGINT) ELSE 1L END"
@@ -51,14 +67,15 @@ def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) 
         "ELSE fee_name END"
     )
     return (
-        contract_fees(contracts, accounts, fees, "recurring")
+        contract_fees(contracts, accounts, arrears, "recurring")
         .where("active_days > 0")
+        .join(F.broadcast(others), "tax_category", how="inner")
+        .withColumn("ref", F.expr(REF))
         .withColumn("share", F.expr(share))
         .withColumn("whole", F.expr(whole))
         .withColumn("numerator", F.expr(f"CAST(amount_micros AS {money.EXACT}) * share"))
         .select(
-            "account_id", F.lit("recurring").alias("kind"), "subscription_id", F.col("contract_id").alias("ref"),
-            "tax_category",
+            "account_id", F.lit("recurring").alias("kind"), "subscription_id", "ref", "tax_category",
             counted.alias("description"), F.lit(1).cast("bigint").alias("units"), F.lit("month").alias("unit"),
             F.expr(f"CAST({money.rounded_amount('numerator', 'whole')} AS DECIMAL(38,6))").alias("exact_total"),
             F.expr(money.rounded_minor("numerator", "whole", "minor_digits")).alias("amount"),

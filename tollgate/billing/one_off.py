@@ -17,12 +17,14 @@ KINDS = ["one_off", "one_off_credit"]
 
 
 def one_off_lines(adjustments: DataFrame, accounts: DataFrame, posted_lines: DataFrame) -> DataFrame:
-    """Lines of kind `one_off` or `one_off_credit` with their line_key; one row an instalment.
+    """Lines of kind `one_off` or `one_off_credit` with their line_key; one row an instalment. An account's last
+    bill has all that is left.
 
     adjustments: ref_adjustment; accounts: accounts to bill, with minor_digits, unique by account_id; posted_lines:
     invoice_line of posted runs.
     """
-    account = accounts.select("account_id", "anchor_day", "cycle_start", "minor_digits")
+    is_last = F.coalesce(F.col("closed_on") <= F.col("cycle_end"), F.lit(False)).alias("is_last")
+    account = accounts.select("account_id", "anchor_day", "cycle_start", "minor_digits", is_last)
     ref = F.when(F.col("instalments") == 1, F.col("adjustment_id")).otherwise(
         F.concat_ws("/", "adjustment_id", F.col("instalment_no").cast("string"))
     )
@@ -32,7 +34,7 @@ def one_off_lines(adjustments: DataFrame, accounts: DataFrame, posted_lines: Dat
         adjustments.withColumnRenamed("amount", "total")
         .join(account, "account_id", how="inner")
         .withColumn("instalment_no", F.explode(F.sequence(F.lit(1), F.col("instalments"))))
-        .where(due_month() <= F.trunc("cycle_start", "MM"))
+        .where(F.col("is_last") | (due_month() <= F.trunc("cycle_start", "MM")))
         .withColumn("kind", F.when(F.col("total") < 0, F.lit(KINDS[1])).otherwise(F.lit(KINDS[0])))
         .withColumn("ref", ref)
         .withColumn("amount", F.expr(amount))

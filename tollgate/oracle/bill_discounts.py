@@ -27,6 +27,11 @@ class PostedLine(NamedTuple):
     line: Line
 
 
+def cycle_of(line: Line, bill_start: date) -> date:
+    """The cycle that a line is discounted with: that of its usage or discount; a fee in advance with its bill."""
+    return bill_start if line.kind == "recurring" else line.origin_cycle or bill_start
+
+
 def discount_lines(
     lines: list[Line],
     cycle: Cycle,
@@ -40,7 +45,7 @@ def discount_lines(
 
     lines: those of the bill with their amounts; posted: those of the account's earlier bills.
     """
-    now = [PostedLine(line.origin_cycle or cycle.start, line) for line in lines]
+    now = [PostedLine(cycle_of(line, cycle.start), line) for line in lines]
     origins = {cycle.start, *(one.origin for one in now if one.line.kind == "prior_period")}
     found = []
     for origin in sorted(origins):

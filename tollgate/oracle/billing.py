@@ -8,11 +8,12 @@ from datetime import date, timedelta
 from fractions import Fraction
 
 from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
+from tollgate.oracle.advance import advance_lines
 from tollgate.oracle.amounts import round_micros, round_to_minor
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece, exact_charge
-from tollgate.oracle.cycles import Cycle, CycleCalendar
+from tollgate.oracle.cycles import Cycle, CycleCalendar, days_in_force
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.one_off import one_off_lines
 from tollgate.oracle.pricing import HOME, Priced
@@ -58,7 +59,9 @@ def bill_cycle(
     )
     lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
-    lines += one_off_lines(adjustments, cycle, calendar, bill.minor_digits, posted)
+    lines += advance_lines(contracts, cycle, calendar, book, bill.minor_digits, posted)
+    is_last = account.closed_on is not None and account.closed_on <= cycle.end
+    lines += one_off_lines(adjustments, cycle, calendar, bill.minor_digits, posted, is_last=is_last)
     if not lines:
         return None
     at = cycle.end_us // 1_000_000 - 1
@@ -90,12 +93,6 @@ def net_charge(priced: Priced, free_units: int) -> tuple[int, int, int]:
     rate = priced.rate._replace(connect_fee=0)
     numerator, denominator = exact_charge(rate, left, priced.keep)
     return numerator, denominator, round_micros(numerator, denominator, rate.digits, rate.rounding)
-
-
-def days_in_force(contract: Contract, cycle: Cycle) -> int:
-    """Local days of the cycle on which the contract is in force; the day of cancellation is the first without it."""
-    end = min(contract.cancelled_on or cycle.end, cycle.end)
-    return max(0, (end - max(contract.starts_on, cycle.start)).days)
 
 
 def _without_first(pieces: tuple[Piece, ...], units: int) -> tuple[Piece, ...]:
@@ -195,10 +192,13 @@ def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook) ->
     for contract in contracts:
         ref, line_of = contract.contract_id, contract.subscription_id
         days = days_in_force(contract, cycle)
-        for fee in _fees(book, "recurring", contract.plan_id, at) if days else ():
+        monthly = [fee for fee in _fees(book, "recurring", contract.plan_id, at) if not fee.in_advance]
+        of_category = Counter(fee.tax_category for fee in monthly)
+        for fee in monthly if days else ():
             share = Fraction(days, cycle.days) if fee.proration == "days" else 1
+            name = f"{ref}/{fee.fee_id}" if of_category[fee.tax_category] > 1 else ref
             exact = fee.amount * share
-            lines.append(Line("recurring", fee.tax_category, ref, line_of, unit="month", units=1, exact_total=exact))
+            lines.append(Line("recurring", fee.tax_category, name, line_of, unit="month", units=1, exact_total=exact))
         for deposit in _fees(book, "deposit", contract.plan_id, at):
             if cycle.start <= contract.starts_on < cycle.end:
                 lines.append(Line("deposit", deposit.tax_category, ref, line_of, exact_total=deposit.amount))

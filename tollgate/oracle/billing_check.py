@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from tollgate.oracle.amounts import decimal_of
-from tollgate.oracle.bill_discounts import PostedLine
+from tollgate.oracle.bill_discounts import PostedLine, cycle_of
 from tollgate.oracle.billing import Bucket, bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
@@ -87,7 +87,8 @@ class Biller:
             account = facts.accounts[account_id]
             calendar = cycle_calendar(account, self._calendars)
             cycle = calendar.starting_in(pins.cycle_start)
-            is_done = (account_id, cycle.start) in self._billed
+            is_closed = account.closed_on is not None and account.closed_on <= cycle.start
+            is_done = is_closed or (account_id, cycle.start) in self._billed
             if is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
             events = [
@@ -112,9 +113,7 @@ class Biller:
     def _post(self, bills: list[Bill]) -> None:
         for bill in bills:
             self._billed.add((bill.account_id, bill.cycle_start))
-            self._lines[bill.account_id] += [
-                PostedLine(line.origin_cycle or bill.cycle_start, line) for line in bill.lines
-            ]
+            self._lines[bill.account_id] += [PostedLine(cycle_of(line, bill.cycle_start), line) for line in bill.lines]
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
                 holding = billed.event.priced.holding

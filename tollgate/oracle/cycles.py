@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from typing import NamedTuple
 
 from tollgate.oracle.clock import LocalClock
-from tollgate.oracle.rows import Account
+from tollgate.oracle.rows import Account, Contract
 
 
 class Cycle(NamedTuple):
@@ -61,3 +61,9 @@ def cycle_calendar(account: Account, known: dict[tuple[str, int], CycleCalendar]
     if key not in known:
         known[key] = CycleCalendar(*key)
     return known[key]
+
+
+def days_in_force(contract: Contract, cycle: Cycle) -> int:
+    """Local days of the cycle on which the contract is in force; the day of cancellation is the first without it."""
+    end = min(contract.cancelled_on or cycle.end, cycle.end)
+    return max(0, (end - max(contract.starts_on, cycle.start)).days)

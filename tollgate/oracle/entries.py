@@ -166,6 +166,7 @@ def fee(cells: Cells) -> Fee:
         tax_category=cells.text("tax_category"),
         valid_from=cells.since(),
         valid_to=cells.until(),
+        in_advance=cells.if_there("in_advance") == "true",
     )
 
 

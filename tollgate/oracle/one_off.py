@@ -18,8 +18,13 @@ def one_off_lines(
     calendar: CycleCalendar,
     minor_digits: int,
     posted: Sequence[PostedLine],
+    *,
+    is_last: bool = False,
 ) -> list[Line]:
-    """The lines that this bill owes; posted: lines of the account's earlier bills, none of which comes again."""
+    """The lines that this bill owes; posted: lines of the account's earlier bills, none of which comes again.
+
+    is_last: the account's last bill, which has all that is left.
+    """
     had = {one.line.line_key for one in posted}
     lines = []
     for adjustment in adjustments:
@@ -29,7 +34,7 @@ def one_off_lines(
             ref = adjustment.adjustment_id + (f"/{number + 1}" if adjustment.instalments > 1 else "")
             line = Line(kind, adjustment.tax_category, ref, adjustment.subscription_id, exact_total=amount)
             due = calendar.starting_in(months_later(first_month, number))
-            if due.start <= cycle.start and line.line_key not in had:
+            if (is_last or due.start <= cycle.start) and line.line_key not in had:
                 lines.append(line)
     return lines
 

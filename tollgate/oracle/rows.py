@@ -172,6 +172,7 @@ class Fee(NamedTuple):
     tax_category: str
     valid_from: int
     valid_to: int
+    in_advance: bool = False
 
 
 class Tax(NamedTuple):

@@ -32,7 +32,7 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
         "discount_id", "name", "stage", "apply_order", "stacks", "fact", "threshold", "plan_id", "service",
         "zone_id", "applies_to", "percent", "valid",
     ),
-    "fee": ("fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", "valid"),
+    "fee": ("fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", "in_advance", "valid"),
     "allowance": (
         "allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity", "proration", "valid",
     ),

@@ -91,7 +91,8 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
         "price_discount": list(_rating_discounts(book, common.discount)),
         "price_bill_discount": list(_bill_discounts(book)),
         "price_fee": _columns(
-            rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID
+            rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID,
+            "in_advance",
         ),
         "price_allowance": _columns(
             rows["allowance"], "allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity",

@@ -60,6 +60,8 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
             yield row.finding("a deposit is not taxed: tax_category must be none")
         if row["kind"] != "recurring" and row["proration"] != "none":
             yield row.finding("only recurring fees are prorated")
+        if row["kind"] != "recurring" and row["in_advance"]:
+            yield row.finding("only recurring fees are in advance")
     for row in book.rows["allowance"]:
         if (row["service"] == "data") != (row["zone_id"] == HOME):
             yield row.finding("data is free in zone home, other services in a destination zone")

@@ -132,6 +132,7 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "proration": c.one_of("none", "days"),
         "tax_category": c.ident,
         **_VALID,
+        "in_advance": c.optional(c.truth),
     },
     "allowance": {
         "allowance_id": c.ident,
@@ -152,6 +153,10 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "percent": c.tax_percent,
         **_VALID,
     },
+}
+# Columns that a file may leave out, as books that are older than them do; their cells are empty then.
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "fee": ("in_advance",),
 }
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {

@@ -20,6 +20,17 @@ _WORDS = tuple(
 )
 
 
+def open_contracts(ref_account: DataFrame, ref_contract: DataFrame) -> DataFrame:
+    """One row a mistake, `message`: a contract that outlasts its account, which has no bill after it is closed."""
+    closed = ref_account.where("closed_on IS NOT NULL").select("account_id", "closed_on")
+    text = "contract %s of account %s is in force after the account is closed on %s"
+    return (
+        ref_contract.join(closed, "account_id", how="inner")
+        .where("coalesce(cancelled_on > closed_on, true)")
+        .select(F.format_string(text, "contract_id", "account_id", F.col("closed_on").cast("string")).alias("message"))
+    )
+
+
 def mistakes(
     ref_subscription: DataFrame, ref_customer_fact: DataFrame, ref_source: DataFrame, dialects: Sequence[str]
 ) -> DataFrame:
