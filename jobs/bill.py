@@ -41,6 +41,8 @@ ACTIONS = {
     "approve": "approve a draft",
     "post": "number, issue and book an approved run",
     "void": "a draft or approved run that shall not be posted",
+    "credit": "take lines of a posted invoice back: draft a credit note, issue it, or void the draft",
+    "credits": "credit notes, the newest first",
     "verify": "rebuild a posted run from its pins and compare",
 }
 
@@ -64,7 +66,19 @@ def parser() -> argparse.ArgumentParser:
     of["approve"].add_argument("--approver", metavar="NAME", help="who (default: billing.approver of the settings)")
     of["approve"].add_argument("--accept-outliers", action="store_true", help="although invoices are unlike others")
     of["void"].add_argument("--reason", default="", metavar="TEXT", help="why; kept with the run")
-    for name in ("run", "resume", "post", "void"):
+    what = of["credit"].add_mutually_exclusive_group(required=True)
+    what.add_argument("--invoice", type=int, metavar="NO", help="draft a note against this invoice")
+    what.add_argument("--issue", type=int, metavar="NOTE", help="number and book a draft; by another person")
+    what.add_argument("--void", type=int, metavar="NOTE", help="a draft that shall not be issued")
+    of["credit"].add_argument(
+        "--line", type=int, action="append", metavar="NO", help="of the invoice; repeatable (default: all)"
+    )
+    of["credit"].add_argument("--reason", default="", metavar="TEXT", help="why; the customer reads it")
+    of["credit"].add_argument(
+        "--approver", metavar="NAME", help="who issues (default: billing.approver of the settings)"
+    )
+    of["credits"].add_argument("--invoice", type=int, metavar="NO", help="of this invoice")
+    for name in ("run", "resume", "post", "void", "credit"):
         of[name].add_argument("--by", metavar="NAME", help="who (default: the user of the system)")
     for one in of.values():
         add_common(one)
@@ -91,6 +105,8 @@ def done(
         return listed(settings)
     if args.action == "show":
         return shown(settings, args.run_id)
+    if args.action in ("credit", "credits"):
+        return _credit(settings, args, person)
     if args.action in ("preview", "run"):
         return _computed(settings, args, person, in_spark)
     found = named_run(settings, args.run_id, getattr(args, "cycle", None), or_posted=args.action == "post")
@@ -110,6 +126,18 @@ def done(
         return verify(spark, settings, found) if args.action == "verify" else post_run(spark, settings, found, person)
 
     return dict(in_spark(work))
+
+
+def _credit(settings: Settings, args: argparse.Namespace, person: str) -> dict[str, Any]:
+    from jobs import credit_notes
+
+    if args.action == "credits":
+        return credit_notes.credits_of(settings, args.invoice)
+    if args.issue is not None:
+        return credit_notes.issue_credit(settings, args.issue, args.approver or settings.billing.approver)
+    if args.void is not None:
+        return credit_notes.void_credit(settings, args.void, person, args.reason)
+    return credit_notes.draft_credit(settings, args.invoice, args.line, args.reason, person)
 
 
 def _computed(
@@ -146,6 +174,12 @@ def _as_text(action: str, found: dict[str, Any]) -> str:
         return as_list(found)
     if action == "show":
         return in_full(found)
+    if action == "credits":
+        return "\n\n".join(map(_named, found["credit_notes"])) or "no credit note"
+    return _named(found)
+
+
+def _named(found: dict[str, Any]) -> str:
     width = max(len(name) for name in found) + 2
     return "\n".join(f"{name:<{width}}{'' if value is None else value}" for name, value in found.items())
 

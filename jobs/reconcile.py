@@ -13,7 +13,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.charges_checked import charges_checked
+from jobs.later_documents import later_documents
 from jobs.usage_copies import copies_checked
 from tollgate.assurance.conservation import EQUATIONS, Balance, balances
 from tollgate.assurance.measures import Reach, measures
@@ -115,9 +115,9 @@ def _checked(lake: Lake, settings: Settings) -> tuple[int, list[Balance]]:
     with step("measure both stores"):
         posted, issued = _from_postgres(settings)
         of_copies, copied = copies_checked(lake.spark, settings)
-        of_charges, charged = charges_checked(settings)
-        facts = {**_from_lake(lake, posted), **issued, **copied, **charged}
-        checked = balances(facts, (*EQUATIONS, *of_charges, *of_copies))
+        of_documents, documents = later_documents(settings)
+        facts = {**_from_lake(lake, posted), **issued, **copied, **documents}
+        checked = balances(facts, (*EQUATIONS, *of_documents, *of_copies))
     unbalanced = dict.fromkeys((balance.equation.stage for balance in checked), 0)
     for balance in checked:
         unbalanced[balance.equation.stage] += not balance.holds

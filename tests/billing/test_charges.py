@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 from reference.places import own_places
 
 from jobs import one_off_charges
-from jobs.charges_checked import charges_checked
+from jobs.later_documents import later_documents
 from tollgate.assurance.conservation import balances
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.postgres import connect, migrate
@@ -64,7 +64,7 @@ def desk(services: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settin
     change(made, "INSERT INTO crm.phone_line VALUES ('Sa', 'a')")
     good = written(tmp_path_factory.mktemp("file"), GOOD)
     assert charges(made, "list") == {"charges": []}
-    assert charges_checked(made) == ((), {})
+    assert later_documents(made) == ((), {})
     assert charges(made, "load", good, "--check-only")["entered"] == 0
     assert charges(made, "load", good, "--by", "ann")["entered"] == 2
     return made
@@ -81,7 +81,7 @@ def change(settings: Settings, sql: str) -> None:
 
 def measured(settings: Settings) -> dict[str, str]:
     """The measures of `reconcile` by name; its equations hold."""
-    equations, facts = charges_checked(settings)
+    equations, facts = later_documents(settings)
     assert [balance.holds for balance in balances(facts, equations)] == [True, True]
     return {name: f"{value:.2f}" for (name, _), value in facts.items()}
 
