@@ -6,15 +6,19 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from billing.small_month import HST, account, at, bill_may, charge, fee, posted_before
+from billing.small_month import HST, account, agreement, at, bill_may, charge, fee, posted_before
 from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tollgate.billing.ledger import postings
 
-BOOK = {"fee": [fee("invoice_fee", "invoice", "*", 1)], "tax": [HST], "allowance": []}
-MAY_17, JUNE_17 = date(2025, 5, 17), date(2025, 6, 17)
+BOOK = {
+    "fee": [fee("invoice_fee", "invoice", "*", 1), fee("deposit", "deposit", "kept", 70)],
+    "tax": [HST],
+    "allowance": [],
+}
+MAY_17, JUNE_1, JUNE_17 = date(2025, 5, 17), date(2025, 6, 1), date(2025, 6, 17)
 
 
 def money(text: str) -> Decimal:
@@ -46,7 +50,9 @@ CHARGES = [
 
 @pytest.mark.covers("BIL-08", "BIL-04", "BIL-02")
 def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: SparkSession) -> None:
-    may = bill_may(spark, ACCOUNTS, [], [], BOOK, more={"adjustment": CHARGES})
+    # the account closes as the cycle ends, and its contract with it: its deposit is on this last bill
+    contracts = [agreement("closes", "kept", cancelled_on=JUNE_1)]
+    may = bill_may(spark, ACCOUNTS, contracts, [], BOOK, more={"adjustment": CHARGES})
     lines = may.invoice_line.persist()
     shown = lines.where("kind <> 'invoice_fee'").select(
         "account_id", "kind", F.split_part("line_key", F.lit("|"), F.lit(8)), "amount", "tax_share"
@@ -60,6 +66,7 @@ def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: 
         ("parts", "one_off", "phone/1", money("33.34"), nothing),
         ("early", "one_off_credit", "old/1", money("-0.02"), nothing),
         ("early", "one_off_credit", "old/2", money("-0.01"), nothing),
+        ("closes", "deposit_credit", "Kcloses", money("-70"), nothing),
         ("closes", "one_off", "rest/1", money("1.51"), nothing),
         ("closes", "one_off", "rest/2", money("1.50"), nothing),
         ("yen", "one_off", "yen/1", money("334"), nothing),
@@ -82,7 +89,7 @@ def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: 
         spark, runs=[("m", "2025-05", at("2025-07-15T00:00"))], lines=lines.withColumn("cycle", F.lit("2025-05"))
     )
     june = bill_may(
-        spark, ACCOUNTS, [], [], BOOK, posted=before, more={"adjustment": [*CHARGES, late, too_late]}, cycle="2025-06",
+        spark, ACCOUNTS, contracts, [], BOOK, posted=before, more={"adjustment": [*CHARGES, late, too_late]}, cycle="2025-06",
         as_of=at("2025-07-20T00:00"),
     )  # fmt: skip
     assert_rows(

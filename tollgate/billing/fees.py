@@ -26,7 +26,7 @@ def contract_fees(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, ki
     contracts: ref_contract; accounts: accounts to bill, with minor_digits; fees: price_fee.
     Adds `active_days` and `cycle_days` of the cycle billed, and the account's and the fee's columns.
     """
-    account = accounts.select("account_id", "cycle_start", "cycle_end", "ends_at", "minor_digits")
+    account = accounts.select("account_id", "cycle_start", "cycle_end", "ends_at", "closed_on", "minor_digits")
     fee = fees.where(F.col("kind") == kind).select(
         F.col("plan_id").alias("fee_plan"), "fee_id", F.col("name").alias("fee_name"), "amount_micros", "proration",
         "tax_category",
@@ -104,9 +104,13 @@ def deposit_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) ->
 
 
 def settled_deposits(deposits: DataFrame, *, is_forfeited: bool) -> DataFrame:
-    """Rows of contract_fees whose contract was cancelled in the cycle, before the end of its commitment or not."""
+    """Rows of contract_fees whose contract was cancelled in the cycle, before the end of its commitment or not. The last
+    bill of a closed account also has those that end with it."""
     is_early = F.coalesce(F.col("cancelled_on") < F.col("term_ends_on"), F.lit(False))
-    is_cancelled = F.expr("cancelled_on >= cycle_start AND cancelled_on < cycle_end")
+    is_cancelled = F.expr(
+        "cancelled_on >= cycle_start AND coalesce(cycle_start < closed_on, true)"
+        " AND (cancelled_on < cycle_end OR coalesce(cancelled_on = cycle_end AND closed_on = cycle_end, false))"
+    )
     return deposits.where(is_cancelled & (is_early if is_forfeited else ~is_early))
 
 

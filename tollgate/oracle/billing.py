@@ -58,7 +58,7 @@ def bill_cycle(
         None if account.payment_term_days is None else cycle.end + timedelta(days=account.payment_term_days),
     )
     lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
-    lines += _contract_lines(contracts, cycle, book)
+    lines += _contract_lines(contracts, cycle, book, account.closed_on)
     lines += advance_lines(contracts, cycle, calendar, book, bill.minor_digits, posted)
     is_last = account.closed_on is not None and account.closed_on <= cycle.end
     lines += one_off_lines(adjustments, cycle, calendar, bill.minor_digits, posted, is_last=is_last)
@@ -185,8 +185,10 @@ def _granted(allowance: Allowance, subscription: str, contracts: list[Contract],
     return allowance.quantity * len(days) // origin.days
 
 
-def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook) -> list[Line]:
-    """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation."""
+def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, closed_on: date | None) -> list[Line]:
+    """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation: the
+    last bill of an account that closes as its cycle ends has those that end with it."""
+    settled_to = cycle.end + timedelta(days=closed_on == cycle.end)
     lines = []
     at = cycle.end_us // 1_000_000 - 1
     for contract in contracts:
@@ -202,7 +204,7 @@ def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook) ->
         for deposit in _fees(book, "deposit", contract.plan_id, at):
             if cycle.start <= contract.starts_on < cycle.end:
                 lines.append(Line("deposit", deposit.tax_category, ref, line_of, exact_total=deposit.amount))
-            if contract.cancelled_on and cycle.start <= contract.cancelled_on < cycle.end:
+            if contract.cancelled_on and cycle.start <= contract.cancelled_on < settled_to:
                 is_early = contract.term_ends_on is not None and contract.cancelled_on < contract.term_ends_on
                 kind, amount = ("deposit_forfeit", 0) if is_early else ("deposit_credit", -deposit.amount)
                 lines.append(Line(kind, deposit.tax_category, ref, line_of, exact_total=amount))
