@@ -89,8 +89,8 @@ def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: 
         spark, runs=[("m", "2025-05", at("2025-07-15T00:00"))], lines=lines.withColumn("cycle", F.lit("2025-05"))
     )
     june = bill_may(
-        spark, ACCOUNTS, contracts, [], BOOK, posted=before, more={"adjustment": [*CHARGES, late, too_late]}, cycle="2025-06",
-        as_of=at("2025-07-20T00:00"),
+        spark, ACCOUNTS, contracts, [], BOOK, posted=before, more={"adjustment": [*CHARGES, late, too_late]},
+        cycle="2025-06", as_of=at("2025-07-20T00:00"),
     )  # fmt: skip
     assert_rows(
         june.invoice_line.where("kind <> 'invoice_fee'").select("account_id", "description", "amount"),

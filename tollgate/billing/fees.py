@@ -104,8 +104,10 @@ def deposit_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) ->
 
 
 def settled_deposits(deposits: DataFrame, *, is_forfeited: bool) -> DataFrame:
-    """Rows of contract_fees whose contract was cancelled in the cycle, before the end of its commitment or not. The last
-    bill of a closed account also has those that end with it."""
+    """Rows of contract_fees whose contract was cancelled in the cycle, before the end of its commitment or not.
+
+    The last bill of a closed account also has those that end with it.
+    """
     is_early = F.coalesce(F.col("cancelled_on") < F.col("term_ends_on"), F.lit(False))
     is_cancelled = F.expr(
         "cancelled_on >= cycle_start AND coalesce(cycle_start < closed_on, true)"
