@@ -96,8 +96,7 @@ def usage_files(spark: SparkSession, file: Path, usage: list[Usage]) -> DataFram
         .alias(field.name)
         for field in contract("usage_event")
     ]
-    given = [name for name in ("direction", "slice_id") if name not in contract("usage_event").names]
-    return drawn.select(*columns_of_contract, *given)
+    return drawn.select(*columns_of_contract)
 
 
 def _class_of(destination: str | None) -> str | None:
