@@ -238,7 +238,7 @@ def huge_or_deep(chance: random.Random, record: dict[str, Any], _: bool) -> tupl
 
 MUTATIONS: tuple[Mutation, ...] = (
     untouched, other_layout, lost_field, blank_field, hostile_value, hostile_values, unknown_field, renamed_field,
-    swapped_values, field_given_twice, not_a_json_number, negative_duration, no_direction, no_letters_in_numbers, cut_off,
-    flipped_bits, foreign_bytes, lost_bytes, not_utf8, other_encoding, two_in_one, no_object, noise, nothing,
+    swapped_values, field_given_twice, not_a_json_number, negative_duration, no_direction, no_letters_in_numbers,
+    cut_off, flipped_bits, foreign_bytes, lost_bytes, not_utf8, other_encoding, two_in_one, no_object, noise, nothing,
     huge_or_deep,
 )  # fmt: skip

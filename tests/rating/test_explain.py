@@ -10,7 +10,8 @@ from jobs.explain_charge import explain_text, is_equal, parser
 
 ROW = {
     "event_id": "e1", "service": "voice", "duration_s": 100, "volume_bytes": 0, "destination": "+14165559999",
-    "roaming_country": None, "rating_group": None, "direction": None, "slice_id": None, "started_at": "2026-10-05 11:59:30", "subscription_id": "s1",
+    "roaming_country": None, "rating_group": None, "direction": None, "slice_id": None,
+    "started_at": "2026-10-05 11:59:30", "subscription_id": "s1",
     "account_id": "a1", "plan_id": "term", "zone_id": "national", "prefix": "1416", "roaming_zone": "home",
     "retail_status": "rated", "suspense_reason": None, "wholesale_status": "costed", "price_source": "rate",
     "rate_id": "voice_national", "currency": "CAD", "charged_units": 120, "unit": "second", "block_units": 60,

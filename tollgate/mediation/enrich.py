@@ -19,7 +19,8 @@ TECHNOLOGY_ALIASES = {
 DIRECTION_ALIASES = {"out": ("OUTGOING", "ORIGINATING", "MO"), "in": ("INCOMING", "TERMINATING", "MT")}
 # What with_context reads.
 CONTEXT = (
-    "cell_id", "carrier_id", "technology_received", "direction_received", "call_outcome_received", "roaming", "roaming_country_received",
+    "cell_id", "carrier_id", "technology_received", "direction_received", "call_outcome_received", "roaming",
+    "roaming_country_received",
     "msisdn", "msisdn_country", "destination", "destination_country", "destination_class", "arrived_at", "started_at",
     "ended_at", "duration_s",
 )  # fmt: skip
@@ -32,7 +33,8 @@ def with_context(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> D
 
 
 def with_network(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> DataFrame:
-    """Add `cell_region`, `is_carrier_known`, `technology`, `direction`, `call_outcome` and `roaming_country`; NULL where unknown.
+    """Add `cell_region`, `is_carrier_known`, `technology`, `direction`, `call_outcome` and `roaming_country`; NULL where
+    unknown.
 
     cells: ref_cell, unique by `cell_id`; carriers: ref_carrier, unique by `carrier_id`; both of one snapshot.
     """
