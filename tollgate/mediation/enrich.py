@@ -33,8 +33,7 @@ def with_context(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> D
 
 
 def with_network(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> DataFrame:
-    """Add `cell_region`, `is_carrier_known`, `technology`, `direction`, `call_outcome` and `roaming_country`; NULL where
-    unknown.
+    """Add `cell_region`, `is_carrier_known`, `technology`, `direction`, `call_outcome`, `roaming_country`; else NULL.
 
     cells: ref_cell, unique by `cell_id`; carriers: ref_carrier, unique by `carrier_id`; both of one snapshot.
     """
