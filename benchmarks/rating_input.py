@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SNAPSHOT = 1
 OWNERS = ("ref_subscription", "ref_account", "ref_customer_fact")
 _MONTH_BEGINS, _MONTH_S = "TIMESTAMP '2026-10-01 04:00:00'", 31 * 86_400
-_ALWAYS = "TIMESTAMP '2024-01-01 05:00:00' AS valid_from, TIMESTAMP '9999-12-31 00:00:00' AS valid_to"
+_ALWAYS = ("TIMESTAMP '2024-01-01 05:00:00' AS valid_from", "TIMESTAMP '9999-12-31 00:00:00' AS valid_to")
 # Draws are hashes of the event's number, so that any machine and any number of tasks draw the same.
 _DRAW = "pmod(xxhash64(id, {seed}, '{name}'), {below})"
 
@@ -65,7 +65,7 @@ def _owners(spark: SparkSession, lines: int) -> dict[str, DataFrame]:
             "concat('a', id) AS account_id", "concat('k', id) AS contract_id",
             "CASE WHEN id % 1000 = 999 THEN NULL WHEN id % 3 = 0 THEN 'term' WHEN id % 3 = 1 THEN 'month_to_month'"
             " ELSE 'prepaid' END AS plan_id",
-            "if(id % 500 = 250, 'suspended', 'active') AS line_state", _ALWAYS,
+            "if(id % 500 = 250, 'suspended', 'active') AS line_state", *_ALWAYS,
         ),
         "ref_account": numbers.selectExpr(
             pin, "concat('a', id) AS account_id", "concat('c', id) AS customer_id",
@@ -73,7 +73,7 @@ def _owners(spark: SparkSession, lines: int) -> dict[str, DataFrame]:
         ),
         "ref_customer_fact": numbers.selectExpr(
             pin, "concat('c', id) AS customer_id", "id % 10 = 0 AS is_student",
-            "date_sub(DATE '2026-10-20', CAST(id % 700 AS INT)) AS customer_since", _ALWAYS,
+            "date_sub(DATE '2026-10-20', CAST(id % 700 AS INT)) AS customer_since", *_ALWAYS,
         ),
     }  # fmt: skip
 

@@ -67,6 +67,7 @@ def test_an_incoming_call_abroad_and_a_slice_have_prices_of_their_own(spark, tmp
     written = PriceBook(folder)
     for event, (_, rate_id, charge) in zip(events, CASES, strict=True):
         row = rated[event["event_id"]]
+        assert (event["reasons"], row["suspense_reason"]) == ([], None), event["event_id"]
         assert (row["rate_id"], row["charge"]) == (rate_id, Decimal(charge)), event["event_id"]
         assert (row["direction"], row["slice_id"]) == (event["direction"], event["slice_id"])
         given = {name: event[name] for name in Usage._fields if name != "started_at"}
