@@ -56,20 +56,20 @@ def read_owners(spark: SparkSession, folder: Path) -> Reference:
 
 
 def _owners(spark: SparkSession, lines: int) -> dict[str, DataFrame]:
-    """A line, an account and a customer each; one line in 500 is suspended, one in 1,000 has no plan."""
+    """A line, an account and a customer each; one line in 500 is suspended, one in 200 has no plan."""
     numbers = spark.range(0, lines, numPartitions=1)
     pin = f"{SNAPSHOT}L AS snapshot_id"
     return {
         "ref_subscription": numbers.selectExpr(
             pin, "concat('+1416', lpad(id, 7, '0')) AS msisdn", "concat('s', id) AS subscription_id",
             "concat('a', id) AS account_id", "concat('k', id) AS contract_id",
-            "CASE WHEN id % 1000 = 999 THEN NULL WHEN id % 3 = 0 THEN 'term' WHEN id % 3 = 1 THEN 'month_to_month'"
+            "CASE WHEN id % 200 = 199 THEN NULL WHEN id % 3 = 0 THEN 'term' WHEN id % 3 = 1 THEN 'month_to_month'"
             " ELSE 'prepaid' END AS plan_id",
             "if(id % 500 = 250, 'suspended', 'active') AS line_state", *_ALWAYS,
         ),
         "ref_account": numbers.selectExpr(
             pin, "concat('a', id) AS account_id", "concat('c', id) AS customer_id",
-            "if(id % 2000 = 1500, 'EUR', 'CAD') AS currency",
+            "if(id % 300 = 150, 'EUR', 'CAD') AS currency",
         ),
         "ref_customer_fact": numbers.selectExpr(
             pin, "concat('c', id) AS customer_id", "id % 10 = 0 AS is_student",

@@ -12,7 +12,7 @@ from benchmarks.rating import agreeing, fingerprint
 from benchmarks.rating_input import write_input
 from tollgate.platform.errors import TollgateError
 
-EVENTS, LINES, PREFIXES = 4_000, 3_000, 2_000
+EVENTS, LINES, PREFIXES = 4_000, 1_000, 2_000
 
 
 @pytest.fixture

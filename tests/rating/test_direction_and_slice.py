@@ -18,18 +18,22 @@ from tollgate.oracle.rows import OPEN_END_S, Account, Holding, Usage
 from tollgate.rating.rate import rate_events
 from tollgate.reference.frames import reference
 
-NUMBER, TO = VOICE["msisdn"], "+201100000001"
+NUMBER = VOICE["msisdn"]
 IN_US = {"roaming": True, "roaming_country": "US", "carrier_id": None}
 # Beside the rows of the model for this zone: 0.10 a started minute, 0.30 received, 0.40 on slice s1.
 BOOK = {
     **tariff.MODEL,
+    "destination": [
+        *tariff.MODEL["destination"],
+        {**tariff.SINCE, "prefix": "44", "match": "prefix", "zone_id": "tech"},
+    ],
     "rate": [
         *tariff.MODEL["rate"],
         tariff.rate("tech", "0.70", "tech_us", roaming_zone="us"),
         tariff.rate("tech", "0.05", "tech_us_in", roaming_zone="us", direction="in"),
     ],
 }
-CALL = {**VOICE, "destination": TO, "duration_seconds": "61"}  # two started minutes
+CALL = {**VOICE, "duration_seconds": "61"}  # two started minutes
 # Record, rate, charge
 CASES = [
     (payload(CALL, event_id="home"), "tech", "0.2"),
