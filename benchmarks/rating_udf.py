@@ -6,18 +6,17 @@ needed.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.rating_input import read_version
 from benchmarks.rating_native import RATING_NO, session
+from benchmarks.rating_tables import tables
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-Table = dict[Any, list[tuple[int, int, Any]]]
 _READ = (
     "service", "start_us", "roaming", "call_outcome", "duration_s", "volume_bytes", "destination",
     "destination_country", "call_type", "rating_group", "roaming_country", "carrier_id", "local_date", "line_state",
@@ -83,47 +82,6 @@ def _owned(spark: SparkSession, folder: Path, time_zone: str) -> DataFrame:
           AND fact.valid_from <= started_at AND started_at < fact.valid_to""")
 
 
-def tables(folder: Path, version: dict[str, Any]) -> dict[str, Any]:
-    """The book as dictionaries of plain values: key to its rows by validity in epoch microseconds."""
-    import pyarrow.parquet as pq
-
-    def rows(name: str) -> list[dict[str, Any]]:
-        table = pq.read_table(folder / "book" / f"{name}.parquet")
-        for column in ("valid_from", "valid_to"):
-            if column in table.column_names:
-                at = table.column_names.index(column)
-                table = table.set_column(at, column, table.column(column).cast("int64"))
-        found: list[dict[str, Any]] = table.to_pylist()
-        return found
-
-    def timed(name: str, *key: str) -> Table:
-        found: Table = defaultdict(list)
-        for row in rows(name):
-            found[tuple(row[column] for column in key)].append((row["valid_from"], row["valid_to"], row))
-        return dict(found)
-
-    places: Table = defaultdict(list)
-    for row in rows("price_destination"):
-        place = (row["valid_from"], row["valid_to"], row["zone_id"])
-        if place not in places[row["prefix"]]:
-            places[row["prefix"]].append(place)
-    return {
-        "places": dict(places), "lengths": sorted({len(prefix) for prefix in places}, reverse=True),
-        "own": [(row["lo"], row["hi"]) for row in rows("price_own_range")],
-        "visited": {row["country"]: row["roaming_zone"] for row in rows("price_roaming_zone")},
-        "kinds": {row["zone_id"]: row["kind"] for row in rows("price_zone")},
-        "plans": {row["plan_id"] for row in rows("price_plan")},
-        "rates": timed("price_rate_key", "plan_id", "service", "zone_id", "roaming_zone", "rating_group"),
-        "costs": timed("price_carrier_key", "carrier_id", "service", "call_type", "country"),
-        "days": {(row["band_set"], str(row["local_date"])): row for row in rows("price_band_day")},
-        "discounts": [
-            (row["discount_id"], row["fact"], row["keep_num"])
-            for row in sorted(rows("price_discount"), key=lambda row: row["apply_order"])
-        ],
-        **{name: version[name] for name in ("currency", "factor_den", "discount_den")},
-    }  # fmt: skip
-
-
 def priced(
     book: dict[str, Any], service: str, start_us: int, roaming: bool, call_outcome: str | None, duration_s: int,
     volume_bytes: int, destination: str | None, country: str | None, call_type: str | None, group: str | None,
@@ -140,13 +98,9 @@ def priced(
         call_type = "on_net"
     is_free = is_silent or call_type == "on_net" or book["kinds"].get(zone_id) in ("toll_free", "emergency", "special")
     used = {"second": duration_s, "byte": volume_bytes, "message": 1}
-
     cost_row = exact_cost = cost = None
     if not is_free and not roaming:
-        is_data = service == "data"
-        key = (carrier_id, service, "any" if is_data else call_type)
-        cost_row = _in_force(book["costs"].get((*key, "*" if is_data else country)), start_us)
-        cost_row = cost_row or _in_force(book["costs"].get((*key, "*")), start_us)
+        cost_row = _cost_row(book, carrier_id, service, call_type, country, start_us)
     if cost_row:
         exact_cost = _steps(used[cost_row["unit"]], cost_row["increment_units"]) * cost_row["unit_price_micros"]
         cost = _rounded(exact_cost, cost_row["block_units"], cost_row["digits"], cost_row["rounding"])
@@ -159,11 +113,7 @@ def priced(
         rate is None and zone_id and roaming_zone and cost_row and cost is not None and cost_row["markup_num"]
     )
     if is_marked_up:
-        rate = {
-            **cost_row, "rate_id": None, "connect_fee_micros": 0, "minimum_micros": None, "maximum_micros": None,
-            "band_set": None, "is_discountable": False, "is_zero_rated": False, "digits": cost_row["markup_digits"],
-            "tax_category": None,
-        }  # fmt: skip
+        rate = _marked_up(cost_row)
     made = dict.fromkeys(MADE)
     made.update(
         wholesale_status=wholesale, call_type=call_type, zone_id=zone_id, roaming_zone=roaming_zone, prefix=prefix
@@ -174,20 +124,14 @@ def priced(
             cost_denominator=Decimal(cost_row["block_units"]),
         )  # fmt: skip
     is_zero = is_silent or bool(rate and rate["is_zero_rated"])
-    reason = (
-        "no_subscriber" if subscription_id is None
-        else "suspended_line" if line_state != "active"
-        else "no_plan" if plan is None
-        else "no_zone" if zone_id is None or roaming_zone is None
-        else None
-    )  # fmt: skip
     day = book["days"].get((rate["band_set"], local_date)) if rate and rate["band_set"] and not is_zero else None
-    if reason is None and not is_zero and rate and rate["band_set"] and day is None:
-        reason = "no_band"
-    if reason is None and not is_silent and rate is None:
-        reason = "no_rate"
-    if reason is None and account_currency != book["currency"]:
-        reason = "currency_mismatch"
+    has_no_band = bool(not is_zero and rate and rate["band_set"] and day is None)
+    reasons = (
+        ("no_subscriber", subscription_id is None), ("suspended_line", line_state != "active"),
+        ("no_plan", plan is None), ("no_zone", zone_id is None or roaming_zone is None), ("no_band", has_no_band),
+        ("no_rate", not is_silent and rate is None), ("currency_mismatch", account_currency != book["currency"]),
+    )  # fmt: skip
+    reason = next((name for name, holds in reasons if holds), None)
     made["suspense_reason"] = reason
     made["retail_status"] = "suspended" if reason else "zero_rated" if is_zero else "rated"
     if reason is None:
@@ -248,6 +192,25 @@ def _price(
         for name, over, under in (("list_price", exact, scale), ("charge", exact * kept, scale * kept_of)):
             made[name] = Decimal(_rounded(over, under, rate["digits"], rate["rounding"])).scaleb(-6)
     return made
+
+
+def _cost_row(
+    book: dict[str, Any], carrier: str | None, service: str, call_type: str | None, country: str | None, at: int
+) -> dict[str, Any] | None:
+    """The carrier's row of the country, else its default."""
+    is_data = service == "data"
+    key = (carrier, service, "any" if is_data else call_type)
+    found: dict[str, Any] | None = _in_force(book["costs"].get((*key, "*" if is_data else country)), at)
+    return found or _in_force(book["costs"].get((*key, "*")), at)
+
+
+def _marked_up(cost_row: dict[str, Any]) -> dict[str, Any]:
+    """The rate that a carrier's row is where nothing is sold."""
+    return {
+        **cost_row, "rate_id": None, "connect_fee_micros": 0, "minimum_micros": None, "maximum_micros": None,
+        "band_set": None, "is_discountable": False, "is_zero_rated": False, "digits": cost_row["markup_digits"],
+        "tax_category": None,
+    }  # fmt: skip
 
 
 def _is_silent(service: str, outcome: str | None, duration_s: int) -> bool:
