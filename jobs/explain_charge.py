@@ -135,9 +135,16 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         freed = (
             f"{slice_['free_units']} units free by {slice_['allowance_id']}" if slice_["allowance_id"] else "none free"
         )
-        yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}, run {slice_['run_id']}"
+        paid = _prepaid_by(slice_["line_key"])
+        yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}{paid}, run {slice_['run_id']}"
     if "billed_unknown" in row:
         yield "billed", row["billed_unknown"]
+
+
+def _prepaid_by(line_key: str) -> str:
+    """Of usage that a prepaid contract pays the key of its line ends with the contract."""
+    contract = line_key.rpartition("|")[2]
+    return f", paid from the credit of contract {contract}" if contract else ""
 
 
 def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -17,6 +17,14 @@ from tollgate.billing.invoice import invoices
 from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.parking import failing_accounts, waiting_accounts
+from tollgate.billing.prepaid import (
+    PREPAID_BALANCE,
+    prepaid_balances,
+    prepaid_contracts,
+    unsound_accounts,
+    with_prepaid_contract,
+)
+from tollgate.billing.prepaid_lines import prepaid_lines
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tiers import with_tier_charge
 from tollgate.reference.frames import PriceBook, Reference
@@ -39,14 +47,15 @@ class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
     runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
-    their invoice_line with the run's `cycle` (YYYY-MM); named: (run_id, account_id) of the runs that were asked for
-    named accounts only, None where there is none.
+    their invoice_line with the run's `cycle` (YYYY-MM); prepaid: their prepaid_balance; named: (run_id, account_id) of
+    the runs that were asked for named accounts only, None where there is none.
     """
 
     runs: DataFrame
     parked: DataFrame
     usage: DataFrame
     lines: DataFrame
+    prepaid: DataFrame
     named: DataFrame | None = None
 
 
@@ -55,7 +64,8 @@ class Bill:
     """The frames of a run. billed_usage, invoice_line and invoice are as their contracts, without the parked accounts.
 
     parked: (account_id, reason); not_due: (account_id, cycle_end) of accounts whose cycle has not ended by as_of.
-    accounts: the accounts to bill, parked and not due ones included.
+    accounts: the accounts to bill, parked and not due ones included. prepaid_balance: None where the price book has no
+    prepaid plan.
     """
 
     billed_usage: DataFrame
@@ -64,6 +74,7 @@ class Bill:
     parked: DataFrame
     not_due: DataFrame
     accounts: DataFrame
+    prepaid_balance: DataFrame | None = None
 
 
 def bill_cycle(
@@ -103,26 +114,37 @@ def bill_cycle(
     )
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)
-    usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
+    top_ups = book.table("price_top_up")
+    prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
+    keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
+    usage = keep(keyed.withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
     rules = book.table("price_bill_discount")
     of_cycle = own.withColumn("cycle", F.lit(cycle))
     # Most books have no such row; then the plan is without that part.
-    discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
-    lines = keep(
-        all_lines(own, discounts, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax"))
-    )
-    failing = keep(failing_accounts(carried, usage, lines))
-    sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
+    more = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
+    balances = unsound = None
+    if prepaid is not None:
+        balances = keep(prepaid_balances(usage, prepaid, posted.prepaid))
+        unsound = unsound_accounts(balances, usage, posted.prepaid)
+        more += prepaid_lines(own, balances, due, book.table("price_tax"))
+    lines = keep(all_lines(own, more, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax")))
+    failing = keep(failing_accounts(carried, usage, lines, unsound))
+    sound_lines = _sound(lines, failing)
     run = F.lit(run_id).alias("run_id")
     return Bill(
-        billed_usage=usage.join(F.broadcast(failing), "account_id", how="left_anti").select(run, *BILLED_USAGE[1:]),
+        billed_usage=_sound(usage, failing).select(run, *BILLED_USAGE[1:]),
         invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),
         invoice=invoices(sound_lines, due).select(run, "*"),
         parked=waiting_accounts(accounts).unionByName(failing),
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
+        prepaid_balance=None if balances is None else _sound(balances, failing).select(run, *PREPAID_BALANCE[1:]),
     )
+
+
+def _sound(rows: DataFrame, failing: DataFrame) -> DataFrame:
+    return rows.join(F.broadcast(failing), "account_id", how="left_anti")
 
 
 def _usage_columns() -> list[str]:
@@ -137,5 +159,6 @@ def _usage_columns() -> list[str]:
         "currency",
         "account_currency",
         "line_kind",
+        "prepaid_contract_id",
     ]
     return [*BILLED_USAGE[1:], *of_lines]

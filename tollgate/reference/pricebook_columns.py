@@ -144,6 +144,14 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "proration": c.one_of("none", "days"),
         **_VALID,
     },
+    "top_up": {
+        "plan_id": c.ident,
+        "opening_credit": c.amount,
+        "below": c.amount,
+        "amount": c.amount,
+        "moment": c.one_of("event", "month_start"),
+        **_VALID,
+    },
     "tax": {
         "tax_id": c.ident,
         "jurisdiction": c.ident,
@@ -153,6 +161,8 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         **_VALID,
     },
 }
+# A file that says nothing where it is missing; a book is then the same as with its header alone.
+OPTIONAL = ("top_up",)
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS
+from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS, OPTIONAL
 
 
 @dataclass(frozen=True, order=True)
@@ -76,6 +76,8 @@ class SourceBook:
         """SHA-256 of the canonical rows: columns in the reference's order, lines sorted."""
         sha = hashlib.sha256()
         for file, columns in COLUMNS.items():
+            if file in OPTIONAL and not self.raw[file]:
+                continue
             lines = sorted(json.dumps([file, *(cells[name] for name in columns)]) for _, cells in self.raw[file])
             sha.update(("\n".join(lines) + "\n").encode())
         return sha.hexdigest()
@@ -111,6 +113,8 @@ def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, dict[str,
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if path.stem in OPTIONAL:
+            return
         raise _Unusable("the file is missing; a file with nothing to say holds its header") from None
     except UnicodeDecodeError as problem:
         raise _Unusable(f"expected UTF-8, found byte {problem.object[problem.start]:#x}") from None
