@@ -119,16 +119,10 @@ def bill_cycle(
     keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
     usage = keep(keyed.withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
-    rules = book.table("price_bill_discount")
-    of_cycle = own.withColumn("cycle", F.lit(cycle))
-    # Most books have no such row; then the plan is without that part.
-    more = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
-    balances = unsound = None
-    if prepaid is not None:
-        balances = keep(prepaid_balances(usage, prepaid, posted.prepaid))
-        unsound = unsound_accounts(balances, usage, posted.prepaid)
-        more += prepaid_lines(own, balances, due, book.table("price_tax"))
+    balances = None if prepaid is None else keep(prepaid_balances(usage, prepaid, posted.prepaid))
+    more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, due, book)
     lines = keep(all_lines(own, more, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax")))
+    unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
     failing = keep(failing_accounts(carried, usage, lines, unsound))
     sound_lines = _sound(lines, failing)
     run = F.lit(run_id).alias("run_id")
@@ -141,6 +135,20 @@ def bill_cycle(
         accounts=accounts,
         prepaid_balance=None if balances is None else _sound(balances, failing).select(run, *PREPAID_BALANCE[1:]),
     )
+
+
+def _more_lines(
+    own: DataFrame,
+    balances: DataFrame | None,
+    posted: PostedRuns,
+    contracts: DataFrame,
+    due: DataFrame,
+    book: PriceBook,
+) -> list[DataFrame]:
+    """Discounts and lines of prepaid contracts. Most books have no such row; then the plan is without that part."""
+    rules = book.table("price_bill_discount")
+    more = [] if rules.isEmpty() else [discount_lines(own, posted.lines, contracts, due, rules)]
+    return more if balances is None else [*more, *prepaid_lines(own, balances, due, book.table("price_tax"))]
 
 
 def _sound(rows: DataFrame, failing: DataFrame) -> DataFrame:
