@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -28,6 +27,7 @@ from pyspark.sql import functions as F
 from tollgate.billing.bill import Bill
 from tollgate.billing.ledger import postings
 from tollgate.billing.prepaid import UNSOUND, prepaid_movements, unsound_accounts
+from tollgate.platform.lake import kept
 
 BOOK: dict[str, list[dict[str, Any]]] = {
     "fee": [fee("mtm_fee", "recurring", "month_to_month", 50), fee("invoice_fee", "invoice", "*", 1)],
@@ -76,7 +76,7 @@ VECTORS: list[tuple[str, str, str | None, tuple[int, ...], bool, int, str, str, 
 
 
 @pytest.fixture(scope="module")
-def may(spark: SparkSession) -> Iterator[Bill]:
+def may(spark: SparkSession) -> Bill:
     """May 2025 of the vectors, of a contract that ended in April, and of an account with an invoiced line too."""
     accounts = [account(name, tax_exempt=True) for name, *_ in VECTORS]
     contracts = [agreement(name, plan, cancelled_on=CANCELLED if ends else None)
@@ -102,15 +102,7 @@ def may(spark: SparkSession) -> Iterator[Bill]:
         usage("no rule", "c1", at("2025-05-02T17:00"), MINUTE, plan_id="prepaid"),
     ]  # fmt: skip
     posted = posted_before(spark, prepaid=frame(spark, "prepaid_balance", before))
-    kept = []
-
-    def keep(rows):
-        kept.append(rows.persist())
-        return kept[-1]
-
-    yield bill_may(spark, accounts, contracts, rated, BOOK, posted, keep=keep)
-    for rows in kept:
-        rows.unpersist()
+    return bill_may(spark, accounts, contracts, rated, BOOK, posted, keep=kept)
 
 
 @pytest.mark.covers("CON-13", "CON-14", "CON-15", "CON-16", "CON-17")
