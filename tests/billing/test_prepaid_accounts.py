@@ -21,11 +21,14 @@ from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
 
 PLANS = [top_up("prepaid")]
-# 90 minutes' worth of 0.025 is 2.25; 100.00 of opening credit. June's first call leaves less than 10.00.
+# 90 minutes' worth of 0.025 is 2.25; 100.00 of opening credit. June's calls of 30.00 leave less than 10.00.
 MAY = [usage("PRE-A", "a1", at("2025-05-02T16:00"), 5400, plan_id="prepaid")]
 JUNE = [
     usage("PRE-A", "a2", at("2025-05-03T16:00"), 60, plan_id="prepaid", rating_no=2),
-    usage("PRE-A", "a3", at("2025-06-03T16:00"), 3600 * 60, plan_id="prepaid", rating_no=2),
+    *[
+        usage("PRE-A", f"a{day}", at(f"2025-06-{day:02d}T04:00"), 72_000, plan_id="prepaid", rating_no=2)
+        for day in (3, 4, 5)
+    ],
 ]
 
 
