@@ -37,7 +37,7 @@ from tollgate.oracle.rows import Usage
 from tollgate.platform.lake import contract, kept
 from tollgate.rating.rate import rate_events
 
-SEED = 20261108
+SEED = 20261109
 EVENTS = 2_000
 LINES = 33
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
