@@ -96,6 +96,7 @@ def test_the_ledger_holds_what_customers_have_as_credit(operator: Operator, runs
         ("PRE-A", "receivable", Decimal("25.000")), ("PRE-A", "revenue_tax_included", Decimal("10.620")),
         ("PRE-A", "revenue_voice", Decimal("-92.280")), ("PRE-A", "tax_payable", Decimal("-10.620")),
         ("PRE-B", "prepaid_credit_given", Decimal("100.000")),
+        ("PRE-B", "prepaid_liability", Decimal("0.000")),
         ("PRE-B", "revenue_prepaid_forfeited", Decimal("-100.000")),
     ]  # fmt: skip
 
