@@ -20,6 +20,7 @@ from properties.draw import (
     draw_segments,
     draw_tax_status,
     draw_tiers,
+    draw_top_ups,
     draw_usage,
     instant_us,
 )
@@ -38,7 +39,7 @@ from tollgate.oracle.rows import Usage
 from tollgate.platform.lake import contract, kept
 from tollgate.rating.rate import rate_events
 
-SEED = 20261108
+SEED = 20261109
 EVENTS = 2_000
 LINES = 33
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
@@ -90,7 +91,7 @@ def with_more_fees(folder: Path) -> None:
 
 
 def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts: Facts) -> Path:
-    """The demo's book with prices inside its calls, and with drawn discounts of the bill, segments and tiers."""
+    """The demo's book with prices inside its calls, and drawn discounts of the bill, segments, tiers and top-ups."""
     shutil.copytree(DEMO_BOOK, folder)
     for file, cells in PRICES_INSIDE.items():
         rows = list(csv.DictReader((folder / file).open(encoding="utf-8")))
@@ -111,6 +112,8 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     (folder / "discount.csv").write_text("\n".join([*others, *drawn]) + "\n", encoding="utf-8")
     with (folder / "tier.csv").open("a", encoding="utf-8") as tiers:
         tiers.write("\n".join(draw_tiers(random)) + "\n")
+    with (folder / "top_up.csv").open("a", encoding="utf-8") as top_ups:
+        top_ups.write("\n".join(draw_top_ups(random)) + "\n")
     return folder
 
 
@@ -135,9 +138,8 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     report = Report()
 
     def bill(cycle: str, rating_no: int, after: dict[str, Bill], **options) -> Bill:
-        frames = {
-            name: [getattr(of, name).toArrow() for of in after.values()] for name in ("billed_usage", "invoice_line")
-        }
+        names = ("billed_usage", "invoice_line", "prepaid_balance")
+        frames = {name: [getattr(of, name).toArrow() for of in after.values()] for name in names}
         tables = {
             name: spark.createDataFrame(pa.concat_tables(found), contract(name))
             if found
@@ -149,11 +151,12 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
             small_frame(spark, [], "run_id STRING, account_id STRING"),
             tables["billed_usage"],
             tables["invoice_line"].withColumn("cycle", F.col("run_id")),
+            tables["prepaid_balance"],
         )
         return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=kept, tiers=tiers, **options)
 
     def check(pins: RunPins, found: Bill) -> None:
-        frames = (found.invoice_line, found.invoice, found.billed_usage)
+        frames = (found.invoice_line, found.invoice, found.billed_usage, found.prepaid_balance)
         compare_run(pins, biller.bill(pins), report, *(frame.toArrow() for frame in frames))
         assert found.parked.isEmpty()
 
@@ -172,6 +175,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
         "invoice_line": True,
         "invoice": True,
         "billed_usage": True,
+        "prepaid_balance": True,
     }
     check_features(october, november)
 
@@ -184,4 +188,10 @@ def check_features(october: Bill, november: Bill) -> None:
     given_back = november.invoice_line.where("kind = 'recurring' AND amount < 0")
     assert not given_back.isEmpty()
     kinds = november.invoice_line.groupBy("kind", F.signum("amount").cast("int").alias("sign")).count().collect()
-    assert {("discount", -1), ("prior_discount", -1), ("prior_discount", 1)} <= {(row.kind, row.sign) for row in kinds}
+    seen = {(row.kind, row.sign) for row in kinds}
+    assert {("discount", -1), ("prior_discount", -1), ("prior_discount", 1)} <= seen
+    assert {("top_up", 1), ("prepaid_used", -1), ("prepaid_tax", -1), ("prepaid_settlement", 1)} <= seen
+    moved = october.prepaid_balance.unionByName(november.prepaid_balance).agg(
+        F.max("top_ups"), F.min("forfeited") < 0, F.max("forfeited") > 0, F.min("closing") < 0
+    )
+    assert moved.first()[0] > 1 and all(moved.first()[1:])

@@ -19,6 +19,14 @@ from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.one_off import one_off_lines
 from tollgate.billing.parking import failing_accounts, waiting_accounts
+from tollgate.billing.prepaid import (
+    PREPAID_BALANCE,
+    prepaid_balances,
+    prepaid_contracts,
+    unsound_accounts,
+    with_prepaid_contract,
+)
+from tollgate.billing.prepaid_lines import prepaid_lines
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tax_status import exemptions_in_force, with_jurisdiction
 from tollgate.billing.tiers import with_tier_charge
@@ -42,14 +50,15 @@ class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
     runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
-    their invoice_line with the run's `cycle` (YYYY-MM); named: (run_id, account_id) of the runs that were asked for
-    named accounts only, None where there is none.
+    their invoice_line with the run's `cycle` (YYYY-MM); prepaid: their prepaid_balance; named: (run_id, account_id) of
+    the runs that were asked for named accounts only, None where there is none.
     """
 
     runs: DataFrame
     parked: DataFrame
     usage: DataFrame
     lines: DataFrame
+    prepaid: DataFrame
     named: DataFrame | None = None
 
 
@@ -58,7 +67,8 @@ class Bill:
     """The frames of a run. billed_usage, invoice_line and invoice are as their contracts, without the parked accounts.
 
     parked: (account_id, reason); not_due: (account_id, cycle_end) of accounts whose cycle has not ended by as_of.
-    accounts: the accounts to bill, parked and not due ones included.
+    accounts: the accounts to bill, parked and not due ones included. prepaid_balance: None where the price book has no
+    prepaid plan.
     """
 
     billed_usage: DataFrame
@@ -67,6 +77,7 @@ class Bill:
     parked: DataFrame
     not_due: DataFrame
     accounts: DataFrame
+    prepaid_balance: DataFrame | None = None
 
 
 def bill_cycle(
@@ -106,30 +117,33 @@ def bill_cycle(
     )
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)
-    usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
+    top_ups = book.table("price_top_up")
+    prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
+    keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
+    usage = keep(keyed.withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     zones, fees = book.table("price_zone"), book.table("price_fee")
-    more = _more_lines(reference, fees, due, posted)
-    own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, more))
-    rules = book.table("price_bill_discount")
-    of_cycle = own.withColumn("cycle", F.lit(cycle))
-    # Most books have no such row; then the plan is without that part.
-    discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
+    rarer = _rarer_lines(reference, fees, due, posted)
+    own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, rarer))
+    balances = None if prepaid is None else keep(prepaid_balances(usage, prepaid, posted.prepaid))
     taxed, exempt = _tax_status(reference, due)
-    lines = keep(all_lines(own, discounts, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
-    failing = keep(failing_accounts(carried, usage, lines))
-    sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
+    more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, taxed, book, exempt)
+    lines = keep(all_lines(own, more, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
+    unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
+    failing = keep(failing_accounts(carried, usage, lines, unsound))
+    sound_lines = _sound(lines, failing)
     run = F.lit(run_id).alias("run_id")
     return Bill(
-        billed_usage=usage.join(F.broadcast(failing), "account_id", how="left_anti").select(run, *BILLED_USAGE[1:]),
+        billed_usage=_sound(usage, failing).select(run, *BILLED_USAGE[1:]),
         invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),
         invoice=invoices(sound_lines, due).select(run, "*"),
         parked=waiting_accounts(accounts).unionByName(failing),
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
+        prepaid_balance=None if balances is None else _sound(balances, failing).select(run, *PREPAID_BALANCE[1:]),
     )
 
 
-def _more_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: PostedRuns) -> list[DataFrame]:
+def _rarer_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: PostedRuns) -> list[DataFrame]:
     """Lines that most operators do not have: one-off charges, fees in advance; plans without those that there are
     none of."""
     found = []
@@ -150,6 +164,25 @@ def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFr
     return taxed, None if exemptions.isEmpty() else exemptions_in_force(due, exemptions)
 
 
+def _more_lines(
+    own: DataFrame,
+    balances: DataFrame | None,
+    posted: PostedRuns,
+    contracts: DataFrame,
+    due: DataFrame,
+    book: PriceBook,
+    exempt: DataFrame | None,
+) -> list[DataFrame]:
+    """Discounts and lines of prepaid contracts. Most books have no such row; then the plan is without that part."""
+    rules = book.table("price_bill_discount")
+    more = [] if rules.isEmpty() else [discount_lines(own, posted.lines, contracts, due, rules)]
+    return more if balances is None else [*more, *prepaid_lines(own, balances, due, book.table("price_tax"), exempt)]
+
+
+def _sound(rows: DataFrame, failing: DataFrame) -> DataFrame:
+    return rows.join(F.broadcast(failing), "account_id", how="left_anti")
+
+
 def _usage_columns() -> list[str]:
     """What lines, equations and billed_usage need of a carried row; nothing else is kept."""
     of_lines = [
@@ -162,5 +195,6 @@ def _usage_columns() -> list[str]:
         "currency",
         "account_currency",
         "line_kind",
+        "prepaid_contract_id",
     ]
     return [*BILLED_USAGE[1:], *of_lines]

@@ -16,9 +16,10 @@ from tollgate.oracle.charge import Piece, exact_charge
 from tollgate.oracle.cycles import Cycle, CycleCalendar, days_in_force
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.one_off import one_off_lines
+from tollgate.oracle.prepaid import Purse, balances, is_prepaid, is_prepaid_contract, prepaid_lines
 from tollgate.oracle.pricing import HOME, Priced
 from tollgate.oracle.rows import Account, Allowance, Contract, Fee
-from tollgate.oracle.tax import add_tax
+from tollgate.oracle.tax import add_tax, exempt_categories, tax_rules
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 
 Bucket = tuple[str, date, str]
@@ -35,6 +36,7 @@ def bill_cycle(
     used: Counter[Bucket] | None = None,
     counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
+    purses: dict[str, Purse] | None = None,
     adjustments: Sequence[Adjustment] = (),
     jurisdictions: Sequence[Jurisdiction] = (),
     exemptions: Sequence[Exemption] = (),
@@ -44,6 +46,7 @@ def bill_cycle(
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
     counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
+    purses: by prepaid contract, what posted runs left of its credit.
     adjustments: one-off charges and credits of the account;
     jurisdictions, exemptions: where it is taxed and what of it is not. A bill that `lacks_tax_rule` must not be issued.
     Source: semantics of billing; docs/oracle.md.
@@ -62,19 +65,25 @@ def bill_cycle(
     lines += advance_lines(contracts, cycle, calendar, book, bill.minor_digits, posted)
     is_last = account.closed_on is not None and account.closed_on <= cycle.end
     lines += one_off_lines(adjustments, cycle, calendar, bill.minor_digits, posted, is_last=is_last)
-    if not lines:
+    bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {})
+    if not lines and not bill.prepaid:
         return None
     at = cycle.end_us // 1_000_000 - 1
     for fee in _fees(book, "invoice", "*", at):
-        lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
+        if any(not is_prepaid(line) for line in lines):
+            lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
+    rules = tax_rules(account, book, cycle, jurisdictions)
+    free = exempt_categories(account, rules, cycle, exemptions)
+    taxing = [rule for rule in rules if rule.tax_category not in free]
+    lines += prepaid_lines(lines, bill.prepaid, bill.minor_digits, taxing)
     lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
         line.line_no = number
         bill.lines.append(line)
     bill.net = sum(line.amount for line in bill.lines)
-    add_tax(bill, account, book, at, jurisdictions, exemptions)
+    add_tax(bill, account, rules, exemptions)
     return bill
 
 
@@ -117,6 +126,7 @@ def _usage_lines(
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowance."""
     lines: dict[str, Line] = {}
+    prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
     granted: dict[Bucket, int] = {}
     for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
         origin = calendar.containing(event.started_at)
@@ -140,6 +150,7 @@ def _usage_lines(
         line = Line(
             "usage" if origin.start == cycle.start else "prior_period",
             priced.tax_category or "none",
+            priced.holding.contract_id or "" if priced.holding.contract_id in prepaid else "",
             subscription_id=subscription,
             service=event.service,
             zone_id=priced.zone_id,

@@ -17,8 +17,9 @@ from tollgate.oracle.billing import Bucket, bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
 from tollgate.oracle.facts import Facts
-from tollgate.oracle.lake import RatingRun, read_table, rows_of
-from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
+from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
+from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent
+from tollgate.oracle.prepaid import Purse
 from tollgate.oracle.report import Report
 from tollgate.oracle.tiers import TierCounter, tier_counter
 
@@ -35,6 +36,7 @@ BILLED_COLUMNS = (
     *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
 )
+BALANCE_COLUMNS = PrepaidBalance._fields
 USAGE_KINDS = ("usage", "prior_period")
 
 
@@ -71,6 +73,7 @@ class Biller:
         self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Bucket]] = defaultdict(Counter)
         self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
+        self._purses: dict[str, dict[str, Purse]] = defaultdict(dict)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
 
@@ -99,7 +102,12 @@ class Biller:
                 and (event.source, event.event_id) not in self._carried
             ]
             contracts = facts.contracts.get(account_id, [])
-            earlier = self._used[account_id], self._counted[account_id], self._lines[account_id]
+            earlier = (
+                self._used[account_id],
+                self._counted[account_id],
+                self._lines[account_id],
+                self._purses[account_id],
+            )
             bill = bill_cycle(
                 account, cycle, calendar, events, contracts, book, *earlier, facts.adjustments[account_id],
                 facts.jurisdictions[account_id], facts.exemptions[account_id],
@@ -114,6 +122,10 @@ class Biller:
         for bill in bills:
             self._billed.add((bill.account_id, bill.cycle_start))
             self._lines[bill.account_id] += [PostedLine(cycle_of(line, bill.cycle_start), line) for line in bill.lines]
+            for one in bill.prepaid:
+                before = self._purses[bill.account_id].get(one.contract_id)
+                taken = one.forfeited + (before.forfeited if before else 0)
+                self._purses[bill.account_id][one.contract_id] = Purse(one.closing, taken, one.is_closed)
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
                 holding = billed.event.priced.holding
@@ -142,6 +154,7 @@ def check_run(root: str, pins: RunPins, bills: list[Bill], report: Report, previ
         read_table(root, "invoice_line", LINE_COLUMNS, where),
         read_table(root, "invoice", INVOICE_COLUMNS, where),
         read_table(root, "billed_usage", BILLED_COLUMNS, where),
+        read_table(root, "prepaid_balance", BALANCE_COLUMNS, where) if has_table(root, "prepaid_balance") else None,
     )
 
 
@@ -152,8 +165,10 @@ def compare_run(
     lines: pa.Table,
     invoices: pa.Table | None = None,
     billed: pa.Table | None = None,
+    balances: pa.Table | None = None,
 ) -> None:
-    """Compare the bills of a run with tables that have at least the columns above; a table not given is left out."""
+    """Compare the bills of a run with tables that have at least the columns above; a table not given is left out, that
+    of prepaid balances only where the bills have none."""
     expected = {(bill.account_id, line.line_key): expected_line(bill, line) for bill in bills for line in bill.lines}
     found = _by_key(lines, LINE_COLUMNS, 2)
     _compare(report, "invoice_line", pins.run_id, expected, found)
@@ -168,6 +183,10 @@ def compare_run(
         for row in rows.values():
             row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
         _compare(report, "billed_usage", pins.run_id, events, rows)
+    expected_balances = {one[:2]: expected_balance(one) for bill in bills for one in bill.prepaid}
+    if balances is not None or (expected_balances and invoices is not None):
+        found = {} if balances is None else _by_key(balances, BALANCE_COLUMNS, 2)
+        _compare(report, "prepaid_balance", pins.run_id, expected_balances, found)
 
 
 def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
@@ -206,6 +225,12 @@ def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
         "list_charge": decimal_of(priced.charge),
         "net_charge": decimal_of(one.net_charge),
     }
+
+
+def expected_balance(one: PrepaidBalance) -> dict[str, Any]:
+    """What the row of prepaid_balance must say."""
+    amounts = ("opening", "topped_up", "debits", "forfeited", "settled", "closing")
+    return {**one._asdict(), **{name: decimal_of(getattr(one, name)) for name in amounts}}
 
 
 def _billed_key(one: BilledEvent) -> tuple[str, str, int]:

@@ -14,6 +14,7 @@ from tollgate.oracle.rows import (
     Tax,
     Tier,
     TimeBand,
+    TopUp,
 )
 from tollgate.oracle.sheet import Cells
 
@@ -167,6 +168,19 @@ def fee(cells: Cells) -> Fee:
         valid_from=cells.since(),
         valid_to=cells.until(),
         in_advance=cells.if_there("in_advance") == "true",
+    )
+
+
+def top_up(cells: Cells) -> TopUp:
+    """A line of top_up.csv."""
+    return TopUp(
+        plan_id=cells.text("plan_id"),
+        opening_credit=cells.micros("opening_credit"),
+        below=cells.micros("below"),
+        amount=cells.micros("amount"),
+        moment=cells.text("moment"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
     )
 
 

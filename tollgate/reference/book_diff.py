@@ -27,6 +27,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "own_range": ("prefix",),
     "fee": ("fee_id",),
     "allowance": ("allowance_id", "service", "zone_id"),
+    "top_up": ("plan_id", "valid_from"),
     "tax": ("tax_id",),
 }
 # Files without validity whose rows change the price of what others name.

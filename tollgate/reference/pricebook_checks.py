@@ -15,6 +15,7 @@ from tollgate.reference.exactness import amount_type, too_fine_chains, too_fine_
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, read_source_book
 from tollgate.reference.rate_contradictions import validity_splits
 from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
+from tollgate.reference.top_up_checks import top_up_findings
 
 UNIQUE = (
     ("currency", ("currency",)),
@@ -40,6 +41,7 @@ DISJOINT = (
     ("carrier_rate", COST_CELLS),
     ("allowance", ("plan_id", "service", "zone_id")),
     ("tax", ("jurisdiction", "tax_category")),
+    ("top_up", ("plan_id",)),
 )
 
 
@@ -51,7 +53,16 @@ def check_price_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
     book, findings = read_source_book(folder)
     if book is not None:
         findings += references.unknown(book)
-        for check in (_duplicates, _overlaps, _gaps, contradictions, validity_splits, band_findings, _exactness):
+        for check in (
+            _duplicates,
+            _overlaps,
+            _gaps,
+            contradictions,
+            validity_splits,
+            band_findings,
+            _exactness,
+            top_up_findings,
+        ):
             findings += check(book)
     return book, sorted(set(findings))
 

@@ -145,6 +145,14 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "proration": c.one_of("none", "days"),
         **_VALID,
     },
+    "top_up": {
+        "plan_id": c.ident,
+        "opening_credit": c.amount,
+        "below": c.amount,
+        "amount": c.amount,
+        "moment": c.one_of("event", "month_start"),
+        **_VALID,
+    },
     "tax": {
         "tax_id": c.ident,
         "jurisdiction": c.ident,
@@ -158,6 +166,8 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "fee": ("in_advance",),
 }
+# A file that says nothing where it is missing; a book is then the same as with its header alone.
+OPTIONAL_FILES = ("top_up",)
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS, OPTIONAL
+from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS, OPTIONAL, OPTIONAL_FILES
 
 
 @dataclass(frozen=True, order=True)
@@ -79,6 +79,8 @@ class SourceBook:
         """
         sha = hashlib.sha256()
         for file in COLUMNS:
+            if file in OPTIONAL_FILES and not self.raw[file]:
+                continue
             lines = sorted(json.dumps(_canonical(file, cells)) for _, cells in self.raw[file])
             sha.update(("\n".join(lines) + "\n").encode())
         return sha.hexdigest()
@@ -120,6 +122,8 @@ def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, dict[str,
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
+        if path.stem in OPTIONAL_FILES:
+            return
         raise _Unusable("the file is missing; a file with nothing to say holds its header") from None
     except UnicodeDecodeError as problem:
         raise _Unusable(f"expected UTF-8, found byte {problem.object[problem.start]:#x}") from None

@@ -32,7 +32,8 @@ ALTER TABLE billing.invoice_line
   DROP CONSTRAINT invoice_line_kind_check,
   ADD CONSTRAINT invoice_line_kind_check CHECK (kind IN (
     'recurring', 'usage', 'prior_period', 'discount', 'prior_discount', 'one_off', 'one_off_credit', 'deposit',
-    'deposit_credit', 'deposit_forfeit', 'invoice_fee'));
+    'deposit_credit', 'deposit_forfeit', 'invoice_fee', 'prepaid_balance', 'prepaid_used', 'prepaid_tax', 'top_up',
+    'prepaid_forfeit', 'prepaid_settlement'));
 -- The key ends in the adjustment and its instalment: whatever runs do, each is on one invoice.
 CREATE UNIQUE INDEX one_off_billed_once ON billing.invoice_line (line_key) WHERE kind IN ('one_off', 'one_off_credit');
 
