@@ -107,9 +107,8 @@ def bill_cycle(
         reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
         is_open=is_open,
     )  # fmt: skip
-    accounts = keep(
-        candidates.join(F.broadcast(book.table("price_currency").drop("pricebook_version")), "currency", how="left")
-    )
+    currencies = F.broadcast(book.table("price_currency").drop("pricebook_version"))
+    accounts = keep(candidates.join(currencies, "currency", how="left"))
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
     net = carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage).transform(
