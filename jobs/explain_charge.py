@@ -132,12 +132,17 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "cost", row["wholesale_status"].replace("_", " ")
     yield "pins", f"price book {row['pricebook_version']}, snapshot {row['snapshot_id']}, rating run {row['rating_no']}"
     for slice_ in row.get("billed", ()):
-        freed = (
-            f"{slice_['free_units']} units free by {slice_['allowance_id']}" if slice_["allowance_id"] else "none free"
-        )
+        freed = ", ".join(_freed(slice_)) or "none free"
         yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}, run {slice_['run_id']}"
     if "billed_unknown" in row:
         yield "billed", row["billed_unknown"]
+
+
+def _freed(billed: Mapping[str, Any]) -> Iterator[str]:
+    """What each allowance freed; a row that is older than its slices has one at most."""
+    older = {"allowance_id": billed["allowance_id"], "units": billed["free_units"]}
+    for one in billed.get("slices") or ([older] if billed["allowance_id"] else []):
+        yield f"{one['units']} units free by {one['allowance_id']}"
 
 
 def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

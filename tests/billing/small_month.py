@@ -60,7 +60,9 @@ def usage(
     """
     plan_id = fields.get("plan_id", "term")
     unit, block = UNITS[service]
-    price = fields.get("unit_price_micros", {"voice": PRICES[plan_id], "sms": 50_000, "data": 10_000}[service])
+    price = fields.get(
+        "unit_price_micros", {"voice": PRICES.get(plan_id, 100_000), "sms": 50_000, "data": 10_000}[service]
+    )
     pieces, factors = fields.get("piece_units") or [units], fields.get("piece_factor_num") or [10]
     den = block * 10 * fields.get("discount_den", 1)
     connect = fields.get("connect_fee_micros", 0)
@@ -166,6 +168,7 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
         "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto",
         "factor_den": 10,
         "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
+        "allowance_slots": max((row.get("slot") or 1 for row in tables["price_allowance"]), default=1),
     }  # fmt: skip
     return price_book({name: frame(spark, name, of) for name, of in tables.items()}, version)
 

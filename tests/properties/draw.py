@@ -50,18 +50,20 @@ def draw_population(
     other_currency: str = "EUR",
     change: int = MID_OCTOBER,
     tenures: tuple[date, ...] = TENURES,
+    lines_of_account: int = 1,
 ) -> Facts:
     """Lines on every plan: students, tenures at their boundaries, changes of plan, state and owner at one instant."""
     accounts, holdings, facts, contracts = [], [], [], []
     for number in range(lines):
         name, plan = f"{number:03}", ("term", "month_to_month", "prepaid")[number % 3]
-        currency = other_currency if number % 19 == 18 else "CAD"
-        accounts.append(
-            Account(f"A{name}", f"C{name}", currency, "America/Toronto", 1, first_cycle, None, "CA-ON", number % 7 == 6)
-        )
-        since = tenures[number % len(tenures)]
-        facts.append(CustomerFact(f"C{name}", number % 4 == 0, since, 0, change))
-        facts.append(CustomerFact(f"C{name}", number % 4 == 1, since, change, OPEN_END_US))
+        payer = f"{number - number % lines_of_account:03}"
+        if payer == name:
+            currency = other_currency if number % 19 == 18 else "CAD"
+            terms = (currency, "America/Toronto", 1, first_cycle, None, "CA-ON", number % 7 == 6)
+            accounts.append(Account(f"A{name}", f"C{name}", *terms))
+            since = tenures[number % len(tenures)]
+            facts.append(CustomerFact(f"C{name}", number % 4 == 0, since, 0, change))
+            facts.append(CustomerFact(f"C{name}", number % 4 == 1, since, change, OPEN_END_US))
         before = ("active", f"K{name}", plan)
         after = {
             1: ("suspended", f"K{name}", plan),
@@ -69,8 +71,8 @@ def draw_population(
             3: ("active", f"L{name}", "term"),
         }.get(number % 11, before)
         for (state, contract, held), start, end in ((before, 0, change), (after, change, OPEN_END_US)):
-            holdings.append(Holding(number_of(number), f"S{name}", f"A{name}", contract, held, state, start, end))
-        contracts += _contracts(number, name, plan)
+            holdings.append(Holding(number_of(number), f"S{name}", f"A{payer}", contract, held, state, start, end))
+        contracts += _contracts(number, name, plan, payer)
     return Facts(accounts, holdings, facts, contracts)
 
 
@@ -158,16 +160,16 @@ def number_of(line: int) -> str:
     return f"+1416{2000000 + line}" if line % 2 else f"+1647{2000000 + line}"
 
 
-def _contracts(number: int, name: str, plan: str) -> list[Contract]:
+def _contracts(number: int, name: str, plan: str, payer: str) -> list[Contract]:
     """Contracts that run through October, start or end in it, or follow one another."""
     started, ends = date(2025, 10, 13), date(2026, 10, 13) if plan == "term" else None
     if number % 11 == 3:
-        later = Contract(f"L{name}", f"S{name}", f"A{name}", "term", date(2026, 10, 12), date(2027, 10, 12), None)
-        return [Contract(f"K{name}", f"S{name}", f"A{name}", plan, started, ends, date(2026, 10, 12)), later]
+        later = Contract(f"L{name}", f"S{name}", f"A{payer}", "term", date(2026, 10, 12), date(2027, 10, 12), None)
+        return [Contract(f"K{name}", f"S{name}", f"A{payer}", plan, started, ends, date(2026, 10, 12)), later]
     cancelled = {2: date(2026, 10, 12), 5: date(2026, 10, 13), 7: date(2026, 11, 1), 8: date(2026, 10, 1)}.get(
         number % 11
     )
     if number % 11 in (4, 9):
         started = date(2026, 10, 1) if number % 11 == 4 else date(2026, 10, 31)
         ends = date(2027, 10, 1) if plan == "term" else None
-    return [Contract(f"K{name}", f"S{name}", f"A{name}", plan, started, ends, cancelled)]
+    return [Contract(f"K{name}", f"S{name}", f"A{payer}", plan, started, ends, cancelled)]

@@ -38,7 +38,9 @@ def book_frames(spark: SparkSession, folder: Path = DEMO_BOOK) -> frames.PriceBo
     tables = {name: small_frame(spark, book.numbered(name, VERSION), contract(name)) for name in frames.PRICE_TABLES}
     version = {field: getattr(book, field) for field in ("digest", "name", "currency", "time_zone", "amount_type")}
     version |= {field: getattr(book, field) for field in ("factor_den", "discount_den", "band_slots")}
-    version |= {field: getattr(book, field) for field in ("segment_slots", "features", "rate_values")}
+    version |= {
+        field: getattr(book, field) for field in ("segment_slots", "features", "rate_values", "allowance_slots")
+    }
     return frames.price_book(tables, {"pricebook_version": VERSION, **version})
 
 

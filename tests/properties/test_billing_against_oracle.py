@@ -14,6 +14,7 @@ import pyarrow as pa
 import pytest
 from frames import small_frame
 from properties.draw import draw_bill_discounts, draw_population, draw_segments, draw_tiers, draw_usage, instant_us
+from properties.draw_allowances import draw_allowances
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
 from pyspark.sql import functions as F
 
@@ -86,6 +87,7 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     drawn = draw_bill_discounts(random, nets)
     others = [line for line in text.splitlines() if ",billing," not in line]
     (folder / "discount.csv").write_text("\n".join([*others, *drawn]) + "\n", encoding="utf-8")
+    (folder / "allowance.csv").write_text("\n".join(draw_allowances(random)) + "\n", encoding="utf-8")
     with (folder / "tier.csv").open("a", encoding="utf-8") as tiers:
         tiers.write("\n".join(draw_tiers(random)) + "\n")
     return folder
@@ -93,9 +95,10 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
 
 @pytest.mark.covers("BIL-01", "BIL-02", "BIL-03", "BIL-04", "BIL-10", "BIL-21", "RAT-07", "RAT-40")
 @pytest.mark.covers("CON-04", "CON-05", "CON-06", "CON-09", "CON-10", "CON-18", "CON-21")
-def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_path):
-    random = Random(SEED)
-    facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD")
+@pytest.mark.parametrize("seed", [SEED, *(pytest.param(SEED + more, marks=pytest.mark.long) for more in range(1, 6))])
+def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_path, seed):
+    random = Random(seed)
+    facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD", lines_of_account=2)
     usage = draw_usage(random, EVENTS, LINES, starts(random))
     nights = [usage[: EVENTS * 4 // 5], usage[EVENTS * 4 // 5 :]]
     folder = book_of_draws(tmp_path / "book", random, nights, facts)

@@ -1,7 +1,9 @@
-"""Free units: what a line was granted in a cycle, what posted runs used of it, and which events take the rest.
+"""Free units: what was granted in a cycle, what posted runs used of it, and which events take the rest.
 
-A posted run's slices are frozen: they are read back and never computed anew, so late usage takes only what they left.
-Source: docs/billing.md, "Allowances".
+A grant of an allowance to a line, or to an account's lines together, is a bucket. An event takes from the buckets that
+cover it in the order of priority and id, events in the order of their start. A posted run's slices are frozen: they are
+read back and never computed anew, so late usage takes only what they left.
+Source: docs/billing.md, "Allowances"; docs/decisions/0029.
 """
 
 from __future__ import annotations
@@ -9,100 +11,112 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycles import anchored, cycle_end_of, overlap_days
+from tollgate.billing.granted_days import granted_days
 
-BUCKET = ["subscription_id", "origin_cycle", "allowance_id"]
+BUCKET = ["allowance_id", "owner_id", "granted_on"]
+EVENT_ORDER = ["started_at", "source", "event_id", "revision"]
+SLICES = "ARRAY<STRUCT<allowance_id: STRING, granted_on: DATE, units: BIGINT>>"
+OWNER = "CASE WHEN scope = 'account' THEN account_id ELSE subscription_id END"
 
 
 def with_free_units(
-    carried: DataFrame, contracts: DataFrame, accounts: DataFrame, allowances: DataFrame, posted_usage: DataFrame
+    carried: DataFrame,
+    contracts: DataFrame,
+    accounts: DataFrame,
+    allowances: DataFrame,
+    posted_usage: DataFrame,
+    slots: int = 1,
 ) -> DataFrame:
-    """Add `allowance_id` (NULL where nothing is freed) and `free_units` BIGINT, 0 to charged_units: an event may be
-    half free.
+    """Add `slices`, what each allowance freed of the event in the order of their use, `free_units` BIGINT, their sum, 0
+    to charged_units, and `allowance_id`, that of the first slice or NULL: an event may be half free.
 
     carried: see carried_usage; contracts: ref_contract; accounts: accounts to bill; allowances: price_allowance;
-    posted_usage: billed_usage of posted runs. Events of a bucket take it in the order (started_at, source, event_id,
-    revision).
+    posted_usage: billed_usage of posted runs; slots: the most allowances that an event may meet
+    (PriceBook.allowance_slots), a pass over the usage each. Events of a bucket take it in the order (started_at,
+    source, event_id, revision).
     """
-    days = contract_days(contracts, accounts)
-    used = posted_usage.where("free_units > 0").groupBy(*BUCKET).agg(F.sum("free_units").alias("used_units"))
+    told = allowances.withColumns({"scope": F.coalesce("scope", F.lit("line")), "slot": F.coalesce("slot", F.lit(1))})
+    days = granted_days(contracts, accounts, told.where("proration = 'days'"))
+    buckets = days.join(used_units(posted_usage, told), BUCKET, how="full")
+    usage = carried.withColumns({"free_units": F.lit(0).cast("bigint"), "slices": F.array().cast(SLICES)})
+    for slot in range(1, slots + 1):
+        usage = usage.transform(_with_slices_of, told.where(F.col("slot") == slot), buckets)
+    return usage.withColumn("allowance_id", F.get("slices", F.lit(0))["allowance_id"])
+
+
+def used_units(posted_usage: DataFrame, allowances: DataFrame) -> DataFrame:
+    """`used_units` of each bucket: the slices of posted runs, of accounts and lines as the book now has them."""
+    # Rows that are older than their slices had one allowance at most, that of their own cycle.
+    older = "array(named_struct('allowance_id', allowance_id, 'granted_on', origin_cycle, 'units', free_units))"
+    slices = F.expr(f"CASE WHEN free_units > 0 THEN coalesce(slices, {older}) END")
+    scopes = allowances.select("allowance_id", "scope").distinct()
     return (
-        carried.transform(with_allowance, allowances)
-        .join(days, ["subscription_id", "plan_id", "origin_cycle"], how="left")
-        .join(used, BUCKET, how="left")
-        .withColumn("left_units", left_units())
-        .withColumn("free_units", taken_units())
-        .withColumn("allowance_id", F.when(F.col("free_units") > 0, F.col("allowance_id")))
-        .drop("active_days", "cycle_days", "used_units", "left_units", "quantity", "proration")
+        posted_usage.select("account_id", "subscription_id", F.explode(slices).alias("slice"))
+        .select("account_id", "subscription_id", "slice.*")
+        .join(F.broadcast(scopes), "allowance_id", how="inner")
+        .withColumn("owner_id", F.expr(OWNER))
+        .groupBy(*BUCKET)
+        .agg(F.sum("units").alias("used_units"))
     )
 
 
-def with_allowance(carried: DataFrame, allowances: DataFrame) -> DataFrame:
-    """Add `allowance_id`, `quantity`, `proration` of the allowance that covers the row; NULL where none does.
+def with_allowance(usage: DataFrame, allowances: DataFrame) -> DataFrame:
+    """Add `allowance_id`, `quantity`, `proration` of the allowance that covers the row, NULL where none does, and its
+    bucket's `owner_id` and `granted_on`.
 
-    Only rows priced by a rate row at home are covered. Rows of price_allowance that hold at the event's start count.
-    Two allowances for one (plan, service, zone) at a time are refused when the book is published; here they would
-    stop the run.
+    allowances: rows of one slot. Only rows priced by a rate row at home are covered; the time band is that in which an
+    event starts. Rows of price_allowance that hold at the event's start count. Two allowances of one slot for the same
+    usage are refused when the book is published; here they would stop the run.
     """
     cover = allowances.select(
-        F.col("plan_id").alias("allowed_plan"), F.col("service").alias("allowed_service"),
-        F.col("zone_id").alias("allowed_zone"),
-        F.col("unit").alias("allowed_unit"), "valid_from", "valid_to", "allowance_id", "quantity", "proration",
+        *[F.col(name).alias(f"allowed_{name}") for name in ("plan_id", "service", "zone_id", "unit", "band")],
+        "valid_from", "valid_to", "allowance_id", "quantity", "proration", "scope",
     )  # fmt: skip
     covers = (
-        (F.col("plan_id") == F.col("allowed_plan"))
-        & (F.col("service") == F.col("allowed_service"))
-        & (F.col("zone_id") == F.col("allowed_zone"))
+        (F.col("plan_id") == F.col("allowed_plan_id"))
         & (F.col("unit") == F.col("allowed_unit"))
+        & F.col("allowed_service").isin("*", F.col("service"))
+        & F.col("allowed_zone_id").isin("*", F.col("zone_id"))
+        & (F.col("allowed_band").isNull() | (F.get("piece_band", F.lit(0)) == F.col("allowed_band")))
         & (F.col("roaming_zone") == "home")
         & (F.col("retail_status") == "rated")
         & (F.col("price_source") == "rate")
         & (F.col("valid_from") <= F.col("started_at"))
         & (F.col("started_at") < F.col("valid_to"))
     )
-    return carried.join(F.broadcast(cover), covers, how="left").drop(
-        "allowed_plan", "allowed_service", "allowed_zone", "allowed_unit", "valid_from", "valid_to"
-    )
-
-
-def contract_days(contracts: DataFrame, accounts: DataFrame) -> DataFrame:
-    """Days in force of a line's contracts of one plan, a row each cycle up to the one billed, at least one day.
-
-    Columns subscription_id, plan_id, origin_cycle, active_days, cycle_days; unique by the first three.
-    """
-    account = accounts.select("account_id", "anchor_day", "cycle_start")
-    first = F.add_months(
-        F.trunc("starts_on", "MM"), -1
-    )  # an anchor after the start's day: its cycle began in the month before
-    last = F.trunc(F.least(F.coalesce("cancelled_on", "cycle_start"), "cycle_start"), "MM")
-    cycles = (
-        contracts.join(account, "account_id", how="inner")
-        .where(first <= last)
-        .withColumn("month", F.explode(F.sequence(first, last, F.expr("INTERVAL 1 MONTH"))))
-        .withColumn("origin_cycle", anchored(F.col("month"), F.col("anchor_day")))
-        .withColumn("origin_end", cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")))
-        .withColumn(
-            "days", overlap_days(*[F.col(n) for n in ("starts_on", "cancelled_on", "origin_cycle", "origin_end")])
-        )
-    )
     return (
-        cycles.where("days > 0").groupBy("subscription_id", "plan_id", "origin_cycle")
-        .agg(F.sum("days").alias("active_days"), F.max(F.date_diff("origin_end", "origin_cycle")).alias("cycle_days"))
-    )  # fmt: skip
+        usage.join(F.broadcast(cover), covers, how="left")
+        .withColumns({"owner_id": F.expr(OWNER), "granted_on": F.col("origin_cycle")})
+        .drop(*[name for name in cover.columns if name.startswith("allowed_")], "valid_from", "valid_to", "scope")
+    )
 
 
-def left_units() -> Column:
-    """BIGINT: granted units (prorated ones floored) minus those that posted runs used."""
-    granted = F.expr(
+def _with_slices_of(usage: DataFrame, allowances: DataFrame, buckets: DataFrame) -> DataFrame:
+    """Let the events take from the allowances of one slot what those of the slots before left them to want."""
+    taken = "named_struct('allowance_id', allowance_id, 'granted_on', granted_on, 'units', taken_units)"
+    sliced = F.expr(f"CASE WHEN taken_units > 0 THEN concat(slices, array({taken})) ELSE slices END")
+    return (
+        usage.transform(with_allowance, allowances)
+        # One row a bucket; rows without an allowance find none, and their owner spreads them.
+        .join(buckets, BUCKET, how="left")
+        .withColumn("taken_units", taken_units())
+        .withColumns({"slices": sliced, "free_units": F.expr("free_units + taken_units")})
+        .select(*usage.columns)
+    )
+
+
+def granted_units() -> Column:
+    """BIGINT: units of the cycle, prorated ones floored; 0 where the owner did not have the plan on any day."""
+    return F.expr(
         "CASE WHEN proration = 'days' THEN coalesce((quantity * active_days) div cycle_days, 0) ELSE quantity END"
     )
-    return F.greatest(F.lit(0), granted - F.coalesce("used_units", F.lit(0)))
 
 
 def taken_units() -> Column:
-    """BIGINT: what an event takes of what the events before it in the bucket left."""
-    order = Window.partitionBy(*BUCKET).orderBy("started_at", "source", "event_id", "revision")
-    so_far = F.sum("charged_units").over(order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
-    before = so_far - F.col("charged_units")
-    taken = F.least(F.col("charged_units"), F.greatest(F.lit(0), F.col("left_units") - before))
+    """BIGINT: what an event takes of what posted runs and the events before it in the bucket left."""
+    order = Window.partitionBy(*BUCKET).orderBy(*EVENT_ORDER)
+    wanted = F.col("charged_units") - F.col("free_units")
+    so_far = F.sum(wanted).over(order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
+    left = F.greatest(F.lit(0), granted_units() - F.coalesce("used_units", F.lit(0)))
+    taken = F.least(wanted, F.greatest(F.lit(0), left - (so_far - wanted)))
     return F.when(F.col("allowance_id").isNull(), F.lit(0)).otherwise(taken).cast("bigint")

@@ -24,7 +24,7 @@ from tollgate.reference.frames import PriceBook, Reference
 BILLED_USAGE = [
     "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id",
     "origin_cycle", "line_key",
-    "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge",
+    "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge", "slices",
 ]  # fmt: skip
 INVOICE_LINE = [
     "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
@@ -98,9 +98,8 @@ def bill_cycle(
     )
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
-    net = carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage).transform(
-        with_net_charge, book.piece_slots
-    )
+    free = with_free_units(carried, contracts, due, book.table("price_allowance"), posted.usage, book.allowance_slots)
+    net = free.transform(with_net_charge, book.piece_slots)
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)
     usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, timedelta
 from fractions import Fraction
 
+from tollgate.oracle.allowances import Bucket, FreeUnits, days_in_force
 from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece, exact_charge
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
-from tollgate.oracle.pricing import HOME, Priced
-from tollgate.oracle.rows import Account, Allowance, Contract, Fee
+from tollgate.oracle.pricing import Priced
+from tollgate.oracle.rows import Account, Contract, Fee
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
-
-Bucket = tuple[str, date, str]
-"""A line's allowance of one cycle: (subscription, start of the cycle in which the usage began, allowance)."""
 
 
 def bill_cycle(
@@ -35,7 +32,7 @@ def bill_cycle(
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
-    used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
+    used: units that posted runs took of each grant; the slices of this bill come on top and are not added to it.
     counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
     Source: semantics of billing; docs/oracle.md.
     """
@@ -47,7 +44,8 @@ def bill_cycle(
         account.currency,
         book.minor_digits[account.currency],
     )
-    lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
+    free = FreeUnits(book, contracts, Counter(used or ()))
+    lines = _usage_lines(bill, cycle, calendar, events, free, Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
     if not lines:
         return None
@@ -82,12 +80,6 @@ def net_charge(priced: Priced, free_units: int) -> tuple[int, int, int]:
     return numerator, denominator, round_micros(numerator, denominator, rate.digits, rate.rounding)
 
 
-def days_in_force(contract: Contract, cycle: Cycle) -> int:
-    """Local days of the cycle on which the contract is in force; the day of cancellation is the first without it."""
-    end = min(contract.cancelled_on or cycle.end, cycle.end)
-    return max(0, (end - max(contract.starts_on, cycle.start)).days)
-
-
 def _without_first(pieces: tuple[Piece, ...], units: int) -> tuple[Piece, ...]:
     left = []
     for piece in pieces:
@@ -103,27 +95,17 @@ def _usage_lines(
     cycle: Cycle,
     calendar: CycleCalendar,
     events: list[RatedEvent],
-    contracts: list[Contract],
-    book: PriceBook,
-    used: Counter[Bucket],
+    allowances: FreeUnits,
     counted: Counter[TierCounter],
 ) -> list[Line]:
-    """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowance."""
+    """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances."""
     lines: dict[str, Line] = {}
-    granted: dict[Bucket, int] = {}
     for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
         origin = calendar.containing(event.started_at)
         priced = event.priced
         assert priced.holding is not None
-        subscription = priced.holding.subscription_id
-        allowance = _allowance_of(event, book)
-        free = 0
-        if allowance is not None:
-            bucket = (subscription, origin.start, allowance.allowance_id)
-            if bucket not in granted:
-                granted[bucket] = _granted(allowance, subscription, contracts, origin)
-            free = min(priced.charged_units or 0, max(0, granted[bucket] - used[bucket]))
-            used[bucket] += free
+        slices = allowances.take(event, origin)
+        free = sum(one.units for one in slices)
         numerator, denominator, net = net_charge(priced, free)
         counter = tier_counter(event, origin.start)
         if counter is not None:
@@ -133,7 +115,7 @@ def _usage_lines(
         line = Line(
             "usage" if origin.start == cycle.start else "prior_period",
             priced.tax_category or "none",
-            subscription_id=subscription,
+            subscription_id=priced.holding.subscription_id,
             service=event.service,
             zone_id=priced.zone_id,
             roaming_zone=priced.roaming_zone,
@@ -145,37 +127,8 @@ def _usage_lines(
         line.units += priced.charged_units or 0
         line.free_units += free
         line.exact_total += net
-        taken = allowance.allowance_id if allowance is not None and free else None
-        bill.billed.append(BilledEvent(event, line.line_key, origin.start, taken, free, numerator, denominator, net))
+        bill.billed.append(BilledEvent(event, line.line_key, origin.start, slices, numerator, denominator, net))
     return list(lines.values())
-
-
-def _allowance_of(event: RatedEvent, book: PriceBook) -> Allowance | None:
-    """The allowance that covers an event: home usage that is charged for, of a service and zone in its rows."""
-    priced = event.priced
-    if priced.retail_status != "rated" or priced.roaming_zone != HOME or priced.rate is None or priced.holding is None:
-        return None
-    at = event.started_at // 1_000_000
-    for row in book.allowances:
-        key = (row.plan_id, row.service, row.zone_id, row.unit)
-        if (
-            key == (priced.holding.plan_id, event.service, priced.zone_id, priced.unit)
-            and row.valid_from <= at < row.valid_to
-        ):
-            return row
-    return None
-
-
-def _granted(allowance: Allowance, subscription: str, contracts: list[Contract], origin: Cycle) -> int:
-    """Units of the allowance in a cycle; by days, the share of the days that the line had the plan, rounded down."""
-    if allowance.proration == "none":
-        return allowance.quantity
-    days: set[date] = set()
-    for contract in contracts:
-        if contract.subscription_id == subscription and contract.plan_id == allowance.plan_id:
-            first = max(contract.starts_on, origin.start)
-            days.update(first + timedelta(days=day) for day in range(days_in_force(contract, origin)))
-    return allowance.quantity * len(days) // origin.days
 
 
 def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook) -> list[Line]:

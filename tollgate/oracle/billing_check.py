@@ -11,14 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from tollgate.oracle.allowances import Bucket, buckets_of
 from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine
-from tollgate.oracle.billing import Bucket, bill_cycle
+from tollgate.oracle.billing import bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, read_table, rows_of
-from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
+from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent, Slice
 from tollgate.oracle.report import Report
 from tollgate.oracle.tiers import TierCounter, tier_counter
 
@@ -34,6 +35,7 @@ INVOICE_COLUMNS = (
 BILLED_COLUMNS = (
     *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
+    "slices",
 )
 USAGE_KINDS = ("usage", "prior_period")
 
@@ -103,10 +105,10 @@ class Biller:
             if bill is not None:
                 bills.append(bill)
         if not pins.is_preview:
-            self._post(bills)
+            self._post(bills, book)
         return bills
 
-    def _post(self, bills: list[Bill]) -> None:
+    def _post(self, bills: list[Bill], book: PriceBook) -> None:
         for bill in bills:
             self._billed.add((bill.account_id, bill.cycle_start))
             self._lines[bill.account_id] += [
@@ -114,14 +116,12 @@ class Biller:
             ]
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
-                holding = billed.event.priced.holding
                 counter = tier_counter(billed.event, billed.origin_cycle)
                 if counter is not None:
                     units = billed.event.priced.charged_units or 0
                     self._counted[bill.account_id][counter] += units - billed.free_units
-                if billed.allowance_id is not None and holding is not None:
-                    bucket = (holding.subscription_id, billed.origin_cycle, billed.allowance_id)
-                    self._used[bill.account_id][bucket] += billed.free_units
+                for bucket, units in buckets_of(billed.event, billed.slices, book):
+                    self._used[bill.account_id][bucket] += units
 
 
 def check_run(root: str, pins: RunPins, bills: list[Bill], report: Report, preview: pa.Table | None = None) -> None:
@@ -165,6 +165,8 @@ def compare_run(
         rows = _by_key(billed, BILLED_COLUMNS, 3)
         for row in rows.values():
             row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
+            if row["slices"] is None:
+                row["slices"] = _older_slices(row)
         _compare(report, "billed_usage", pins.run_id, events, rows)
 
 
@@ -199,10 +201,17 @@ def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
         "line_key": one.line_key,
         "allowance_id": one.allowance_id,
         "free_units": one.free_units,
+        "slices": tuple(part._asdict() for part in one.slices),
         "exact_net": Fraction(one.net_numerator, one.net_denominator),
         "list_charge": decimal_of(priced.charge),
         "net_charge": decimal_of(one.net_charge),
     }
+
+
+def _older_slices(row: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Of a row that was written before the column: one allowance at most, that of the event's cycle."""
+    slices = (Slice(row["allowance_id"], row["origin_cycle"], row["free_units"]),) if row["allowance_id"] else ()
+    return tuple(part._asdict() for part in slices)
 
 
 def _billed_key(one: BilledEvent) -> tuple[str, str, int]:

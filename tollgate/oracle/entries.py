@@ -151,6 +151,9 @@ def allowance(cells: Cells) -> Allowance:
         proration=cells.text("proration"),
         valid_from=cells.since(),
         valid_to=cells.until(),
+        priority=int(cells.if_there("priority") or 1),
+        scope=cells.if_there("scope") or "line",
+        band=cells.if_there("band"),
     )
 
 

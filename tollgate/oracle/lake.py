@@ -20,6 +20,9 @@ USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
 MAY_BE_ABSENT = ("direction", "slice_id")
 """Columns that a price can depend on, and that mediation need not write; without them no event has a value there."""
 
+NEWER = ("slices",)
+"""Columns that tables of lakes before them may lack."""
+
 
 class RatingRun(NamedTuple):
     """A rating run's batch range (both inclusive) and pins."""
@@ -45,9 +48,18 @@ class LakeError(ValueError):
 
 
 def read_table(root: str, table: str, columns: tuple[str, ...], where: dict[str, Any] | None = None) -> pa.Table:
-    """Columns of a Delta table of the lake, of rows with the values of `where`; LakeError when it is missing."""
+    """Columns of a Delta table of the lake, of rows with the values of `where`; LakeError when it is missing.
+
+    A column of NEWER that the table does not have is NULL in every row.
+    """
     wanted = [field(name) == value for name, value in (where or {}).items()]
-    return _dataset(root, table).to_table(columns=list(columns), filter=reduce(and_, wanted) if wanted else None)
+    dataset = _dataset(root, table)
+    lacking = [name for name in columns if name in NEWER and name not in dataset.schema.names]
+    present = [name for name in columns if name not in lacking]
+    found = dataset.to_table(columns=present, filter=reduce(and_, wanted) if wanted else None)
+    for name in lacking:
+        found = found.append_column(name, pa.nulls(len(found)))
+    return found
 
 
 def _dataset(root: str, table: str) -> Dataset:

@@ -146,7 +146,7 @@ class TimeBand(NamedTuple):
 
 
 class Allowance(NamedTuple):
-    """Free units of a line and cycle."""
+    """Free units of a line, or of an account's lines together, and cycle; `*` and an empty band cover all."""
 
     allowance_id: str
     plan_id: str
@@ -158,6 +158,9 @@ class Allowance(NamedTuple):
     proration: str
     valid_from: int
     valid_to: int
+    priority: int = 1
+    scope: str = "line"
+    band: str | None = None
 
 
 class Fee(NamedTuple):

@@ -39,6 +39,10 @@ class Cells:
         """The cell, None when empty."""
         return self.text(name) or None
 
+    def if_there(self, name: str) -> str | None:
+        """A cell of a column that the sheet may lack; None when empty or lacking."""
+        return self._cells.get(name) or None
+
     def whole(self, name: str) -> int:
         """A whole number."""
         found = self.text(name)

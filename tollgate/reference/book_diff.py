@@ -26,7 +26,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "discount": ("discount_id",),
     "own_range": ("prefix",),
     "fee": ("fee_id",),
-    "allowance": ("allowance_id", "service", "zone_id"),
+    "allowance": ("allowance_id", "service", "zone_id", "band"),
     "tax": ("tax_id",),
 }
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from tollgate.reference import references
+from tollgate.reference.allowance_checks import allowance_findings
 from tollgate.reference.band_checks import band_findings
 from tollgate.reference.contradictions import contradictions
 from tollgate.reference.exactness import amount_type, too_fine_chains, too_fine_discounts
@@ -31,14 +32,13 @@ UNIQUE = (
     ("carrier_rate", ("cost_id",)),
     ("own_range", ("prefix",)),
     ("fee", ("fee_id",)),
-    ("allowance", ("allowance_id", "service", "zone_id")),
+    ("allowance", ("allowance_id", "service", "zone_id", "band")),
     ("tax", ("tax_id",)),
 )
 DISJOINT = (
     ("destination", ("match", "prefix")),
     ("rate", RATE_CELLS),
     ("carrier_rate", COST_CELLS),
-    ("allowance", ("plan_id", "service", "zone_id")),
 )
 
 
@@ -50,7 +50,10 @@ def check_price_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
     book, findings = read_source_book(folder)
     if book is not None:
         findings += references.unknown(book)
-        for check in (_duplicates, _overlaps, _gaps, contradictions, validity_splits, band_findings, _exactness):
+        for check in (
+            *(_duplicates, _overlaps, _gaps, contradictions, allowance_findings, validity_splits, band_findings),
+            _exactness,
+        ):
             findings += check(book)
     return book, sorted(set(findings))
 

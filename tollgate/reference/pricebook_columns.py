@@ -137,12 +137,15 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "allowance_id": c.ident,
         "plan_id": c.ident,
         "name": c.words,
-        "service": c.one_of(*SERVICES),
-        "zone_id": c.ident,
+        "service": c.one_of(*SERVICES, c.ALL),
+        "zone_id": c.ident_or_all,
         "unit": _UNIT,
         "quantity": c.whole(1),
         "proration": c.one_of("none", "days"),
         **_VALID,
+        "priority": c.optional(c.whole(1, 10**6)),
+        "scope": c.optional(c.one_of("line", "account")),
+        "band": c.optional(c.ident),
     },
     "tax": {
         "tax_id": c.ident,
@@ -153,6 +156,8 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         **_VALID,
     },
 }
+# Columns that a file may leave out, as books that are older than them do; their cells are empty then.
+OPTIONAL: dict[str, tuple[str, ...]] = {"allowance": ("priority", "scope", "band")}
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS
+from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS, OPTIONAL
 
 
 @dataclass(frozen=True, order=True)
@@ -73,10 +73,13 @@ class SourceBook:
         return {cells[column] for _, cells in self.raw[file]}
 
     def digest(self) -> str:
-        """SHA-256 of the canonical rows: columns in the reference's order, lines sorted."""
+        """SHA-256 of the canonical rows: columns in the reference's order, lines sorted.
+
+        An optional cell that is empty is no part of it: a book keeps its digest when the reference gains a column.
+        """
         sha = hashlib.sha256()
-        for file, columns in COLUMNS.items():
-            lines = sorted(json.dumps([file, *(cells[name] for name in columns)]) for _, cells in self.raw[file])
+        for file in COLUMNS:
+            lines = sorted(json.dumps(_canonical(file, cells)) for _, cells in self.raw[file])
             sha.update(("\n".join(lines) + "\n").encode())
         return sha.hexdigest()
 
@@ -102,6 +105,12 @@ def read_source_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
     return SourceBook(operator, rows, raw), findings
 
 
+def _canonical(file: str, cells: Mapping[str, str]) -> list[Any]:
+    optional = OPTIONAL.get(file, ())
+    always = [cells[name] for name in COLUMNS[file] if name not in optional]
+    return [file, *always, *([name, cells[name]] for name in optional if cells[name])]
+
+
 class _Unusable(ValueError):
     """A file that cannot be read at all."""
 
@@ -116,13 +125,14 @@ def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, dict[str,
         raise _Unusable(f"expected UTF-8, found byte {problem.object[problem.start]:#x}") from None
     reader = csv.reader(text.splitlines())
     header = next(reader, [])
-    if sorted(header) != sorted(columns):
+    left_out = [name for name in OPTIONAL.get(path.stem, ()) if name not in header]
+    if sorted([*header, *left_out]) != sorted(columns):
         raise _Unusable(f"expected the columns {', '.join(columns)}; found {', '.join(header) or 'no header'}")
     count = 0
     for line in reader:
         count += 1
         if len(line) == len(header):
-            yield reader.line_num, dict(zip(header, line, strict=True))
+            yield reader.line_num, {**dict.fromkeys(left_out, ""), **dict(zip(header, line, strict=True))}
         else:
             findings.append(Finding(path.name, reader.line_num, f"expected {len(header)} cells, found {len(line)}"))
     if not count and path.stem in NEEDS_ROWS:

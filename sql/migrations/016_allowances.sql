@@ -1,0 +1,13 @@
+-- Several allowances over one event: their order, whose they are, and covers of every service or zone, or of a band.
+
+ALTER TABLE catalog.allowance
+    DROP CONSTRAINT allowance_pkey,
+    DROP CONSTRAINT allowance_version_zone_id_fkey,
+    ADD COLUMN band text,
+    ADD COLUMN priority integer NOT NULL DEFAULT 1 CHECK (priority > 0),
+    ADD COLUMN scope text NOT NULL DEFAULT 'line' CHECK (scope IN ('line', 'account')),
+    ADD CONSTRAINT allowance_one_cover UNIQUE NULLS NOT DISTINCT (version, allowance_id, service, zone_id, band);
+COMMENT ON COLUMN catalog.allowance.service IS 'service covered, * every one that has the unit';
+COMMENT ON COLUMN catalog.allowance.zone_id IS 'zone covered, * every one';
+COMMENT ON COLUMN catalog.allowance.band IS 'time band in which a covered event starts; NULL any';
+COMMENT ON COLUMN catalog.allowance.priority IS 'lower ones are used first';

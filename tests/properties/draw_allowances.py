@@ -1,0 +1,39 @@
+"""Drawn lines of allowance.csv: several in one event, by service, zone and band, of a line and of an account."""
+
+from __future__ import annotations
+
+from random import Random
+
+HEADER = "allowance_id,plan_id,name,service,zone_id,unit,quantity,proration,valid_from,valid_to,priority,scope,band"
+# What one allowance covers together, none of it twice: service, zone, band.
+COVERS = {
+    "second": (
+        (("voice", "national", ""),), (("*", "*", ""),), (("voice", "*", "peak"), ("voice", "*", "weekend")),
+        (("voice", "national", "off_peak"), ("voice", "europe", "")), (("voice", "europe", ""),),
+    ),
+    "message": (
+        (("sms", "national", ""),), (("*", "*", ""),), (("sms", "*", ""), ("mms", "national", "")),
+        (("*", "national", ""), ("sms", "europe", "")),
+    ),
+    "byte": ((("data", "home", ""),), (("data", "*", ""),)),
+}  # fmt: skip
+QUANTITIES = {"second": (61, 3600, 20_000, 400_000), "message": (1, 3, 20), "byte": (10**6, 10**9, 1 << 41)}
+
+
+def draw_allowances(random: Random, number: int = 16) -> list[str]:
+    """The file: its header and the lines of so many allowances of the demo's plans; some hold in a part of October."""
+    lines = [HEADER]
+    for place in range(number):
+        unit = random.choices(tuple(COVERS), (5, 3, 2))[0]
+        name = f"a{random.randrange(100):02}_{place}"
+        plan = random.choice(("term", "term", "month_to_month", "prepaid"))
+        shared = (
+            *(str(random.choice(QUANTITIES[unit])), random.choice(("none", "days"))),
+            *random.choice((("2024-01-01", ""), ("2024-01-01", ""), ("2026-10-12", "2026-11-02"))),
+            *(random.choice(("", "1", "2", "3")), random.choice(("", "line", "account"))),
+        )
+        lines += [
+            ",".join((name, plan, f"Allowance {place}", service, zone, unit, *shared, band))
+            for service, zone, band in random.choice(COVERS[unit])
+        ]
+    return lines
