@@ -146,6 +146,7 @@ ALLOWED = [
     ("tollgate/assurance/truth.py", "_claims", "broadcast", "codes of mediation"),
     ("tollgate/assurance/usage_copy.py", "by_export", "broadcast", BY_EXPORT),
     *[("tollgate/billing/allowances.py", name, "broadcast", BOOK) for name in ("used_units", "with_allowance")],
+    ("tollgate/billing/allowances.py", "late_cycles", "collect", "a row a month that late usage belongs to"),
     ("tollgate/billing/granted_days.py", "granted_days", "broadcast", BOOK),
     ("tollgate/billing/bill.py", "bill_cycle", "broadcast", BOOK),
     *[("tollgate/billing/bill.py", "bill_cycle", "broadcast", "accounts that fail an equation; 114 MB a million")] * 2,

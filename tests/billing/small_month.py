@@ -109,7 +109,8 @@ def allowance(
     """A row of price_allowance at home in Canada."""
     row = {**ALWAYS, "allowance_id": allowance_id, "plan_id": plan_id, "name": allowance_id, "service": service}
     zone = "home" if service == "data" else "national"
-    return {**row, "zone_id": zone, "unit": UNITS[service][0], "quantity": quantity, "proration": proration, **fields}
+    unit = fields.get("unit") or UNITS[service][0]
+    return {**row, "zone_id": zone, "unit": unit, "quantity": quantity, "proration": proration, **fields}
 
 
 def discount(
@@ -168,6 +169,7 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
         "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto",
         "factor_den": 10,
         "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
+        "features": ["rollover"] if any(row.get("age") for row in tables["price_allowance"]) else [],
         "allowance_slots": max((row.get("slot") or 1 for row in tables["price_allowance"]), default=1),
     }  # fmt: skip
     return price_book({name: frame(spark, name, of) for name, of in tables.items()}, version)

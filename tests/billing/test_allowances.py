@@ -120,3 +120,61 @@ def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_
         ("another line's", "60 a_own", 60, net("0.4")),
         ("one of two", "1 any_message", 1, net("0")), ("two of two", "", 0, net("0.05")),
     )  # fmt: skip
+
+
+# 100 messages a cycle; of what is left, 30 can be used in the next one. Billed since May 2025.
+ROLLING = [
+    allowance("messages", "term", "sms", 100, age=1, rollover_cap=30, slot=1),
+    allowance("messages", "term", "sms", 100, age=0, rollover_cap=30, slot=2),
+]
+
+
+def told(billed: DataFrame) -> DataFrame:
+    """Event and its slices: units of the month of the grant."""
+    of_grant = "concat_ws(' + ', transform(slices, s -> concat(s.units, ' of ', date_format(s.granted_on, 'MMMM'))))"
+    return billed.selectExpr("event_id", of_grant, "net_charge")
+
+
+def messages(name: str, month: int, day: int, units: int) -> dict[str, Any]:
+    return usage("A", name, at(f"2025-{month:02}-{day:02}T16:00"), units, "sms", tax_category="none")
+
+
+@pytest.mark.covers("RAT-51", "CON-06", "BIL-21")
+def test_what_a_cycle_leaves_rolls_over_up_to_the_cap_and_late_usage_takes_the_rest(spark: SparkSession) -> None:
+    book = {"allowance": ROLLING, "tax": []}
+    rated: list[dict[str, Any]] = []
+    posted: list[DataFrame] = []
+
+    def bill(cycle: str, *events: dict[str, Any]) -> DataFrame:
+        """Bill and post a cycle whose usage arrives now."""
+        rated.extend(events)
+        earlier = None
+        for one in posted:
+            earlier = one if earlier is None else earlier.unionByName(one)
+        ends = [(f"2025-{month:02}", f"2025-{month:02}", at("2025-09-01T04:00")) for month in range(5, 9)]
+        before = posted_before(spark, earlier, [run for run in ends if run[0] < cycle])
+        found = bill_may(spark, [account("A")], [agreement("A")], rated, book, before, cycle=cycle, keep=kept,
+                         as_of=at("2025-09-01T04:00"))  # fmt: skip
+        posted.append(kept(found.billed_usage))
+        return told(posted[-1])
+
+    assert_rows(bill("2025-05", messages("may", 5, 2, 60)), ("may", "60 of May", net("0")))
+    assert_rows(
+        bill("2025-06", messages("june", 6, 1, 50)),  # 40 of May are left, 30 of them roll over
+        ("june", "30 of May + 20 of June", net("0")),
+    )
+    assert_rows(
+        # Late usage of May takes the 10 that nobody used; that of June the rest of June's, so that 30 roll into July.
+        bill("2025-07", messages("late may", 5, 9, 15), messages("late june", 6, 9, 10), messages("july", 7, 1, 140)),
+        ("late may", "10 of May", net("0.25")),
+        ("late june", "10 of June", net("0")),
+        ("july", "30 of June + 100 of July", net("0.5")),
+    )
+    assert_rows(
+        # July has nothing left, June's grant is past its last cycle, but not for late usage of July.
+        bill("2025-08", messages("later july", 7, 9, 5), messages("late june again", 6, 10, 50),
+             messages("august", 8, 1, 101)),
+        ("late june again", "40 of June", net("0.5")),
+        ("later july", "", net("0.25")),
+        ("august", "100 of August", net("0.05")),
+    )  # fmt: skip

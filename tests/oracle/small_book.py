@@ -22,7 +22,8 @@ LINES = {
     "fee": "fee_id= kind=recurring plan_id=term name=Term amount= proration=none tax_category=standard "
     "valid_from=2024-01-01 valid_to=",
     "allowance": "allowance_id=term_voice plan_id=term name=100_free_minutes service=voice zone_id=national "
-    "unit=second quantity=6000 proration=none valid_from=2024-01-01 valid_to= priority= scope= band=",
+    "unit=second quantity=6000 proration=none valid_from=2024-01-01 valid_to= priority= scope= band= "
+    "rollover_cycles= rollover_cap=",
     "rate": "rate_id=v plan_id=term service=voice zone_id=national roaming_zone=home rating_group=none "
     "direction=* technology=* slice=* price=0.10 unit=second block=60 increment=60 initial= "
     "connect_fee= minimum= maximum= band_set= discountable=false zero_rated=false digits=4 "

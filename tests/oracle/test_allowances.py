@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import date
 
 import pytest
-from oracle.people import call, facts, local_us
+from oracle.people import account, call, facts, local_us
 from oracle.small_book import sheet, write_book
 
 from tollgate.oracle.allowances import FreeUnits, granted
@@ -16,7 +16,8 @@ from tollgate.oracle.lines import RatedEvent, Slice
 from tollgate.oracle.pricing import price_event
 from tollgate.oracle.rows import Contract
 
-MONTH = CycleCalendar("America/Toronto", 1).starting_in(date(2026, 10, 1))
+CALENDAR = CycleCalendar("America/Toronto", 1)
+MONTH = CALENDAR.starting_in(date(2026, 10, 1))
 SHEETS = {
     # a peak band from 8 to 20, else night
     "time_band": sheet(
@@ -38,7 +39,7 @@ def book(tmp_path):
 
 def taken(book: PriceBook, calls: list[tuple[str, int, int, str]], used: Counter | None = None) -> list[list[tuple]]:
     """What each call (line, hour of 6 October, seconds, number) takes: (allowance, units)."""
-    free = FreeUnits(book, [], used or Counter())
+    free = FreeUnits(account(), CALENDAR, book, [], used or Counter())
     found = []
     for line, hour, seconds, to in calls:
         usage = call(seconds, local_us(2026, 10, 6, hour), to)
@@ -64,7 +65,7 @@ def test_the_lower_priority_first_then_the_id(book):
         [("z", 60), ("a", 60), ("b", 60)],
         [],
     ]
-    used = Counter({("S1", MONTH.start, "a"): 100, ("S1", MONTH.start, "z"): 70})
+    used = Counter({("S1", MONTH.start, name, MONTH.start): units for name, units in (("a", 100), ("z", 70))})
     assert taken(rows, [("S1", 10, 180, HERE)], used) == [[("a", 20), ("b", 60)]]
 
 
@@ -95,3 +96,31 @@ def test_days_of_two_lines_of_an_account_count_once(book):
     ]
     assert granted(shared, "A1", contracts, MONTH) == 150  # 1 to 15 October
     assert granted(shared._replace(scope="line"), "S2", contracts, MONTH) == 100
+
+
+@pytest.mark.covers("QUA-02", "RAT-51")
+def test_what_is_left_rolls_over_up_to_the_cap_until_it_expires(book):
+    rows = book({"quantity": 100, "rollover_cycles": 1, "rollover_cap": 30})
+    term = Contract("K1", "S1", "A1", "term", date(2026, 8, 20), None, None)
+    cycles = {month: CALENDAR.starting_in(date(2026, month, 1)) for month in range(7, 12)}
+
+    def minute(month: int, used: Counter, units: int, since: int = 8) -> list[tuple]:
+        """What units of a month take: (month of the grant, units)."""
+        of = account()._replace(first_cycle_start=cycles[since].start)
+        usage = call(60, local_us(2026, month, 20, 12), HERE)
+        priced = price_event(usage, rows, facts())._replace(charged_units=units)
+        event = RatedEvent(usage.source, usage.event_id, usage.started_at, usage.service, 1, priced)
+        found = FreeUnits(of, CALENDAR, rows, [term], used).take(event, cycles[month])
+        return [(one.granted_on.month, one.units) for one in found]
+
+    def used(*uses: tuple[int, int, int]) -> Counter:
+        """(month of the grant, month of use, units)"""
+        return Counter({("S1", cycles[g].start, "term_voice", cycles[m].start): units for g, m, units in uses})
+
+    assert minute(8, used(), 120) == [(8, 100)]  # there was no contract in July
+    assert minute(9, used((8, 8, 60)), 50) == [(8, 30), (9, 20)]  # 40 left, 30 roll
+    assert minute(8, used((8, 8, 60), (8, 9, 30), (9, 9, 20)), 15) == [(8, 10)]  # late: what nobody used
+    assert minute(9, used((8, 8, 75)), 50) == [(8, 25), (9, 25)]
+    assert minute(10, used((8, 8, 60), (9, 9, 20)), 50) == [(9, 30), (10, 20)]  # August's are gone
+    assert minute(10, used((9, 10, 30)), 50) == [(10, 50)]
+    assert minute(9, used(), 50, since=9) == [(9, 50)]  # August was billed elsewhere

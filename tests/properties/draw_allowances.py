@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 
 HEADER = "allowance_id,plan_id,name,service,zone_id,unit,quantity,proration,valid_from,valid_to,priority,scope,band"
+HEADER += ",rollover_cycles,rollover_cap"
 # What one allowance covers together, none of it twice: service, zone, band.
 COVERS = {
     "second": (
@@ -32,8 +33,10 @@ def draw_allowances(random: Random, number: int = 16) -> list[str]:
             *random.choice((("2024-01-01", ""), ("2024-01-01", ""), ("2026-10-12", "2026-11-02"))),
             *(random.choice(("", "1", "2", "3")), random.choice(("", "line", "account"))),
         )
+        cycles = random.choice(("", "", "1", "2"))
+        rolls = (cycles, random.choice(("", str(random.choice(QUANTITIES[unit])))) if cycles else "")
         lines += [
-            ",".join((name, plan, f"Allowance {place}", service, zone, unit, *shared, band))
+            ",".join((name, plan, f"Allowance {place}", service, zone, unit, *shared, band, *rolls))
             for service, zone, band in random.choice(COVERS[unit])
         ]
     return lines

@@ -172,7 +172,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
         ["allowance.csv:2: unit of voice is second, found message",
          "allowance.csv:7: term_sms covers the same usage in line 3 already",
          "allowance.csv:8: rows of term_sms agree in plan_id, name, unit, quantity, proration, valid_from, valid_to, "
-         "priority, scope; see line 3",
+         "priority, scope, rollover_cycles, rollover_cap; see line 3",
          "allowance.csv:9: data is free in zone home, other services in a destination zone",
          "allowance.csv:10: service: expected one of voice, sms, mms, data, *, found 'fax'",
          "allowance.csv:11: zone_id france is unknown; expected one that zone.csv declares",
@@ -182,14 +182,20 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     ),
     (
         "columns of allowances that a book may leave out", "allowance",
-        both(lambda lines: [line.extend(("", "", "")) for line in lines],
-             lambda lines: lines[0].__setitem__(slice(-3, None), ["priority", "scope", "band"]),
+        both(lambda lines: [line.extend([""] * 5) for line in lines],
+             lambda lines: lines[0].__setitem__(
+                 slice(-5, None), ["priority", "scope", "band", "rollover_cycles", "rollover_cap"]),
+             cell("term_voice", "rollover_cycles", "25"), cell("term_sms", "rollover_cycles", "1"),
+             cell("term_sms", "rollover_cap", "0"), copy_of("term_data", rollover_cap="5", allowance_id="x", band=""),
              cell("term_voice", "priority", "0"), cell("term_sms", "scope", "family"),
              cell("month_to_month_sms", "band", "night"), cell("term_data", "band", "?")),
         ["allowance.csv:2: priority: expected a whole number from 1 to 1000000, found '0'",
+         "allowance.csv:2: rollover_cycles: expected a whole number from 1 to 24, found '25'",
+         "allowance.csv:3: rollover_cap: expected a whole number from 1 to 1000000000000000000, found '0'",
          "allowance.csv:3: scope: expected one of line, account, found 'family'",
          "allowance.csv:4: band night is unknown; expected one that time_band.csv declares",
-         "allowance.csv:5: band: expected an id of letters, digits, _ and - (1 to 64), found '?'"],
+         "allowance.csv:5: band: expected an id of letters, digits, _ and - (1 to 64), found '?'",
+         "allowance.csv:6: rollover_cap is of an allowance that rolls over: rollover_cycles says how often"],
     ),
     (
         "a range inside another", "own_range", lambda lines: lines.append(["1416207"]),
@@ -262,6 +268,6 @@ def test_a_book_that_leaves_optional_columns_out_is_the_book_that_leaves_them_em
     assert told is not None and told.digest() != before.digest()
     assert findings_of(tmp_path / "twice", "allowance", both(with_columns, lambda lines: lines[0].append("band"))) == [
         "allowance.csv: expected the columns allowance_id, plan_id, name, service, zone_id, unit, quantity, "
-        "proration, valid_from, valid_to, priority, scope, band; found allowance_id, plan_id, name, service, zone_id, "
-        "unit, quantity, proration, valid_from, valid_to, band, scope, priority, band"
+        "proration, valid_from, valid_to, priority, scope, band, rollover_cycles, rollover_cap; "
+        "found allowance_id, plan_id, name, service, zone_id, unit, quantity, proration, valid_from, valid_to, band, scope, priority, band"
     ]

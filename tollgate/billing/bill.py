@@ -9,7 +9,7 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.billing.allowances import with_free_units
+from tollgate.billing.allowances import late_cycles, with_free_units
 from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
@@ -19,6 +19,7 @@ from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.parking import failing_accounts, waiting_accounts
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tiers import with_tier_charge
+from tollgate.reference.book_features import ROLLOVER
 from tollgate.reference.frames import PriceBook, Reference
 
 BILLED_USAGE = [
@@ -98,7 +99,10 @@ def bill_cycle(
     )
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
-    free = with_free_units(carried, contracts, due, book.table("price_allowance"), posted.usage, book.allowance_slots)
+    free = with_free_units(
+        carried, contracts, due, book.table("price_allowance"), posted.usage, book.allowance_slots,
+        late_cycles=late_cycles(carried) if ROLLOVER in book.features else None, keep=keep,
+    )  # fmt: skip
     net = free.transform(with_net_charge, book.piece_slots)
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)

@@ -7,54 +7,87 @@ from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 
 from tollgate.oracle.book import ANY, PriceBook
-from tollgate.oracle.cycles import Cycle
-from tollgate.oracle.lines import RatedEvent, Slice
+from tollgate.oracle.cycles import Cycle, CycleCalendar
+from tollgate.oracle.lines import BilledEvent, RatedEvent, Slice
 from tollgate.oracle.pricing import HOME
-from tollgate.oracle.rows import Allowance, Contract
+from tollgate.oracle.rows import Account, Allowance, Contract
 
-Bucket = tuple[str, date, str]
-"""A grant: (line or account that has it, start of the cycle for which it was granted, allowance)."""
+Grant = tuple[str, date, str]
+"""(line or account that has it, start of the cycle for which it was granted, allowance)."""
+Use = tuple[str, date, str, date]
+"""A grant, and the start of the cycle in which the usage began that took from it."""
 
 
 class FreeUnits:
     """The allowances of one account while a bill is made: what was granted and what was used."""
 
-    def __init__(self, book: PriceBook, contracts: Sequence[Contract], used: Counter[Bucket]) -> None:
+    def __init__(
+        self,
+        account: Account,
+        calendar: CycleCalendar,
+        book: PriceBook,
+        contracts: Sequence[Contract],
+        used: Counter[Use],
+    ) -> None:
         """used: units that posted runs took; it is read, not changed."""
-        self._book, self._contracts = book, contracts
+        self._account, self._calendar, self._book, self._contracts = account, calendar, book, contracts
         self._used = Counter(used)
-        self._granted: dict[Bucket, int] = {}
+        self._granted: dict[Grant, tuple[int, bool]] = {}
 
     def take(self, event: RatedEvent, origin: Cycle) -> tuple[Slice, ...]:
         """What the allowances free of the event; events must come in their order. origin: the event's cycle."""
         wanted = event.priced.charged_units or 0
         slices = []
-        for allowance in self._covering(event):
-            bucket = (owner_of(allowance, event), origin.start, allowance.allowance_id)
-            if bucket not in self._granted:
-                self._granted[bucket] = granted(allowance, bucket[0], self._contracts, origin)
-            units = min(wanted, max(0, self._granted[bucket] - self._used[bucket]))
+        for allowance, cycle in self._covering(event, origin):
+            grant = (owner_of(allowance, event), cycle.start, allowance.allowance_id)
+            units = min(wanted, max(0, self._left(allowance, grant, cycle, origin)))
             if units:
-                self._used[bucket] += units
+                self._used[_use(grant, origin.start)] += units
                 wanted -= units
-                slices.append(Slice(allowance.allowance_id, origin.start, units))
+                slices.append(Slice(allowance.allowance_id, cycle.start, units))
         return tuple(slices)
 
-    def _covering(self, event: RatedEvent) -> list[Allowance]:
-        """Allowances of home usage that is charged for, in the order of their use."""
+    def _left(self, allowance: Allowance, grant: Grant, cycle: Cycle, origin: Cycle) -> int:
+        """What the grant of a cycle has left for usage of a cycle, the same or a later one."""
+        if grant not in self._granted:
+            units = granted(allowance, grant[0], self._contracts, cycle)
+            self._granted[grant] = units, self._rolls_over(allowance, grant[0], cycle)
+        units, rolls_over = self._granted[grant]
+        left = units - self._used[_use(grant, cycle.start)]
+        if origin.start > cycle.start:
+            left = min(left, left if allowance.rollover_cap is None else allowance.rollover_cap) if rolls_over else 0
+        later = [self._cycle_after(cycle, age).start for age in range(1, allowance.rollover_cycles + 1)]
+        return left - sum(self._used[_use(grant, start)] for start in later)
+
+    def _rolls_over(self, allowance: Allowance, owner: str, cycle: Cycle) -> bool:
+        """Whether there was such a grant: the account was billed, the plan was held, the allowance was on offer."""
+        last_moment = cycle.end_us // 1_000_000 - 1
+        has_plan = held_days(allowance, owner, self._contracts, cycle) > 0
+        is_offered = allowance.valid_from <= last_moment < allowance.valid_to
+        return has_plan and is_offered and cycle.start >= self._account.first_cycle_start
+
+    def _cycle_after(self, cycle: Cycle, months: int) -> Cycle:
+        month = cycle.start.year * 12 + cycle.start.month - 1 + months
+        return self._calendar.starting_in(date(month // 12, month % 12 + 1, 1))
+
+    def _covering(self, event: RatedEvent, origin: Cycle) -> list[tuple[Allowance, Cycle]]:
+        """Allowances of home usage that is charged for, each with the cycles of its grants, in the order of use."""
         priced = event.priced
         is_home = priced.retail_status == "rated" and priced.roaming_zone == HOME
         if not is_home or priced.rate is None or priced.holding is None:
             return []
         found = {row.allowance_id: row for row in self._book.allowances if _covers(row, event)}
-        return sorted(found.values(), key=lambda row: (row.priority, row.allowance_id.encode()))
+        grants = [(row, -age) for row in found.values() for age in range(row.rollover_cycles + 1)]
+        grants.sort(key=lambda one: (one[0].priority, one[0].rollover_cycles + one[1], one[0].allowance_id.encode()))
+        return [(row, self._cycle_after(origin, back)) for row, back in grants]
 
 
-def buckets_of(event: RatedEvent, slices: Sequence[Slice], book: PriceBook) -> Iterator[tuple[Bucket, int]]:
-    """Each bucket that a billed event took from, and its units."""
-    scope = {row.allowance_id: row for row in book.allowances}
-    for one in slices:
-        yield (owner_of(scope[one.allowance_id], event), one.granted_on, one.allowance_id), one.units
+def uses_of(billed: BilledEvent, book: PriceBook) -> Iterator[tuple[Use, int]]:
+    """Each grant that a billed event took from, and its units."""
+    allowances = {row.allowance_id: row for row in book.allowances}
+    for one in billed.slices:
+        owner = owner_of(allowances[one.allowance_id], billed.event)
+        yield (owner, one.granted_on, one.allowance_id, billed.origin_cycle), one.units
 
 
 def owner_of(allowance: Allowance, event: RatedEvent) -> str:
@@ -68,19 +101,28 @@ def granted(allowance: Allowance, owner: str, contracts: Sequence[Contract], cyc
     """Units of a cycle; by days, the share of the days on which the line, or a line of the account, had the plan."""
     if allowance.proration == "none":
         return allowance.quantity
+    return allowance.quantity * held_days(allowance, owner, contracts, cycle) // cycle.days
+
+
+def held_days(allowance: Allowance, owner: str, contracts: Sequence[Contract], cycle: Cycle) -> int:
+    """Days of a cycle on which the line, or a line of the account, had the allowance's plan."""
     days: set[date] = set()
     for contract in contracts:
         owners = (contract.account_id if allowance.scope == "account" else contract.subscription_id, contract.plan_id)
         if owners == (owner, allowance.plan_id):
             first = max(contract.starts_on, cycle.start)
             days.update(first + timedelta(days=day) for day in range(days_in_force(contract, cycle)))
-    return allowance.quantity * len(days) // cycle.days
+    return len(days)
 
 
 def days_in_force(contract: Contract, cycle: Cycle) -> int:
     """Local days of the cycle on which the contract is in force; the day of cancellation is the first without it."""
     end = min(contract.cancelled_on or cycle.end, cycle.end)
     return max(0, (end - max(contract.starts_on, cycle.start)).days)
+
+
+def _use(grant: Grant, used_in: date) -> Use:
+    return (*grant, used_in)
 
 
 def _covers(row: Allowance, event: RatedEvent) -> bool:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tollgate.oracle.allowances import Bucket, FreeUnits, days_in_force
+from tollgate.oracle.allowances import FreeUnits, Use, days_in_force
 from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
@@ -25,7 +25,7 @@ def bill_cycle(
     events: list[RatedEvent],
     contracts: list[Contract],
     book: PriceBook,
-    used: Counter[Bucket] | None = None,
+    used: Counter[Use] | None = None,
     counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
 ) -> Bill | None:
@@ -44,7 +44,7 @@ def bill_cycle(
         account.currency,
         book.minor_digits[account.currency],
     )
-    free = FreeUnits(book, contracts, Counter(used or ()))
+    free = FreeUnits(account, calendar, book, contracts, Counter(used or ()))
     lines = _usage_lines(bill, cycle, calendar, events, free, Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
     if not lines:

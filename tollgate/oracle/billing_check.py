@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from tollgate.oracle.allowances import Bucket, buckets_of
+from tollgate.oracle.allowances import Use, uses_of
 from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine
 from tollgate.oracle.billing import bill_cycle
@@ -71,7 +71,7 @@ class Biller:
         self._book_version = {run.rating_no: run.pricebook_version for run in rating_runs}
         self._carried: set[tuple[str, str]] = set()
         self._billed: set[tuple[str, date]] = set()
-        self._used: dict[str, Counter[Bucket]] = defaultdict(Counter)
+        self._used: dict[str, Counter[Use]] = defaultdict(Counter)
         self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
@@ -120,8 +120,8 @@ class Biller:
                 if counter is not None:
                     units = billed.event.priced.charged_units or 0
                     self._counted[bill.account_id][counter] += units - billed.free_units
-                for bucket, units in buckets_of(billed.event, billed.slices, book):
-                    self._used[bill.account_id][bucket] += units
+                for use, units in uses_of(billed, book):
+                    self._used[bill.account_id][use] += units
 
 
 def check_run(root: str, pins: RunPins, bills: list[Bill], report: Report, preview: pa.Table | None = None) -> None:

@@ -154,6 +154,8 @@ def allowance(cells: Cells) -> Allowance:
         priority=int(cells.if_there("priority") or 1),
         scope=cells.if_there("scope") or "line",
         band=cells.if_there("band"),
+        rollover_cycles=int(cells.if_there("rollover_cycles") or 0),
+        rollover_cap=int(cells.if_there("rollover_cap") or 0) or None,
     )
 
 

@@ -161,6 +161,8 @@ class Allowance(NamedTuple):
     priority: int = 1
     scope: str = "line"
     band: str | None = None
+    rollover_cycles: int = 0
+    rollover_cap: int | None = None
 
 
 class Fee(NamedTuple):

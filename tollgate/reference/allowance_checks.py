@@ -10,7 +10,19 @@ from tollgate.reference.contradictions import UNIT_OF
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow
 from tollgate.reference.rate_keys import HOME
 
-SAME = ("plan_id", "name", "unit", "quantity", "proration", "valid_from", "valid_to", "priority", "scope")
+SAME = (
+    "plan_id",
+    "name",
+    "unit",
+    "quantity",
+    "proration",
+    "valid_from",
+    "valid_to",
+    "priority",
+    "scope",
+    "rollover_cycles",
+    "rollover_cap",
+)
 
 
 def allowance_findings(book: SourceBook) -> Iterator[Finding]:
@@ -37,6 +49,9 @@ def _contradictions(row: SourceRow) -> Iterator[str]:
     is_data = service == "data" or (service == ALL and unit == UNIT_OF["data"])
     if row["zone_id"] != ALL and is_data != (row["zone_id"] == HOME):
         yield "data is free in zone home, other services in a destination zone"
+
+    if row["rollover_cap"] is not None and row["rollover_cycles"] is None:
+        yield "rollover_cap is of an allowance that rolls over: rollover_cycles says how often"
 
 
 def _shared(row: SourceRow) -> tuple[object, ...]:

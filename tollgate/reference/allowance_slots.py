@@ -27,6 +27,11 @@ def scope_of(row: SourceRow) -> str:
     return row["scope"] or LINE
 
 
+def cycles_of(row: SourceRow) -> int:
+    """For how many cycles after its own a grant of a line of allowance.csv can be used."""
+    return int(row["rollover_cycles"] or 0)
+
+
 def can_meet(one: SourceRow, other: SourceRow) -> bool:
     """Whether an event exists that both lines of allowance.csv cover."""
 
@@ -42,26 +47,38 @@ def can_meet(one: SourceRow, other: SourceRow) -> bool:
     )
 
 
-def slots(rows: Sequence[SourceRow]) -> dict[str, int]:
-    """Slot of each allowance: one more than the last of those used before it that it can meet."""
+def slots(rows: Sequence[SourceRow]) -> dict[tuple[str, int], int]:
+    """Slot of each allowance and age of its grant in cycles: one more than the last of those used before it that it can
+    meet.
+
+    By priority, then the grant that expires first, then the id.
+    """
     lines: dict[str, list[SourceRow]] = {}
-    for row in sorted(rows, key=lambda row: (priority_of(row), row["allowance_id"])):
+    for row in rows:
         lines.setdefault(row["allowance_id"], []).append(row)
-    found: dict[str, int] = {}
-    for name, own in lines.items():
-        before = [slot for other, slot in found.items() if any(can_meet(a, b) for a in own for b in lines[other])]
-        found[name] = max(before, default=0) + 1
+    grants = [
+        (priority_of(own[0]), cycles_of(own[0]) - age, name, age)
+        for name, own in lines.items()
+        for age in range(cycles_of(own[0]) + 1)
+    ]
+    found: dict[tuple[str, int], int] = {}
+    for _, _, name, age in sorted(grants):
+        before = [
+            slot for (other, _), slot in found.items() if any(can_meet(a, b) for a in lines[name] for b in lines[other])
+        ]
+        found[name, age] = max(before, default=0) + 1
     return found
 
 
 def allowance_rows(rows: Sequence[SourceRow]) -> list[tuple[Any, ...]]:
-    """Rows of price_allowance without the version; the last column is the slot."""
+    """Rows of price_allowance without the version, one for each line and age; the last column is the slot."""
     columns = ("allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity", "proration")
     slot_of = slots(rows)
     return [
         (
             *(row[column] for column in (*columns, "valid_from", "valid_to", "band")),
-            *(priority_of(row), scope_of(row), slot_of[row["allowance_id"]]),
+            *(priority_of(row), scope_of(row), row["rollover_cap"], age, slot_of[row["allowance_id"], age]),
         )
         for row in rows
+        for age in range(cycles_of(row) + 1)
     ]

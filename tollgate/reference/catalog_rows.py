@@ -36,7 +36,7 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
     "fee": ("fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", "valid"),
     "allowance": (
         "allowance_id", "plan_id", "name", "service", "zone_id", "band", "unit", "quantity", "proration", "priority",
-        "scope", "valid",
+        "scope", "rollover_cycles", "rollover_cap", "valid",
     ),
     "tax": ("tax_id", "jurisdiction", "tax_category", "name", "rate_ppm", "valid"),
 }  # fmt: skip

@@ -146,6 +146,8 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "priority": c.optional(c.whole(1, 10**6)),
         "scope": c.optional(c.one_of("line", "account")),
         "band": c.optional(c.ident),
+        "rollover_cycles": c.optional(c.whole(1, 24)),
+        "rollover_cap": c.optional(c.whole(1)),
     },
     "tax": {
         "tax_id": c.ident,
@@ -157,7 +159,9 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
     },
 }
 # Columns that a file may leave out, as books that are older than them do; their cells are empty then.
-OPTIONAL: dict[str, tuple[str, ...]] = {"allowance": ("priority", "scope", "band")}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "allowance": ("priority", "scope", "band", "rollover_cycles", "rollover_cap"),
+}
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,
