@@ -143,6 +143,8 @@ def _freed(billed: Mapping[str, Any]) -> Iterator[str]:
     older = {"allowance_id": billed["allowance_id"], "units": billed["free_units"]}
     for one in billed.get("slices") or ([older] if billed["allowance_id"] else []):
         yield f"{one['units']} units free by {one['allowance_id']}"
+    for one in billed.get("money_slices") or ():
+        yield f"{_money(one['amount'])} paid by {one['allowance_id']}"
 
 
 def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

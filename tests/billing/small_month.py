@@ -170,7 +170,9 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
         "factor_den": 10,
         "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
         "features": ["rollover"] if any(row.get("age") for row in tables["price_allowance"]) else [],
-        "allowance_slots": max((row.get("slot") or 1 for row in tables["price_allowance"]), default=1),
+        **{name: max((row.get("slot") or 1 for row in tables["price_allowance"]
+                      if (row["unit"] == "currency") == (name == "money_slots")), default=0)
+           for name in ("allowance_slots", "money_slots")},
     }  # fmt: skip
     return price_book({name: frame(spark, name, of) for name, of in tables.items()}, version)
 

@@ -23,6 +23,10 @@ ALLOWANCES = [
     allowance("any_message", "texts", "*", 3, unit="message", zone_id="*"),
     allowance("at_night", "owl", "voice", 90, band="night"),
     allowance("by_days", "part", "voice", 310, "days", scope="account"),
+    allowance("minute", "purse", "voice", 60),
+    # Money in millionths: 0.50 a line for calls, then 1.00 shared for everything
+    allowance("for_calls", "purse", "voice", 500_000, unit="currency", zone_id="*", priority=1, slot=1),
+    allowance("for_all", "purse", "*", 1_000_000, unit="currency", zone_id="*", priority=2, slot=2, scope="account"),
 ]
 CONTRACTS = [
     agreement("two", "two"),
@@ -33,7 +37,7 @@ CONTRACTS = [
     agreement("part", "part", subscription_id="other", contract_id="K", starts_on=date(2025, 5, 6),
               cancelled_on=date(2025, 5, 16)),
 ]  # fmt: skip
-ACCOUNTS = [account(name) for name in ("two", "family", "texts", "owl", "part")]
+ACCOUNTS = [account(name) for name in ("two", "family", "texts", "owl", "part", "purse")]
 
 
 def event(account_id: str, name: str, day: int, units: int, service: str = "voice", **fields: Any) -> dict[str, Any]:
@@ -61,6 +65,10 @@ RATED = [
     event("owl", "at night", 4, 60, piece_band=["night"]),
     event("part", "one's", 1, 120, subscription_id="one"),
     event("part", "other's", 7, 60, subscription_id="other"),
+    event("purse", "half by units", 1, 120),
+    event("purse", "by both purses", 2, 600),
+    event("purse", "message", 3, 1, "sms"),
+    event("purse", "half by money", 4, 600, subscription_id="second line", zone_id="europe"),
 ]  # fmt: skip
 
 
@@ -69,8 +77,10 @@ def net(amount: str) -> Decimal:
 
 
 def slices(billed: DataFrame) -> DataFrame:
-    """Event, units of each allowance in the order of use, free units, what is left to pay."""
-    told = "concat_ws(' + ', transform(slices, s -> concat(s.units, ' ', s.allowance_id)))"
+    """Event, units and money of each allowance in the order of use, free units, what is left to pay."""
+    units = "transform(slices, s -> concat(s.units, ' ', s.allowance_id))"
+    paid = "transform(money_slices, s -> concat(s.amount, ' ', s.allowance_id))"
+    told = f"concat_ws(' + ', concat({units}, {paid}))"
     return billed.selectExpr("event_id", told, "free_units", "net_charge")
 
 
@@ -94,6 +104,11 @@ def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_
         ("from night on", "60 at_night", 60, net("0")), ("by day", "", 0, net("0.1")),
         ("into the night", "", 0, net("0.1")), ("at night", "30 at_night", 30, net("0.05")),
         ("one's", "120 by_days", 120, net("0")), ("other's", "30 by_days", 30, net("0.05")),  # 310 x 15 / 31 = 150
+        ("half by units", "60 minute + 0.100000 for_calls", 60, net("0")),
+        ("by both purses", "0.400000 for_calls + 0.600000 for_all", 0, net("0")),
+        ("message", "0.050000 for_all", 0, net("0")),
+        # 1.00 for 600 s: its own line's 0.50, then 1.00 - 0.60 - 0.05
+        ("half by money", "0.500000 for_calls + 0.350000 for_all", 0, net("0.15")),
     )  # fmt: skip
     # Rows of before the column, then the slices of May's run.
     older = [
@@ -103,21 +118,27 @@ def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_
          "net_denominator": Decimal(1), "list_charge": Decimal(0), "net_charge": Decimal(0)}
         for name, of, units in (("texts", "any_message", 2), ("two", "a_here", 20))
     ]  # fmt: skip
-    texts = billed.where("account_id IN ('two', 'family') AND event_id <> 'long'")
+    texts = billed.where("account_id IN ('two', 'family', 'purse') AND event_id NOT IN ('long', 'message')")
     posted = posted_before(
         spark, frame(spark, "billed_usage", older).unionByName(texts), [("may", "2025-05", at("2025-06-01T04:00"))]
     )
     late = [
         event("two", "before all", 1, 240), event("family", "another line's", 1, 300, subscription_id="dad"),
+        event("purse", "what a message left", 1, 1, "mms", unit_price_micros=50_000),
+        event("purse", "nothing left", 1, 60, started_at=at("2025-05-01T17:00")),
         event("texts", "one of two", 1, 1, "sms"), event("texts", "two of two", 1, 1, "sms"),
     ]  # fmt: skip
-    carried = [row for row in RATED if row["account_id"] in ("two", "family") and row["event_id"] != "long"]
-    june = bill_may(spark, ACCOUNTS[:3], CONTRACTS[:4], [*carried, *late], book, posted, cycle="2025-06", keep=kept)
+    carried = [row for row in RATED if row["account_id"] in ("two", "family", "purse")]
+    carried = [row for row in carried if row["event_id"] not in ("long", "message")]
+    june = bill_may(
+        spark, [*ACCOUNTS[:3], ACCOUNTS[-1]], CONTRACTS[:4], [*carried, *late], book, posted, cycle="2025-06", keep=kept
+    )
     assert_rows(
         slices(june.billed_usage),
         ("before all", "100 a_here + 120 b_anywhere", 220, net("0.0333")),  # 20 s: 33,333.3 micros, 4 digits
         # the shared ones are used up; this line has its own 60 s
         ("another line's", "60 a_own", 60, net("0.4")),
+        ("what a message left", "0.050000 for_all", 0, net("0")), ("nothing left", "", 0, net("0.1")),
         ("one of two", "1 any_message", 1, net("0")), ("two of two", "", 0, net("0.05")),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from oracle.people import account, call, facts, local_us
 from oracle.small_book import sheet, write_book
 
-from tollgate.oracle.allowances import FreeUnits, granted
+from tollgate.oracle.allowances import Allowances, granted
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar
 from tollgate.oracle.lines import RatedEvent, Slice
@@ -39,14 +39,14 @@ def book(tmp_path):
 
 def taken(book: PriceBook, calls: list[tuple[str, int, int, str]], used: Counter | None = None) -> list[list[tuple]]:
     """What each call (line, hour of 6 October, seconds, number) takes: (allowance, units)."""
-    free = FreeUnits(account(), CALENDAR, book, [], used or Counter())
+    free = Allowances(account(), CALENDAR, book, [], used or Counter())
     found = []
     for line, hour, seconds, to in calls:
         usage = call(seconds, local_us(2026, 10, 6, hour), to)
         priced = price_event(usage, book, facts())
         priced = priced._replace(holding=priced.holding._replace(subscription_id=line))
         event = RatedEvent(usage.source, usage.event_id, usage.started_at, usage.service, 1, priced)
-        found.append([(one.allowance_id, one.units) for one in free.take(event, MONTH)])
+        found.append([(one.allowance_id, one.units) for one in free.free(event, MONTH)])
     return found
 
 
@@ -110,7 +110,7 @@ def test_what_is_left_rolls_over_up_to_the_cap_until_it_expires(book):
         usage = call(60, local_us(2026, month, 20, 12), HERE)
         priced = price_event(usage, rows, facts())._replace(charged_units=units)
         event = RatedEvent(usage.source, usage.event_id, usage.started_at, usage.service, 1, priced)
-        found = FreeUnits(of, CALENDAR, rows, [term], used).take(event, cycles[month])
+        found = Allowances(of, CALENDAR, rows, [term], used).free(event, cycles[month])
         return [(one.granted_on.month, one.units) for one in found]
 
     def used(*uses: tuple[int, int, int]) -> Counter:
@@ -124,3 +124,24 @@ def test_what_is_left_rolls_over_up_to_the_cap_until_it_expires(book):
     assert minute(10, used((8, 8, 60), (9, 9, 20)), 50) == [(9, 30), (10, 20)]  # August's are gone
     assert minute(10, used((9, 10, 30)), 50) == [(10, 50)]
     assert minute(9, used(), 50, since=9) == [(9, 50)]  # August was billed elsewhere
+
+
+@pytest.mark.covers("QUA-02", "RAT-51")
+def test_money_pays_what_is_left_to_pay_until_it_is_used_up(book):
+    rows = book(
+        {"allowance_id": "credit", "quantity": "1.50", "unit": "currency", "service": "*", "zone_id": "*"},
+        {"allowance_id": "europe", "quantity": "0.05", "unit": "currency", "zone_id": "europe", "priority": 1},
+        {"quantity": 60},
+    )
+    found = Allowances(account(), CALENDAR, rows, [], Counter())
+    taken = []
+    for hour, seconds, to, net in ((9, 60, HERE, 0), (10, 600, THERE, 1_000_000), (11, 360, HERE, 600_000)):
+        usage = call(seconds, local_us(2026, 10, 6, hour), to)
+        event = RatedEvent(
+            usage.source, usage.event_id, usage.started_at, "voice", 1, price_event(usage, rows, facts())
+        )
+        units = sum(one.units for one in found.free(event, MONTH))
+        taken.append((units, [(one.allowance_id, one.units) for one in found.pay(event, MONTH, net)]))
+    assert taken == [
+        (60, []), (0, [("credit", 1_000_000)]), (0, [("credit", 500_000)]),
+    ]  # fmt: skip

@@ -17,15 +17,20 @@ COVERS = {
         (("*", "national", ""), ("sms", "europe", "")),
     ),
     "byte": ((("data", "home", ""),), (("data", "*", ""),)),
+    "currency": (
+        (("*", "*", ""),), (("voice", "*", ""), ("data", "home", "")), (("*", "national", "peak"),),
+        (("sms", "*", ""),),
+    ),
 }  # fmt: skip
-QUANTITIES = {"second": (61, 3600, 20_000, 400_000), "message": (1, 3, 20), "byte": (10**6, 10**9, 1 << 41)}
+QUANTITIES = {"second": (61, 3600, 20_000, 400_000), "message": (1, 3, 20), "byte": (10**6, 10**9, 1 << 41),
+              "currency": ("0.000001", "0.35", "12.345678", "250")}  # fmt: skip
 
 
-def draw_allowances(random: Random, number: int = 16) -> list[str]:
+def draw_allowances(random: Random, number: int = 20) -> list[str]:
     """The file: its header and the lines of so many allowances of the demo's plans; some hold in a part of October."""
     lines = [HEADER]
     for place in range(number):
-        unit = random.choices(tuple(COVERS), (5, 3, 2))[0]
+        unit = random.choices(tuple(COVERS), (5, 3, 2, 4))[0]
         name = f"a{random.randrange(100):02}_{place}"
         plan = random.choice(("term", "term", "month_to_month", "prepaid"))
         shared = (

@@ -39,7 +39,8 @@ def book_frames(spark: SparkSession, folder: Path = DEMO_BOOK) -> frames.PriceBo
     version = {field: getattr(book, field) for field in ("digest", "name", "currency", "time_zone", "amount_type")}
     version |= {field: getattr(book, field) for field in ("factor_den", "discount_den", "band_slots")}
     version |= {
-        field: getattr(book, field) for field in ("segment_slots", "features", "rate_values", "allowance_slots")
+        field: getattr(book, field)
+        for field in ("segment_slots", "features", "rate_values", "allowance_slots", "money_slots")
     }
     return frames.price_book(tables, {"pricebook_version": VERSION, **version})
 

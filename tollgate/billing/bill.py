@@ -9,7 +9,8 @@ from datetime import datetime
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.billing.allowances import late_cycles, with_free_units
+from tollgate.billing.allowances import with_credits, with_free_units
+from tollgate.billing.buckets import grants_of, late_cycles
 from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
@@ -26,6 +27,7 @@ BILLED_USAGE = [
     "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id",
     "origin_cycle", "line_key",
     "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge", "slices",
+    "money_slices",
 ]  # fmt: skip
 INVOICE_LINE = [
     "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
@@ -99,13 +101,14 @@ def bill_cycle(
     )
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
-    free = with_free_units(
-        carried, contracts, due, book.table("price_allowance"), posted.usage, book.allowance_slots,
-        late_cycles=late_cycles(carried) if ROLLOVER in book.features else None, keep=keep,
-    )  # fmt: skip
-    net = free.transform(with_net_charge, book.piece_slots)
+    late = late_cycles(carried) if ROLLOVER in book.features else None
+    grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
+    net = carried.transform(with_free_units, grants, posted.usage, book.allowance_slots).transform(
+        with_net_charge, book.piece_slots
+    )
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted.usage)
+    net = net.transform(with_credits, grants, posted.usage, book.money_slots)
     usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
     rules = book.table("price_bill_discount")

@@ -1,4 +1,4 @@
-"""Free units, event by event: each takes what is left of the allowances that cover it, the first ones first."""
+"""Free units and money, event by event: each takes what is left of those that cover it, the first ones first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from tollgate.oracle.lines import BilledEvent, RatedEvent, Slice
 from tollgate.oracle.pricing import HOME
 from tollgate.oracle.rows import Account, Allowance, Contract
 
+CURRENCY = "currency"
 Grant = tuple[str, date, str]
 """(line or account that has it, start of the cycle for which it was granted, allowance)."""
 Use = tuple[str, date, str, date]
 """A grant, and the start of the cycle in which the usage began that took from it."""
 
 
-class FreeUnits:
+class Allowances:
     """The allowances of one account while a bill is made: what was granted and what was used."""
 
     def __init__(
@@ -34,11 +35,19 @@ class FreeUnits:
         self._used = Counter(used)
         self._granted: dict[Grant, tuple[int, bool]] = {}
 
-    def take(self, event: RatedEvent, origin: Cycle) -> tuple[Slice, ...]:
-        """What the allowances free of the event; events must come in their order. origin: the event's cycle."""
-        wanted = event.priced.charged_units or 0
+    def free(self, event: RatedEvent, origin: Cycle) -> tuple[Slice, ...]:
+        """What unit allowances free of the event; events must come in their order. origin: the event's cycle."""
+        return self._take(event, origin, event.priced.charged_units or 0, is_money=False)
+
+    def pay(self, event: RatedEvent, origin: Cycle, net: int) -> tuple[Slice, ...]:
+        """What money allowances pay of the event's rounded net charge; both in millionths."""
+        return self._take(event, origin, net, is_money=True)
+
+    def _take(self, event: RatedEvent, origin: Cycle, wanted: int, *, is_money: bool) -> tuple[Slice, ...]:
         slices = []
         for allowance, cycle in self._covering(event, origin):
+            if (allowance.unit == CURRENCY) != is_money:
+                continue
             grant = (owner_of(allowance, event), cycle.start, allowance.allowance_id)
             units = min(wanted, max(0, self._left(allowance, grant, cycle, origin)))
             if units:
@@ -83,9 +92,9 @@ class FreeUnits:
 
 
 def uses_of(billed: BilledEvent, book: PriceBook) -> Iterator[tuple[Use, int]]:
-    """Each grant that a billed event took from, and its units."""
+    """Each grant that a billed event took from, and its units or millionths."""
     allowances = {row.allowance_id: row for row in book.allowances}
-    for one in billed.slices:
+    for one in (*billed.slices, *billed.money_slices):
         owner = owner_of(allowances[one.allowance_id], billed.event)
         yield (owner, one.granted_on, one.allowance_id, billed.origin_cycle), one.units
 
@@ -130,7 +139,7 @@ def _covers(row: Allowance, event: RatedEvent) -> bool:
     assert priced.holding is not None
     return (
         row.plan_id == priced.holding.plan_id
-        and row.unit == priced.unit
+        and row.unit in (CURRENCY, priced.unit)
         and row.service in (ANY, event.service)
         and row.zone_id in (ANY, priced.zone_id)
         and (row.band is None or (bool(priced.pieces) and priced.pieces[0].band_id == row.band))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 
-from tollgate.oracle.allowances import FreeUnits, Use, days_in_force
+from tollgate.oracle.allowances import Allowances, Use, days_in_force
 from tollgate.oracle.amounts import round_micros, round_to_minor, share_out
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
@@ -44,7 +44,7 @@ def bill_cycle(
         account.currency,
         book.minor_digits[account.currency],
     )
-    free = FreeUnits(account, calendar, book, contracts, Counter(used or ()))
+    free = Allowances(account, calendar, book, contracts, Counter(used or ()))
     lines = _usage_lines(bill, cycle, calendar, events, free, Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
     if not lines:
@@ -95,7 +95,7 @@ def _usage_lines(
     cycle: Cycle,
     calendar: CycleCalendar,
     events: list[RatedEvent],
-    allowances: FreeUnits,
+    allowances: Allowances,
     counted: Counter[TierCounter],
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances."""
@@ -104,7 +104,7 @@ def _usage_lines(
         origin = calendar.containing(event.started_at)
         priced = event.priced
         assert priced.holding is not None
-        slices = allowances.take(event, origin)
+        slices = allowances.free(event, origin)
         free = sum(one.units for one in slices)
         numerator, denominator, net = net_charge(priced, free)
         counter = tier_counter(event, origin.start)
@@ -112,6 +112,8 @@ def _usage_lines(
             left = (priced.charged_units or 0) - free
             numerator, denominator, net = tier_charge(priced, counted[counter], left)
             counted[counter] += left
+        paid = allowances.pay(event, origin, net)
+        net -= sum(one.units for one in paid)
         line = Line(
             "usage" if origin.start == cycle.start else "prior_period",
             priced.tax_category or "none",
@@ -127,7 +129,8 @@ def _usage_lines(
         line.units += priced.charged_units or 0
         line.free_units += free
         line.exact_total += net
-        bill.billed.append(BilledEvent(event, line.line_key, origin.start, slices, numerator, denominator, net))
+        billed = BilledEvent(event, line.line_key, origin.start, slices, numerator, denominator, net, paid)
+        bill.billed.append(billed)
     return list(lines.values())
 
 

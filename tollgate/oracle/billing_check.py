@@ -35,7 +35,7 @@ INVOICE_COLUMNS = (
 BILLED_COLUMNS = (
     *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
-    "slices",
+    *("slices", "money_slices"),
 )
 USAGE_KINDS = ("usage", "prior_period")
 
@@ -167,6 +167,7 @@ def compare_run(
             row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
             if row["slices"] is None:
                 row["slices"] = _older_slices(row)
+            row["money_slices"] = row["money_slices"] or ()
         _compare(report, "billed_usage", pins.run_id, events, rows)
 
 
@@ -202,6 +203,10 @@ def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
         "allowance_id": one.allowance_id,
         "free_units": one.free_units,
         "slices": tuple(part._asdict() for part in one.slices),
+        "money_slices": tuple(
+            {"allowance_id": part.allowance_id, "granted_on": part.granted_on, "amount": decimal_of(part.units)}
+            for part in one.money_slices
+        ),
         "exact_net": Fraction(one.net_numerator, one.net_denominator),
         "list_charge": decimal_of(priced.charge),
         "net_charge": decimal_of(one.net_charge),

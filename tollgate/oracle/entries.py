@@ -140,6 +140,7 @@ def time_band(cells: Cells) -> TimeBand:
 
 def allowance(cells: Cells) -> Allowance:
     """A line of allowance.csv."""
+    count = cells.micros_or_none if cells.text("unit") == "currency" else cells.whole_or_none
     return Allowance(
         allowance_id=cells.text("allowance_id"),
         plan_id=cells.text("plan_id"),
@@ -147,7 +148,7 @@ def allowance(cells: Cells) -> Allowance:
         service=cells.text("service"),
         zone_id=cells.text("zone_id"),
         unit=cells.text("unit"),
-        quantity=cells.whole("quantity"),
+        quantity=count("quantity") or 0,
         proration=cells.text("proration"),
         valid_from=cells.since(),
         valid_to=cells.until(),
@@ -155,7 +156,7 @@ def allowance(cells: Cells) -> Allowance:
         scope=cells.if_there("scope") or "line",
         band=cells.if_there("band"),
         rollover_cycles=int(cells.if_there("rollover_cycles") or 0),
-        rollover_cap=int(cells.if_there("rollover_cap") or 0) or None,
+        rollover_cap=count("rollover_cap") if cells.if_there("rollover_cap") else None,
     )
 
 

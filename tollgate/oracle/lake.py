@@ -20,7 +20,7 @@ USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
 MAY_BE_ABSENT = ("direction", "slice_id")
 """Columns that a price can depend on, and that mediation need not write; without them no event has a value there."""
 
-NEWER = ("slices",)
+NEWER = ("slices", "money_slices")
 """Columns that tables of lakes before them may lack."""
 
 

@@ -22,7 +22,7 @@ class RatedEvent(NamedTuple):
 
 
 class Slice(NamedTuple):
-    """What an allowance freed of an event: units of the grant of a cycle, which is named by its start."""
+    """What an allowance freed of an event: units, or millionths, of the grant of a cycle, named by its start."""
 
     allowance_id: str
     granted_on: date
@@ -39,6 +39,7 @@ class BilledEvent(NamedTuple):
     net_numerator: int
     net_denominator: int
     net_charge: int
+    money_slices: tuple[Slice, ...] = ()
 
     @property
     def free_units(self) -> int:

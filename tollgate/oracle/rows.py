@@ -146,7 +146,8 @@ class TimeBand(NamedTuple):
 
 
 class Allowance(NamedTuple):
-    """Free units of a line, or of an account's lines together, and cycle; `*` and an empty band cover all."""
+    """Free units, or money on usage (unit `currency`, in millionths), of a line or of an account's lines together, and
+    cycle; `*` and an empty band cover all."""
 
     allowance_id: str
     plan_id: str

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from tollgate.reference.cells import ALL
+from tollgate.reference.cells import ALL, MICROS
 from tollgate.reference.pricebook_files import SourceRow
 
 # What empty cells mean.
 FIRST, LINE = 1, "line"
+# The unit of allowances of money.
+CURRENCY = "currency"
 
 
 def priority_of(row: SourceRow) -> int:
@@ -30,6 +32,18 @@ def scope_of(row: SourceRow) -> str:
 def cycles_of(row: SourceRow) -> int:
     """For how many cycles after its own a grant of a line of allowance.csv can be used."""
     return int(row["rollover_cycles"] or 0)
+
+
+def counted(row: SourceRow, column: str) -> int | None:
+    """quantity or rollover_cap of a line of allowance.csv as a whole number: of units, or of millionths of money."""
+    found = row[column]
+    return None if found is None else int(found * (MICROS if row["unit"] == CURRENCY else 1))
+
+
+def most_slots(rows: Sequence[SourceRow], *, is_money: bool) -> int:
+    """The last slot of allowances of units or of money; 0 where there are none."""
+    kind = [row for row in rows if (row["unit"] == CURRENCY) == is_money]
+    return max(slots(kind).values(), default=0)
 
 
 def can_meet(one: SourceRow, other: SourceRow) -> bool:
@@ -72,12 +86,15 @@ def slots(rows: Sequence[SourceRow]) -> dict[tuple[str, int], int]:
 
 def allowance_rows(rows: Sequence[SourceRow]) -> list[tuple[Any, ...]]:
     """Rows of price_allowance without the version, one for each line and age; the last column is the slot."""
-    columns = ("allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity", "proration")
+    columns = ("allowance_id", "plan_id", "name", "service", "zone_id", "unit")
     slot_of = slots(rows)
     return [
         (
-            *(row[column] for column in (*columns, "valid_from", "valid_to", "band")),
-            *(priority_of(row), scope_of(row), row["rollover_cap"], age, slot_of[row["allowance_id"], age]),
+            *(row[column] for column in columns),
+            counted(row, "quantity"),
+            row["proration"],
+            *(row[column] for column in ("valid_from", "valid_to", "band")),
+            *(priority_of(row), scope_of(row), counted(row, "rollover_cap"), age, slot_of[row["allowance_id"], age]),
         )
         for row in rows
         for age in range(cycles_of(row) + 1)

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
-from tollgate.reference.allowance_slots import allowance_rows
+from tollgate.reference.allowance_slots import allowance_rows, most_slots
 from tollgate.reference.band_checks import bands_of
 from tollgate.reference.book_features import NO_EVENT_IS_SO_LONG, features, price_steps, rate_values
 from tollgate.reference.cells import ALL, MICROS
@@ -58,6 +58,7 @@ class CompiledBook:
     features: list[str]
     rate_values: list[str]
     allowance_slots: int
+    money_slots: int
     tables: dict[str, Rows]
 
     def numbered(self, table: str, version: int) -> Rows:
@@ -78,7 +79,6 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
     segment_slots = max((len(rate.prices) for rate in rates), default=1)
     used = features(book, splits=any(rate.split_at for rate in rates))
     rows = book.rows
-    allowances = allowance_rows(rows["allowance"])
     tables: dict[str, Rows] = {
         "price_plan": _columns(rows["plan"], "plan_id", "name", "contract_type", "charge_type", "term_months"),
         "price_zone": _columns(rows["zone"], "zone_id", "name", "kind"),
@@ -96,14 +96,14 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
         "price_fee": _columns(
             rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID
         ),
-        "price_allowance": allowances,
+        "price_allowance": allowance_rows(rows["allowance"]),
         "price_tax": _columns(rows["tax"], "tax_id", "jurisdiction", "tax_category", "name", "percent", *_VALID),
     }  # fmt: skip
     operator = book.operator
     return CompiledBook(
         book.digest(), operator.name, operator.currency, operator.zone.key,
         common.factor, common.discount, slots, kind, segment_slots, used, rate_values(book),
-        max((row[-1] for row in allowances), default=1),
+        most_slots(rows["allowance"], is_money=False) or 1, most_slots(rows["allowance"], is_money=True),
         {name: sorted(table, key=repr) for name, table in tables.items()},
     )  # fmt: skip
 

@@ -45,8 +45,8 @@ class PriceBook:
     """One version of the price book. Fields are the columns of price_version; `table` gives the rest.
 
     amount_type: "BIGINT" or "DECIMAL(38,0)", proven to hold every exact sum. Source: docs/pricebook.md, "Exactness".
-    features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`; allowance_slots: how
-    many allowances an event may meet, see `tollgate.reference.allowance_slots`.
+    features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`; allowance_slots,
+    money_slots: how many grants of units and of money an event may meet, see `tollgate.reference.allowance_slots`.
     """
 
     version: int
@@ -63,6 +63,7 @@ class PriceBook:
     features: frozenset[str] = frozenset()
     rate_values: tuple[str, ...] = ()
     allowance_slots: int = 1
+    money_slots: int = 0
 
     @property
     def piece_slots(self) -> int:
@@ -136,6 +137,7 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
         features=frozenset(told.get("features") or ()),
         rate_values=tuple(told.get("rate_values") or ()),
         allowance_slots=int(told.get("allowance_slots") or 1),
+        money_slots=int(told.get("money_slots") or 0),
     )
 
 
