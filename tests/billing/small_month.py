@@ -127,6 +127,12 @@ def discount(
     return {**ALWAYS, **usual, "discount_id": discount_id, "apply_order": apply_order, **fields}
 
 
+def spend_limit(limit_id: str, kind: str, plan_id: str, scope: str, amount: str, **fields: Any) -> dict[str, Any]:
+    """A row of price_spend_limit on usage of every service; amount in the currency."""
+    usual = {"name": limit_id, "service": "*", "amount_micros": int(Decimal(amount) * 1_000_000)}
+    return {**ALWAYS, **usual, "limit_id": limit_id, "kind": kind, "plan_id": plan_id, "scope": scope, **fields}
+
+
 def tiers(rate_id: str, counts: str, *prices: tuple[int, str]) -> list[dict[str, Any]]:
     """Rows of price_tier of a rate: (units of the cycle, price from there on)."""
     ends = [start for start, _ in prices[1:]] + [None]
@@ -163,13 +169,16 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
         {"pricebook_version": 1, "currency": name, "minor_digits": digits}
         for name, digits in (("CAD", 2), ("JPY", 0), ("KWD", 3))
     ]
-    tables = {f"price_{name}": rows.get(name, []) for name in ("fee", "allowance", "tax", "bill_discount")}
+    tables = {
+        f"price_{name}": rows.get(name, []) for name in ("fee", "allowance", "tax", "bill_discount", "spend_limit")
+    }
     tables |= {"price_zone": zones, "price_currency": currencies}
     version = {
         "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto",
         "factor_den": 10,
         "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
-        "features": ["rollover"] if any(row.get("age") for row in tables["price_allowance"]) else [],
+        "features": [*(["rollover"] if any(row.get("age") for row in tables["price_allowance"]) else []),
+                     *(["spend_limits"] if tables["price_spend_limit"] else [])],
         **{name: max((row.get("slot") or 1 for row in tables["price_allowance"]
                       if (row["unit"] == "currency") == (name == "money_slots")), default=0)
            for name in ("allowance_slots", "money_slots")},

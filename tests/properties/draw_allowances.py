@@ -1,4 +1,4 @@
-"""Drawn lines of allowance.csv: several in one event, by service, zone and band, of a line and of an account."""
+"""Drawn lines of allowance.csv and spend_limit.csv: by service, zone and band, of a line and of an account."""
 
 from __future__ import annotations
 
@@ -44,4 +44,19 @@ def draw_allowances(random: Random, number: int = 20) -> list[str]:
             ",".join((name, plan, f"Allowance {place}", service, zone, unit, *shared, band, *rolls))
             for service, zone, band in random.choice(COVERS[unit])
         ]
+    return lines
+
+
+def draw_spend_limits(random: Random) -> list[str]:
+    """Lines of spend_limit.csv: caps by service, minimums by plan, some reached and some not, some not in force."""
+    lines = ["limit_id,kind,plan_id,name,scope,service,amount,tax_category,valid_from,valid_to"]
+    amounts = ("0", "0.505", "7.50", "60", "400")
+    for service in ("voice", "sms", "mms", "data"):
+        scope, since = random.choice(("line", "account")), random.choice(("2024-01-01", "2026-10-31", "2026-11-01"))
+        plan, amount = random.choice(("*", "*", "term", "prepaid")), random.choice(amounts)
+        lines.append(f"cap_{service},cap,{plan},At most,{scope},{service},{amount},,{since},")
+    for plan in ("term", "month_to_month"):
+        scope, service = random.choice(("line", "account")), random.choice(("*", "voice"))
+        lines.append(f"min_{plan},minimum,{plan},At least,{scope},{service},{random.choice(amounts[1:])},standard,"
+                     "2024-01-01,")  # fmt: skip
     return lines

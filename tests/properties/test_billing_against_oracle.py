@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from frames import small_frame
 from properties.draw import draw_bill_discounts, draw_population, draw_segments, draw_tiers, draw_usage, instant_us
-from properties.draw_allowances import draw_allowances
+from properties.draw_allowances import draw_allowances, draw_spend_limits
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
 from pyspark.sql import functions as F
 
@@ -88,6 +88,7 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     others = [line for line in text.splitlines() if ",billing," not in line]
     (folder / "discount.csv").write_text("\n".join([*others, *drawn]) + "\n", encoding="utf-8")
     (folder / "allowance.csv").write_text("\n".join(draw_allowances(random)) + "\n", encoding="utf-8")
+    (folder / "spend_limit.csv").write_text("\n".join(draw_spend_limits(random)) + "\n", encoding="utf-8")
     with (folder / "tier.csv").open("a", encoding="utf-8") as tiers:
         tiers.write("\n".join(draw_tiers(random)) + "\n")
     return folder

@@ -18,7 +18,7 @@ from tollgate.platform.postgres import connect
 from tollgate.reference.frames import PRICE_TABLES
 
 # The demo's rates have no tiers, its carriers no prices by prefix.
-FILLED = tuple(name for name in PRICE_TABLES if name not in ("price_tier", "price_carrier_prefix"))
+FILLED = tuple(name for name in PRICE_TABLES if name not in ("price_tier", "price_carrier_prefix", "price_spend_limit"))
 # Table to its last column before the tariff model's.
 LAST_BEFORE = {
     "price_version": "amount_type", "price_rate_key": "tax_category", "price_carrier_key": "markup_digits",

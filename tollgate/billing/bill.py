@@ -15,12 +15,13 @@ from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
-from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with_usage_key
+from tollgate.billing.lines import all_lines, completed, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.parking import failing_accounts, waiting_accounts
+from tollgate.billing.spend_limits import spend_limit_lines
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tiers import with_tier_charge
-from tollgate.reference.book_features import ROLLOVER
+from tollgate.reference.book_features import ROLLOVER, SPEND_LIMITS
 from tollgate.reference.frames import PriceBook, Reference
 
 BILLED_USAGE = [
@@ -111,6 +112,10 @@ def bill_cycle(
     net = net.transform(with_credits, grants, posted.usage, book.money_slots)
     usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
+    if SPEND_LIMITS in book.features:
+        limits = book.table("price_spend_limit")
+        now = own.withColumn("cycle", F.lit(cycle))
+        own = keep(own.unionByName(completed(spend_limit_lines(now, posted.lines, contracts, due, limits))))
     rules = book.table("price_bill_discount")
     of_cycle = own.withColumn("cycle", F.lit(cycle))
     # Most books have no such row; then the plan is without that part.

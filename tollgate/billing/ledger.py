@@ -1,8 +1,8 @@
 """Ledger postings of invoices: double entry, debit positive and credit negative, one journal an invoice.
 
-The receivable is debited with the total; revenue by service, monthly fees, invoice fees, tax payable and the deposits
-held are credited, what discounts take off is debited. A forfeited deposit moves from the liability to revenue. Source:
-docs/billing.md, "Ledger".
+The receivable is debited with the total; revenue by service, monthly fees, minimum spends, invoice fees, tax payable
+and the deposits held are credited, what discounts and spending caps take off is debited. A forfeited deposit moves from
+the liability to revenue. Source: docs/billing.md, "Ledger".
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 
 LEDGER_ACCOUNT = """
 CASE WHEN kind IN ('usage', 'prior_period') THEN concat('revenue_', service)
-     WHEN kind IN ('discount', 'prior_discount') THEN 'revenue_discount'
+     WHEN kind IN ('discount', 'prior_discount', 'spend_cap', 'prior_spend_cap') THEN 'revenue_discount'
+     WHEN kind IN ('minimum_spend', 'prior_minimum_spend') THEN 'revenue_minimum'
      WHEN kind = 'recurring' THEN 'revenue_recurring'
      WHEN kind = 'invoice_fee' THEN 'revenue_fee'
      WHEN kind LIKE 'deposit%' THEN 'deposit_liability' END

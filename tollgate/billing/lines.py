@@ -12,6 +12,8 @@ from tollgate.billing import fees
 
 KEY_PARTS = ["kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category", "ref"]
 USAGE_KINDS = ["usage", "prior_period"]
+# What spending caps take off usage.
+CAP_KINDS = ["spend_cap", "prior_spend_cap"]
 LINE_COLUMNS = {
     "account_id": "string", "line_key": "string", "kind": "string", "subscription_id": "string", "service": "string",
     "zone_id": "string",
@@ -77,7 +79,7 @@ def all_lines(own: DataFrame, discounts: list[DataFrame], accounts: DataFrame, p
     with_a_line = accounts.join(own.select("account_id"), "account_id", how="left_semi")
     order = Window.partitionBy("account_id").orderBy("line_key")
     more = [*discounts, fees.invoice_fee_lines(with_a_line, price_fees)]
-    return reduce(lambda lines, other: lines.unionByName(_complete(other)), more, own).withColumn(
+    return reduce(lambda lines, other: lines.unionByName(completed(other)), more, own).withColumn(
         "line_no", F.row_number().over(order)
     )
 
@@ -87,13 +89,13 @@ def lines_of_contracts_and_usage(
 ) -> DataFrame:
     """Lines that an account has by itself: usage, monthly fees, deposits; all LINE_COLUMNS, not yet numbered."""
     return (
-        _complete(usage_lines(usage, zones, accounts))
-        .unionByName(_complete(fees.recurring_lines(contracts, accounts, price_fees)))
-        .unionByName(_complete(fees.deposit_lines(contracts, accounts, price_fees)))
+        completed(usage_lines(usage, zones, accounts))
+        .unionByName(completed(fees.recurring_lines(contracts, accounts, price_fees)))
+        .unionByName(completed(fees.deposit_lines(contracts, accounts, price_fees)))
     )
 
 
-def _complete(lines: DataFrame) -> DataFrame:
+def completed(lines: DataFrame) -> DataFrame:
     """All LINE_COLUMNS: absent ones are NULL, absent counts 0, and the key of lines that have none yet."""
     for name, kind in LINE_COLUMNS.items():
         if name not in lines.columns and name != "line_key":

@@ -15,6 +15,7 @@ from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.pricing import Priced
 from tollgate.oracle.rows import Account, Contract, Fee
+from tollgate.oracle.spend_limits import spend_limit_lines
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 
 
@@ -54,6 +55,7 @@ def bill_cycle(
         lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
+    lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
         line.line_no = number

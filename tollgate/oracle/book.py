@@ -54,6 +54,7 @@ class PriceBook:
         self._own = set(sheets.read("own_range", clock, lambda c: c.text("prefix")))
         self._own_lengths = sorted({len(prefix) for prefix in self._own})
         self.allowances = sheets.read("allowance", clock, entries.allowance)
+        self.spend_limits = sheets.read("spend_limit", clock, entries.spend_limit, may_lack=True)
         self.fees = sheets.read("fee", clock, entries.fee)
         self.taxes = sheets.read("tax", clock, entries.tax)
         self.discounts = sorted(sheets.read("discount", clock, entries.discount), key=lambda row: row.apply_order)

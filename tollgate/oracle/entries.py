@@ -11,6 +11,7 @@ from tollgate.oracle.rows import (
     Plan,
     Rate,
     Segment,
+    SpendLimit,
     Tax,
     Tier,
     TimeBand,
@@ -170,6 +171,21 @@ def fee(cells: Cells) -> Fee:
         amount=cells.micros("amount"),
         proration=cells.text("proration"),
         tax_category=cells.text("tax_category"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )
+
+
+def spend_limit(cells: Cells) -> SpendLimit:
+    """A line of spend_limit.csv."""
+    return SpendLimit(
+        limit_id=cells.text("limit_id"),
+        kind=cells.text("kind"),
+        plan_id=cells.text("plan_id"),
+        scope=cells.text("scope"),
+        service=cells.text("service"),
+        amount=cells.micros("amount"),
+        tax_category=cells.text_or_none("tax_category"),
         valid_from=cells.since(),
         valid_to=cells.until(),
     )

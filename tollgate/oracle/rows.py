@@ -180,6 +180,20 @@ class Fee(NamedTuple):
     valid_to: int
 
 
+class SpendLimit(NamedTuple):
+    """A spending cap or minimum on usage; amount in millionths."""
+
+    limit_id: str
+    kind: str
+    plan_id: str
+    scope: str
+    service: str
+    amount: int
+    tax_category: str | None
+    valid_from: int
+    valid_to: int
+
+
 class Tax(NamedTuple):
     """A tax rule; rate as a fraction of the taxable amount."""
 

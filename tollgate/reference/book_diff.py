@@ -27,6 +27,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "own_range": ("prefix",),
     "fee": ("fee_id",),
     "allowance": ("allowance_id", "service", "zone_id", "band"),
+    "spend_limit": ("limit_id",),
     "tax": ("tax_id",),
 }
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"

@@ -17,6 +17,7 @@ BAND_TERMS, BAND_PRICES = "band_terms", "band_prices"
 SEGMENTS, SPLITS = "segments", "splits"
 # Allowances whose grants outlast their cycle.
 ROLLOVER = "rollover"
+SPEND_LIMITS = "spend_limits"
 CATCH_ALL = "catch_all"
 CARRIER_PREFIXES, CARRIER_FEES = "carrier_prefixes", "carrier_fees"
 
@@ -34,6 +35,7 @@ def features(book: SourceBook, splits: bool) -> list[str]:
         SEGMENTS: bool(rows["segment"]),
         SPLITS: splits,
         ROLLOVER: any(row["rollover_cycles"] for row in rows["allowance"]),
+        SPEND_LIMITS: bool(rows["spend_limit"]),
         CATCH_ALL: any(row["match"] == "any" for row in rows["destination"]),
         CARRIER_PREFIXES: any(row["prefix"] != ALL for row in costs),
         CARRIER_FEES: any(row["connect_fee"] for row in costs),

@@ -38,6 +38,7 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
         "allowance_id", "plan_id", "name", "service", "zone_id", "band", "unit", "quantity", "proration", "priority",
         "scope", "rollover_cycles", "rollover_cap", "valid",
     ),
+    "spend_limit": ("limit_id", "kind", "plan_id", "name", "scope", "service", "amount", "tax_category", "valid"),
     "tax": ("tax_id", "jurisdiction", "tax_category", "name", "rate_ppm", "valid"),
 }  # fmt: skip
 # What an empty cell of these columns means.

@@ -97,6 +97,10 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
             rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID
         ),
         "price_allowance": allowance_rows(rows["allowance"]),
+        "price_spend_limit": _columns(
+            rows["spend_limit"], "limit_id", "kind", "plan_id", "name", "scope", "service", "amount", "tax_category",
+            *_VALID,
+        ),
         "price_tax": _columns(rows["tax"], "tax_id", "jurisdiction", "tax_category", "name", "percent", *_VALID),
     }  # fmt: skip
     operator = book.operator

@@ -25,6 +25,7 @@ PRICE_TABLES = (
     "price_bill_discount",
     "price_fee",
     "price_allowance",
+    "price_spend_limit",
     "price_tax",
 )
 REFERENCE_TABLES = (

@@ -16,6 +16,7 @@ from tollgate.reference.exactness import amount_type, too_fine_chains, too_fine_
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, read_source_book
 from tollgate.reference.rate_contradictions import validity_splits
 from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
+from tollgate.reference.spend_limit_checks import spend_limit_findings
 
 UNIQUE = (
     ("currency", ("currency",)),
@@ -33,6 +34,7 @@ UNIQUE = (
     ("own_range", ("prefix",)),
     ("fee", ("fee_id",)),
     ("allowance", ("allowance_id", "service", "zone_id", "band")),
+    ("spend_limit", ("limit_id",)),
     ("tax", ("tax_id",)),
 )
 DISJOINT = (
@@ -51,7 +53,16 @@ def check_price_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
     if book is not None:
         findings += references.unknown(book)
         for check in (
-            *(_duplicates, _overlaps, _gaps, contradictions, allowance_findings, validity_splits, band_findings),
+            *(
+                _duplicates,
+                _overlaps,
+                _gaps,
+                contradictions,
+                allowance_findings,
+                spend_limit_findings,
+                validity_splits,
+                band_findings,
+            ),
             _exactness,
         ):
             findings += check(book)

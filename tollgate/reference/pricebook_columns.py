@@ -149,6 +149,17 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "rollover_cycles": c.optional(c.whole(1, 24)),
         "rollover_cap": c.optional(c.positive_ratio),
     },
+    "spend_limit": {
+        "limit_id": c.ident,
+        "kind": c.one_of("cap", "minimum"),
+        "plan_id": c.ident_or_all,
+        "name": c.words,
+        "scope": c.one_of("line", "account"),
+        "service": c.one_of(*SERVICES, c.ALL),
+        "amount": c.amount,
+        "tax_category": c.optional(c.ident),
+        **_VALID,
+    },
     "tax": {
         "tax_id": c.ident,
         "jurisdiction": c.ident,
@@ -162,6 +173,8 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "allowance": ("priority", "scope", "band", "rollover_cycles", "rollover_cap"),
 }
+# Files that a folder may lack; they have no row then.
+OPTIONAL_FILES = ("spend_limit",)
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,

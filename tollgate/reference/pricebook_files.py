@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS, OPTIONAL
+from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS, OPTIONAL, OPTIONAL_FILES
 
 
 @dataclass(frozen=True, order=True)
@@ -75,11 +75,14 @@ class SourceBook:
     def digest(self) -> str:
         """SHA-256 of the canonical rows: columns in the reference's order, lines sorted.
 
-        An optional cell that is empty is no part of it: a book keeps its digest when the reference gains a column.
+        An optional cell that is empty and an optional file without a row are no part of it: a book keeps its digest
+        when the reference gains a column or file.
         """
         sha = hashlib.sha256()
         for file in COLUMNS:
             lines = sorted(json.dumps(_canonical(file, cells)) for _, cells in self.raw[file])
+            if not lines and file in OPTIONAL_FILES:
+                continue
             sha.update(("\n".join(lines) + "\n").encode())
         return sha.hexdigest()
 
@@ -117,6 +120,8 @@ class _Unusable(ValueError):
 
 def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, dict[str, str]]]:
     columns = COLUMNS[path.stem]
+    if path.stem in OPTIONAL_FILES and not path.exists():
+        return
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
