@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from reference.edits import DEMO, Edit, Lines, both, cell, copy_of, findings_of
+from reference.edits import DEMO, Edit, both, cell, copy_of, findings_of
 
 from tollgate.reference.pricebook_checks import check_price_book
 
@@ -163,47 +163,6 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
         ["carrier_rate.csv:6: markup and markup_digits stand together or are both empty"],
     ),
     (
-        "allowances that cannot be meant", "allowance",
-        both(cell("term_voice", "unit", "message"), copy_of("term_data", zone_id="*", allowance_id="more"),
-             copy_of("term_sms", zone_id="*"), copy_of("term_sms", service="mms", quantity="51"),
-             copy_of("term_sms", service="*", zone_id="home", quantity="1.5", allowance_id="at_home"),
-             copy_of("term_sms", service="fax", allowance_id="by_fax"),
-             copy_of("term_sms", zone_id="france", allowance_id="abroad"), copy_of("term_sms"),
-             copy_of("term_sms", unit="currency", quantity="0.0000001", allowance_id="too_fine"),
-             copy_of("term_sms", unit="currency", quantity="1000000001", allowance_id="too_much"),
-             copy_of("term_sms", unit="currency", quantity="2.50", service="*", zone_id="home", allowance_id="sound")),
-        ["allowance.csv:2: unit of voice is second, found message",
-         "allowance.csv:7: term_sms covers the same usage in line 3 already",
-         "allowance.csv:8: rows of term_sms agree in plan_id, name, unit, quantity, proration, valid_from, valid_to, "
-         "priority, scope, rollover_cycles, rollover_cap; see line 3",
-         "allowance.csv:9: data is free in zone home, other services in a destination zone",
-         "allowance.csv:9: quantity of a message allowance is a whole number up to 1000000000000000000",
-         "allowance.csv:10: service: expected one of voice, sms, mms, data, *, found 'fax'",
-         "allowance.csv:11: zone_id france is unknown; expected one that zone.csv declares",
-         "allowance.csv:12: duplicate allowance_id and service and zone_id and band term_sms sms national None, first "
-         "in line 3",
-         "allowance.csv:12: term_sms covers the same usage in line 7 already",
-         *[f"allowance.csv:{line}: quantity of a currency allowance is an amount with at most 6 decimals, up to "
-           "1,000,000,000" for line in (13, 14)]],
-    ),
-    (
-        "columns of allowances that a book may leave out", "allowance",
-        both(lambda lines: [line.extend([""] * 5) for line in lines],
-             lambda lines: lines[0].__setitem__(
-                 slice(-5, None), ["priority", "scope", "band", "rollover_cycles", "rollover_cap"]),
-             cell("term_voice", "rollover_cycles", "25"), cell("term_sms", "rollover_cycles", "1"),
-             cell("term_sms", "rollover_cap", "0"), copy_of("term_data", rollover_cap="5", allowance_id="x", band=""),
-             cell("term_voice", "priority", "0"), cell("term_sms", "scope", "family"),
-             cell("month_to_month_sms", "band", "night"), cell("term_data", "band", "?")),
-        ["allowance.csv:2: priority: expected a whole number from 1 to 1000000, found '0'",
-         "allowance.csv:2: rollover_cycles: expected a whole number from 1 to 24, found '25'",
-         "allowance.csv:3: rollover_cap: expected a decimal above 0, found '0'",
-         "allowance.csv:3: scope: expected one of line, account, found 'family'",
-         "allowance.csv:4: band night is unknown; expected one that time_band.csv declares",
-         "allowance.csv:5: band: expected an id of letters, digits, _ and - (1 to 64), found '?'",
-         "allowance.csv:6: rollover_cap is of an allowance that rolls over: rollover_cycles says how often"],
-    ),
-    (
         "a range inside another", "own_range", lambda lines: lines.append(["1416207"]),
         ["own_range.csv:32: 1416207 lies inside 141620, line 2"],
     ),
@@ -256,24 +215,4 @@ def test_a_missing_file_and_foreign_bytes_are_named(tmp_path):
     assert [str(finding) for finding in check_price_book(tmp_path / "book")[1]] == [
         "fee.csv: expected UTF-8, found byte 0xff",
         "tax.csv: the file is missing; a file with nothing to say holds its header",
-    ]
-
-
-@pytest.mark.covers("RAT-02", "RAT-41")
-def test_a_book_that_leaves_optional_columns_out_is_the_book_that_leaves_them_empty(tmp_path):
-    def with_columns(lines: Lines) -> None:
-        for line, cells in zip(lines, [["band", "scope", "priority"], *[["", "", ""]] * 4], strict=True):
-            line.extend(cells)
-
-    before, _ = check_price_book(DEMO)
-    assert findings_of(tmp_path / "empty", "allowance", with_columns) == []
-    after, _ = check_price_book(tmp_path / "empty" / "book")
-    assert before is not None and after is not None and before.digest() == after.digest()
-    assert findings_of(tmp_path / "told", "allowance", both(with_columns, cell("term_sms", "priority", "2"))) == []
-    told, _ = check_price_book(tmp_path / "told" / "book")
-    assert told is not None and told.digest() != before.digest()
-    assert findings_of(tmp_path / "twice", "allowance", both(with_columns, lambda lines: lines[0].append("band"))) == [
-        "allowance.csv: expected the columns allowance_id, plan_id, name, service, zone_id, unit, quantity, "
-        "proration, valid_from, valid_to, priority, scope, band, rollover_cycles, rollover_cap; found allowance_id, "
-        "plan_id, name, service, zone_id, unit, quantity, proration, valid_from, valid_to, band, scope, priority, band"
     ]

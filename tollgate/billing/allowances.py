@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from tollgate import money
 from tollgate.billing.buckets import Grants, Kind, slices_of, with_slices
 
+MONEY_SLICES = "ARRAY<STRUCT<allowance_id: STRING, granted_on: DATE, amount: DECIMAL(18,6)>>"
 UNITS = Kind(is_money=False, wanted="charged_units", taken="free_units", slices="slices")
 MONEY = Kind(is_money=True, wanted="net_micros", taken="credited_micros", slices="credits")
 
@@ -36,9 +37,11 @@ def with_credits(usage: DataFrame, grants: Grants, posted_usage: DataFrame, slot
     where the book has no money allowance. A net charge that is not known stays so. What is paid is whole millionths of
     a rounded charge: nothing is rounded here.
     """
+    if not slots:
+        return usage.withColumn("money_slices", F.array().cast(MONEY_SLICES))
     as_amount = money.to_decimal("s.units")
     given = usage.withColumn("net_micros", F.coalesce(F.expr(money.to_micros("net_charge")), F.lit(0)))
-    if slots and grants.late_cycles:
+    if grants.late_cycles:
         given = grants.keep(given)
     of_posted = "named_struct('allowance_id', s.allowance_id, 'granted_on', s.granted_on, 'units', {})"
     posted = F.expr(f"transform(money_slices, s -> {of_posted.format(money.to_micros('s.amount'))})")

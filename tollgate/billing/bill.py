@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.billing.allowances import with_credits, with_free_units
-from tollgate.billing.buckets import grants_of, late_cycles
+from tollgate.billing.buckets import Grants, grants_of, late_cycles
 from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
@@ -104,12 +104,7 @@ def bill_cycle(
     carried = carried_usage(rated, rating_no, posted.usage, due)
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
-    net = carried.transform(with_free_units, grants, posted.usage, book.allowance_slots).transform(
-        with_net_charge, book.piece_slots
-    )
-    if tiers is not None:
-        net = net.transform(with_tier_charge, tiers, rated, posted.usage)
-    net = net.transform(with_credits, grants, posted.usage, book.money_slots)
+    net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers)
     usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
     if SPEND_LIMITS in book.features:
@@ -134,6 +129,18 @@ def bill_cycle(
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
     )
+
+
+def _with_net_charges(
+    carried: DataFrame, rated: DataFrame, grants: Grants, book: PriceBook, posted: DataFrame, tiers: DataFrame | None
+) -> DataFrame:
+    """What carried usage costs: free units come first, then the price of the rest, by tiers where a rate has them, then
+    what money allowances pay of it."""
+    net = carried.transform(with_free_units, grants, posted, book.allowance_slots)
+    net = net.transform(with_net_charge, book.piece_slots)
+    if tiers is not None:
+        net = net.transform(with_tier_charge, tiers, rated, posted)
+    return net.transform(with_credits, grants, posted, book.money_slots)
 
 
 def _usage_columns() -> list[str]:

@@ -9,8 +9,9 @@ from datetime import date, timedelta
 from tollgate.oracle.book import ANY, PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import BilledEvent, RatedEvent, Slice
+from tollgate.oracle.month_rows import Allowance
 from tollgate.oracle.pricing import HOME
-from tollgate.oracle.rows import Account, Allowance, Contract
+from tollgate.oracle.rows import Account, Contract
 
 CURRENCY = "currency"
 Grant = tuple[str, date, str]

@@ -2,20 +2,8 @@
 
 from __future__ import annotations
 
-from tollgate.oracle.rows import (
-    Allowance,
-    CarrierRate,
-    Destination,
-    Discount,
-    Fee,
-    Plan,
-    Rate,
-    Segment,
-    SpendLimit,
-    Tax,
-    Tier,
-    TimeBand,
-)
+from tollgate.oracle.month_rows import Allowance, SpendLimit
+from tollgate.oracle.rows import CarrierRate, Destination, Discount, Fee, Plan, Rate, Segment, Tax, Tier, TimeBand
 from tollgate.oracle.sheet import Cells
 
 

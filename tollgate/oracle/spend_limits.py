@@ -10,7 +10,8 @@ from tollgate.oracle.bill_discounts import USAGE, PostedLine, plan_in_cycle
 from tollgate.oracle.book import ANY, PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Line
-from tollgate.oracle.rows import Contract, SpendLimit
+from tollgate.oracle.month_rows import SpendLimit
+from tollgate.oracle.rows import Contract
 
 KIND = {"cap": "spend_cap", "minimum": "minimum_spend"}
 Place = tuple[str, str | None, str]
