@@ -16,7 +16,7 @@ from tollgate.platform.lake import contract
 from tollgate.reference.frames import PriceBook, Reference, price_book, reference
 
 SINCE, OPEN = datetime(2024, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc)
-UNITS = {"voice": ("second", 60), "sms": ("message", 1), "data": ("byte", 1_000_000)}
+UNITS = {"voice": ("second", 60), "sms": ("message", 1), "mms": ("message", 1), "data": ("byte", 1_000_000)}
 ALWAYS = {"pricebook_version": 1, "valid_from": SINCE, "valid_to": OPEN}
 PRICES = {"term": 100_000, "month_to_month": 50_000}
 
@@ -61,7 +61,8 @@ def usage(
     plan_id = fields.get("plan_id", "term")
     unit, block = UNITS[service]
     price = fields.get(
-        "unit_price_micros", {"voice": PRICES.get(plan_id, 100_000), "sms": 50_000, "data": 10_000}[service]
+        "unit_price_micros",
+        {"voice": PRICES.get(plan_id, 100_000), "sms": 50_000, "mms": 300_000, "data": 10_000}[service],
     )
     pieces, factors = fields.get("piece_units") or [units], fields.get("piece_factor_num") or [10]
     den = block * 10 * fields.get("discount_den", 1)
