@@ -86,7 +86,7 @@ def _by_key(file: str, rows: Iterable[Cells]) -> dict[str, Cells]:
     found: dict[str, Cells] = {}
     for row in rows:
         names: Sequence[str] = KEYS.get(file) or tuple(row)
-        key = " ".join(row.get(name, "") for name in names)
+        key = " ".join(row.get(name, "") for name in names).rstrip()
         seen[key] += 1
         found[key if seen[key] == 1 else f"{key} ({seen[key]})"] = row
     return found
