@@ -1,4 +1,4 @@
--- Spending caps and minimums: in the catalog, their lines on invoices, their account in the ledger.
+-- Spending caps, minimums and volume tiers: in the catalog, their lines on invoices, their account in the ledger.
 
 CREATE TABLE catalog.spend_limit (
     version      bigint NOT NULL REFERENCES catalog.price_book ON DELETE CASCADE,
@@ -15,10 +15,14 @@ CREATE TABLE catalog.spend_limit (
 );
 COMMENT ON TABLE catalog.spend_limit IS 'what usage of a line or account and cycle costs at most, or at least';
 
+ALTER TABLE catalog.tier
+    ADD COLUMN mode text NOT NULL DEFAULT 'graduated' CHECK (mode IN ('graduated', 'volume'));
+COMMENT ON COLUMN catalog.tier.mode IS 'volume: all units of a cycle cost what the last one does';
+
 ALTER TABLE billing.invoice_line
   DROP CONSTRAINT invoice_line_kind_check,
   ADD CONSTRAINT invoice_line_kind_check CHECK (kind IN (
-    'recurring', 'usage', 'prior_period', 'spend_cap', 'prior_spend_cap', 'minimum_spend', 'prior_minimum_spend',
+    'recurring', 'usage', 'prior_period', 'volume_tier', 'prior_volume_tier', 'spend_cap', 'prior_spend_cap', 'minimum_spend', 'prior_minimum_spend',
     'discount', 'prior_discount', 'deposit', 'deposit_credit', 'deposit_forfeit', 'invoice_fee'));
 
 INSERT INTO billing.ledger_account (ledger_account, side, name) VALUES

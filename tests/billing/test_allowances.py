@@ -125,7 +125,7 @@ def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_
     late = [
         event("two", "before all", 1, 240), event("family", "another line's", 1, 300, subscription_id="dad"),
         event("purse", "what a message left", 1, 1, "mms", unit_price_micros=50_000),
-        event("purse", "nothing left", 1, 60, started_at=at("2025-05-01T17:00")),
+        {**event("purse", "nothing left", 1, 60), "started_at": at("2025-05-01T17:00")},
         event("texts", "one of two", 1, 1, "sms"), event("texts", "two of two", 1, 1, "sms"),
     ]  # fmt: skip
     carried = [row for row in RATED if row["account_id"] in ("two", "family", "purse")]

@@ -29,7 +29,7 @@ LINES = {
     "connect_fee= minimum= maximum= band_set= discountable=false zero_rated=false digits=4 "
     "rounding=half_up tax_category=standard split_at_validity=false valid_from=2024-01-01 valid_to=",
     "segment": "rate_id=v from_units= price=",
-    "tier": "rate_id=v counts=line from_units= price=",
+    "tier": "rate_id=v counts=line from_units= price= mode=",
     "carrier_rate": "cost_id=c carrier_id=carrier_001 service=voice call_type=* country=* prefix=* price=0.04 "
     "unit=second block=60 increment=60 initial= connect_fee= digits=4 rounding=half_up markup= "
     "markup_digits= valid_from=2024-01-01 valid_to=",

@@ -135,14 +135,16 @@ def draw_bill_discounts(random: Random, nets: list[int]) -> list[str]:
 
 
 def draw_tiers(random: Random) -> list[str]:
-    """Lines of tier.csv: messages and bytes, by line and by account, dearer and cheaper, inside and between events."""
+    """Lines of tier.csv, without its header: messages and bytes, by line and by account, dearer and cheaper, inside and
+    between events, graduated and by volume."""
     drawn = []
     for rate_id, units in (("sms_national", (1, 2, 3)), ("sms_europe", (1, 2)), ("mms", (1, 3)),
                            ("data_term", (1, 400_000_001, 10**10)), ("data_month_to_month", (999_999, 3 * 10**9)),
                            ("data_video_month_to_month", (1_000_000, 10**8))):  # fmt: skip
-        counts = random.choice(("line", "account"))
+        counts, mode = random.choice(("line", "account")), random.choice(("", "volume", "volume"))
         for from_units in units:
-            drawn.append(f"{rate_id},{counts},{from_units},{random.choice(('0', '0.004', '0.0075', '0.0333', '0.5'))}")
+            price = random.choice(("0", "0.004", "0.0075", "0.0333", "0.5"))
+            drawn.append(f"{rate_id},{counts},{from_units},{price},{mode}")
     return drawn
 
 

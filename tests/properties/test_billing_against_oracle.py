@@ -89,8 +89,8 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     (folder / "discount.csv").write_text("\n".join([*others, *drawn]) + "\n", encoding="utf-8")
     (folder / "allowance.csv").write_text("\n".join(draw_allowances(random)) + "\n", encoding="utf-8")
     (folder / "spend_limit.csv").write_text("\n".join(draw_spend_limits(random)) + "\n", encoding="utf-8")
-    with (folder / "tier.csv").open("a", encoding="utf-8") as tiers:
-        tiers.write("\n".join(draw_tiers(random)) + "\n")
+    tiers = ["rate_id,counts,from_units,price,mode", *draw_tiers(random)]
+    (folder / "tier.csv").write_text("\n".join(tiers) + "\n", encoding="utf-8")
     return folder
 
 

@@ -21,6 +21,7 @@ from tollgate.billing.parking import failing_accounts, waiting_accounts
 from tollgate.billing.spend_limits import spend_limit_lines
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tiers import with_tier_charge
+from tollgate.billing.volume_tiers import volume_lines
 from tollgate.reference.book_features import ROLLOVER, SPEND_LIMITS
 from tollgate.reference.frames import PriceBook, Reference
 
@@ -107,6 +108,9 @@ def bill_cycle(
     net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers)
     usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
+    volume = None if tiers is None else tiers.where("mode = 'volume'")
+    if volume is not None and not volume.isEmpty():
+        own = keep(own.unionByName(completed(volume_lines(usage, posted.usage, posted.lines, rated, due, volume))))
     if SPEND_LIMITS in book.features:
         limits = book.table("price_spend_limit")
         now = own.withColumn("cycle", F.lit(cycle))

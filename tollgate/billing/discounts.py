@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight, overlap_days
-from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS
+from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS
 
 DISCOUNT_KINDS = ["discount", "prior_discount"]
 CYCLE = ["account_id", "origin_cycle"]
@@ -81,10 +81,12 @@ def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
 
 def _bases(lines: DataFrame) -> DataFrame:
     """What can be discounted: usage, late usage too, less what caps took off, and monthly fees; `part` says which."""
-    part = F.when(F.col("kind").isin(*USAGE_KINDS, *CAP_KINDS), "usage").when(F.col("kind") == "recurring", "recurring")
+    part = F.when(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS, *CAP_KINDS), "usage").when(
+        F.col("kind") == "recurring", "recurring"
+    )
     return lines.withColumn("part", part).where("part IS NOT NULL").select(
         *CYCLE, "cycle_end_s", "anchor_day", "subscription_id", "tax_category", "part", "amount",
-        F.when(F.col("kind").isin(USAGE_KINDS), F.col("exact_total")).alias("usage_total"),
+        F.when(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS), F.col("exact_total")).alias("usage_total"),
     )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from tollgate.billing import fees
 
 KEY_PARTS = ["kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category", "ref"]
 USAGE_KINDS = ["usage", "prior_period"]
+# What volume tiers change of it.
+VOLUME_KINDS = ["volume_tier", "prior_volume_tier"]
 # What spending caps take off usage.
 CAP_KINDS = ["spend_cap", "prior_spend_cap"]
 LINE_COLUMNS = {

@@ -1,8 +1,8 @@
 """Spending caps and minimums: lines that bring what a cycle's usage costs down to a cap, or lift it to a minimum.
 
-They act on the amounts of the usage lines of a line or account as printed, before discounts and tax. A cycle of which
-late usage arrives is reckoned again with all that is known of it, and what differs from the lines posted is a line of
-the run that carries the usage. Source: docs/billing.md, "Spending caps and minimums".
+They act on the amounts of the usage lines of a line or account as printed, volume tiers included, before discounts and
+tax. A cycle of which late usage arrives is reckoned again with all that is known of it, and what differs from the lines
+posted is a line of the run that carries the usage. Source: docs/billing.md, "Spending caps and minimums".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight, overlap_days
-from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS
+from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS
 
 MINIMUM_KINDS = ["minimum_spend", "prior_minimum_spend"]
 CYCLE = ["account_id", "origin_cycle"]
@@ -79,7 +79,7 @@ def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
 
 def _usage(lines: DataFrame) -> DataFrame:
     columns = [*CYCLE, "subscription_id", "service", "tax_category", "amount"]
-    return lines.where(F.col("kind").isin(*USAGE_KINDS)).select(*columns)
+    return lines.where(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS)).select(*columns)
 
 
 def _counted(usage: DataFrame, cycles: DataFrame, contracts: DataFrame, limits: DataFrame) -> DataFrame:

@@ -14,7 +14,8 @@ from tollgate.oracle.lines import Line
 from tollgate.oracle.rows import Contract, Discount
 
 USAGE = ("usage", "prior_period")
-CAPPED = (*USAGE, "spend_cap", "prior_spend_cap")
+COST_OF_USAGE = (*USAGE, "volume_tier", "prior_volume_tier")
+CAPPED = (*COST_OF_USAGE, "spend_cap", "prior_spend_cap")
 PARTS = {"usage": CAPPED, "recurring": ("recurring",), "all": (*CAPPED, "recurring")}
 GIVEN = ("discount", "prior_discount")
 TakenOff = dict[tuple[str, str], Fraction]
@@ -91,7 +92,7 @@ def _is_reached(discount: Discount, base: list[Line], plan_of: dict[str | None, 
     net = sum(
         line.exact_total
         for line in base
-        if line.kind in USAGE and discount.plan_id in ("*", plan_of[line.subscription_id])
+        if line.kind in COST_OF_USAGE and discount.plan_id in ("*", plan_of[line.subscription_id])
     )
     return net >= discount.threshold
 

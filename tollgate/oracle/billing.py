@@ -17,6 +17,7 @@ from tollgate.oracle.pricing import Priced
 from tollgate.oracle.rows import Account, Contract, Fee
 from tollgate.oracle.spend_limits import spend_limit_lines
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
+from tollgate.oracle.volume_tiers import volume_lines
 
 
 def bill_cycle(
@@ -29,12 +30,14 @@ def bill_cycle(
     used: Counter[Use] | None = None,
     counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
+    earlier: Sequence[BilledEvent] = (),
 ) -> Bill | None:
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each grant; the slices of this bill come on top and are not added to it.
-    counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
+    counted: units of rates with tiers that posted runs billed. posted, earlier: lines and events of the account's
+    posted bills.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -55,6 +58,7 @@ def bill_cycle(
         lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
+    lines += volume_lines(bill.billed, earlier, cycle, bill.minor_digits, posted)
     lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):

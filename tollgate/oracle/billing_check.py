@@ -73,6 +73,7 @@ class Biller:
         self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Use]] = defaultdict(Counter)
         self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
+        self._billed_events: dict[str, list[BilledEvent]] = defaultdict(list)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
 
@@ -100,7 +101,12 @@ class Biller:
                 and (event.source, event.event_id) not in self._carried
             ]
             contracts = facts.contracts.get(account_id, [])
-            earlier = self._used[account_id], self._counted[account_id], self._lines[account_id]
+            earlier = (
+                self._used[account_id],
+                self._counted[account_id],
+                self._lines[account_id],
+                self._billed_events[account_id],
+            )
             bill = bill_cycle(account, cycle, calendar, events, contracts, book, *earlier)
             if bill is not None:
                 bills.append(bill)
@@ -114,6 +120,7 @@ class Biller:
             self._lines[bill.account_id] += [
                 PostedLine(line.origin_cycle or bill.cycle_start, line) for line in bill.lines
             ]
+            self._billed_events[bill.account_id] += bill.billed
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
                 counter = tier_counter(billed.event, billed.origin_cycle)

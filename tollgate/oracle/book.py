@@ -89,7 +89,7 @@ class PriceBook:
             of_cycle, of_event = tiers.get((row.rate_id,), []), segments.get((row.rate_id,), [])
             if of_cycle:
                 steps = tuple(sorted((one.from_units, one.price) for one in of_cycle))
-                row = row._replace(tiers=steps, counts=of_cycle[0].counts)
+                row = row._replace(tiers=steps, counts=of_cycle[0].counts, mode=of_cycle[0].mode)
             if of_event:
                 row = row._replace(segments=tuple(sorted((one.from_units, one.price) for one in of_event)))
             rates.append(row)

@@ -60,7 +60,8 @@ def segment(cells: Cells) -> Segment:
 
 def tier(cells: Cells) -> Tier:
     """A line of tier.csv."""
-    return Tier(cells.text("rate_id"), cells.text("counts"), cells.whole("from_units"), cells.micros("price"))
+    mode = cells.if_there("mode") or "graduated"
+    return Tier(cells.text("rate_id"), cells.text("counts"), cells.whole("from_units"), cells.micros("price"), mode)
 
 
 def carrier_rate(cells: Cells) -> CarrierRate:

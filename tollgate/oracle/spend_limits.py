@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from tollgate.oracle.amounts import round_to_minor, share_out
-from tollgate.oracle.bill_discounts import USAGE, PostedLine, plan_in_cycle
+from tollgate.oracle.bill_discounts import COST_OF_USAGE, PostedLine, plan_in_cycle
 from tollgate.oracle.book import ANY, PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Line
@@ -37,7 +37,7 @@ def spend_limit_lines(
     for origin in sorted({cycle.start, *(one.origin for one in now if one.line.kind == "prior_period")}):
         prior = "prior_" if origin < cycle.start else ""
         known = [one.line for one in (*now, *posted) if one.origin == origin]
-        usage = [line for line in known if line.kind in USAGE]
+        usage = [line for line in known if line.kind in COST_OF_USAGE]
         for limit in book.spend_limits:
             kind = KIND[limit.kind]
             change: Counter[Place] = Counter()

@@ -23,7 +23,7 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
         "minimum", "maximum", "band_set", "split_at_validity", "discountable", "zero_rated", "digits", "rounding",
         "tax_category", "valid",
     ),
-    "tier": ("rate_id", "counts", "from_units", "price"),
+    "tier": ("rate_id", "counts", "from_units", "price", "mode"),
     "segment": ("rate_id", "from_units", "price"),
     "carrier_rate": (
         "cost_id", "carrier_id", "service", "call_type", "country", "prefix", "price", *_TERMS, "digits", "rounding",
@@ -42,7 +42,7 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
     "tax": ("tax_id", "jurisdiction", "tax_category", "name", "rate_ppm", "valid"),
 }  # fmt: skip
 # What an empty cell of these columns means.
-IF_EMPTY = {"connect_fee": Decimal(0), "priority": FIRST, "scope": LINE}
+IF_EMPTY = {"connect_fee": Decimal(0), "priority": FIRST, "scope": LINE, "mode": "graduated"}
 _AMOUNTS = {"price", "connect_fee", "minimum", "maximum", "amount", "threshold"}
 
 

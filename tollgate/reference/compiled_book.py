@@ -39,6 +39,7 @@ from tollgate.reference.rate_keys import (
 from tollgate.reference.time_bands import BandDay, band_days
 
 Rows = list[tuple[Any, ...]]
+GRADUATED = "graduated"
 _VALID = ("valid_from", "valid_to")
 
 
@@ -156,7 +157,7 @@ def _tiers(book: SourceBook) -> Iterator[tuple[Any, ...]]:
         for number, row in enumerate([rate, *rows] if rows else []):
             start = row["from_units"] if number else 0
             end = rows[number]["from_units"] if number < len(rows) else None
-            yield rate["rate_id"], rows[0]["counts"], start, end, row["price"]
+            yield rate["rate_id"], rows[0]["counts"], start, end, row["price"], rows[0]["mode"] or GRADUATED
 
 
 def _cost_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:

@@ -73,6 +73,7 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "counts": c.one_of("line", "account"),
         "from_units": c.whole(1),
         "price": c.amount,
+        "mode": c.optional(c.one_of("graduated", "volume")),
     },
     "segment": {"rate_id": c.ident, "from_units": c.whole(1), "price": c.amount},
     "time_band": {
@@ -171,6 +172,7 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
 }
 # Columns that a file may leave out, as books that are older than them do; their cells are empty then.
 OPTIONAL: dict[str, tuple[str, ...]] = {
+    "tier": ("mode",),
     "allowance": ("priority", "scope", "band", "rollover_cycles", "rollover_cap"),
 }
 # Files that a folder may lack; they have no row then.
