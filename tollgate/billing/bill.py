@@ -115,10 +115,7 @@ def bill_cycle(
         limits = book.table("price_spend_limit")
         now = own.withColumn("cycle", F.lit(cycle))
         own = keep(own.unionByName(completed(spend_limit_lines(now, posted.lines, contracts, due, limits))))
-    rules = book.table("price_bill_discount")
-    of_cycle = own.withColumn("cycle", F.lit(cycle))
-    # Most books have no such row; then the plan is without that part.
-    discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
+    discounts = _discounts(own.withColumn("cycle", F.lit(cycle)), posted, contracts, due, book)
     lines = keep(
         all_lines(own, discounts, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax"))
     )
@@ -145,6 +142,14 @@ def _with_net_charges(
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted)
     return net.transform(with_credits, grants, posted, book.money_slots)
+
+
+def _discounts(
+    own: DataFrame, posted: PostedRuns, contracts: DataFrame, due: DataFrame, book: PriceBook
+) -> list[DataFrame]:
+    """Lines of discounts of the bill; most books have no such row, and then the plan is without that part."""
+    rules = book.table("price_bill_discount")
+    return [] if rules.isEmpty() else [discount_lines(own, posted.lines, contracts, due, rules)]
 
 
 def _usage_columns() -> list[str]:
