@@ -98,4 +98,8 @@ def test_what_is_not_charged_says_why():
     assert "charge     0.00 CAD: zero-rated (busy)" in explain_text({**ROW, **free})
     slice_ = {"run_id": "r1", "allowance_id": "free_minutes", "free_units": 60, "net_charge": Decimal("0.100000")}
     assert "billed     0.10 CAD net, 60 units free by free_minutes, run r1" in explain_text({**ROW, "billed": [slice_]})
+    two = [{"allowance_id": name, "units": units} for name, units in (("bundle", 20), ("shared", 40))]
+    paid = [{"allowance_id": "credit", "amount": Decimal("0.050000")}]
+    text = explain_text({**ROW, "billed": [{**slice_, "slices": two, "money_slices": paid}]})
+    assert "20 units free by bundle, 40 units free by shared, 0.05 paid by credit, run r1" in text
     assert parser().parse_args(["e1", "--source", "sw1"]).source == "sw1"

@@ -117,14 +117,14 @@ def _caps(counted: DataFrame) -> DataFrame:
     subject = Window.partitionBy(*SUBJECT)
     total = F.when(F.count_if(F.col("sum").isNull()).over(subject) == 0, F.sum("sum").over(subject))
     cap = money.rounded_minor("amount_micros", "1L", "minor_digits")
-    share = money.tax_share("over", "total", "sum", "minor_digits", SUBJECT, "tax_category")
+    share = money.tax_share("beyond", "total", "sum", "minor_digits", SUBJECT, "tax_category")
     return (
         counted.where("limit_kind = 'cap' AND tax_category IS NOT NULL")
         .withColumn("total", total.try_cast(money.LINE_AMOUNT))
         .withColumn("sum", F.col("sum").try_cast(money.LINE_AMOUNT))
-        .withColumn("over", F.expr(f"CAST(greatest(total - {cap}, 0) AS {money.LINE_AMOUNT})"))
-        .withColumn("over", F.expr("CASE WHEN total IS NOT NULL THEN over END"))
-        .select(*SUBJECT, "tax_category", F.expr(f"CASE WHEN over IS NOT NULL THEN {share} END").alias("amount"))
+        .withColumn("beyond", F.expr(f"CAST(greatest(total - {cap}, 0) AS {money.LINE_AMOUNT})"))
+        .withColumn("beyond", F.expr("CASE WHEN total IS NOT NULL THEN beyond END"))
+        .select(*SUBJECT, "tax_category", F.expr(f"CASE WHEN beyond IS NOT NULL THEN {share} END").alias("amount"))
     )
 
 
