@@ -199,3 +199,19 @@ def test_what_a_cycle_leaves_rolls_over_up_to_the_cap_and_late_usage_takes_the_r
         ("later july", "", net("0.25")),
         ("august", "100 of August", net("0.05")),
     )  # fmt: skip
+
+
+@pytest.mark.covers("RAT-51")
+def test_a_slot_is_one_window_over_the_usage_and_nothing_leaves_the_plan(spark: SparkSession) -> None:
+    kept_frames: list[DataFrame] = []
+
+    def keep(frame: DataFrame) -> DataFrame:
+        kept_frames.append(frame)
+        return frame
+
+    bill_may(spark, ACCOUNTS, CONTRACTS, RATED, {"allowance": ALLOWANCES, "tax": []}, keep=keep)
+    (usage_frame,) = [frame for frame in kept_frames if "money_slices" in frame.columns]
+    plan = usage_frame._jdf.queryExecution().optimizedPlan().toString()
+    # Two slots of units and two of money, however many allowances and accounts.
+    assert len([line for line in plan.splitlines() if "Window [" in line and "covering_id" in line]) == 4
+    assert "Python" not in plan and "Arrow" not in plan
