@@ -70,6 +70,13 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
          "spend_limit.csv:6: scope: expected one of line, account, found 'house'",
          "spend_limit.csv:6: service: expected one of voice, sms, mms, data, *, found 'fax'"],
     ),
+    (
+        "modes of tiers", "tier",
+        lambda lines: [lines[0].append("mode"), lines.extend([["mms", "line", "10", "0.2", "volume"],
+                       ["mms", "line", "20", "0.1", ""], ["sms_rest", "line", "5", "0.1", "steps"]])],
+        ["tier.csv:3: tiers of mms have one mode; see line 2",
+         "tier.csv:4: mode: expected one of graduated, volume, found 'steps'"],
+    ),
 ]  # fmt: skip
 
 
