@@ -49,5 +49,5 @@ def with_credits(usage: DataFrame, grants: Grants, posted_usage: DataFrame, slot
     amounts = f"named_struct('allowance_id', s.allowance_id, 'granted_on', s.granted_on, 'amount', {as_amount})"
     left = f"CAST(net_charge - {money.to_decimal('credited_micros')} AS {money.AMOUNT})"
     return paid.withColumns(
-        {"money_slices": F.expr(f"transform(credits, s -> {amounts})"), "net_charge": F.expr(left)}
+        {"money_slices": F.expr(f"transform(credits, s -> {amounts})").cast(MONEY_SLICES), "net_charge": F.expr(left)}
     ).drop("net_micros", "credited_micros", "credits")
