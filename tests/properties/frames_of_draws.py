@@ -40,7 +40,9 @@ def book_frames(spark: SparkSession, folder: Path = DEMO_BOOK) -> frames.PriceBo
     version |= {field: getattr(book, field) for field in ("factor_den", "discount_den", "band_slots")}
     version |= {
         field: getattr(book, field)
-        for field in ("segment_slots", "features", "rate_values", "allowance_slots", "money_slots")
+        for field in (
+            *("segment_slots", "features", "rate_values", "allowance_slots", "money_slots", "destination_digits"),
+        )
     }
     return frames.price_book(tables, {"pricebook_version": VERSION, **version})
 
@@ -99,8 +101,7 @@ def usage_files(spark: SparkSession, file: Path, usage: list[Usage]) -> DataFram
         .alias(field.name)
         for field in contract("usage_event")
     ]
-    given = [name for name in ("direction", "slice_id") if name not in contract("usage_event").names]
-    return drawn.select(*columns_of_contract, *given)
+    return drawn.select(*columns_of_contract)
 
 
 def _class_of(destination: str | None) -> str | None:

@@ -18,7 +18,7 @@ from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
 MAY_BE_ABSENT = ("direction", "slice_id")
-"""Columns that a price can depend on, and that mediation need not write; without them no event has a value there."""
+"""Columns that a table may be too old for; without them no event has a value there."""
 
 NEWER = ("slices", "money_slices")
 """Columns that tables of lakes before them may lack."""

@@ -48,6 +48,8 @@ class PriceBook:
     amount_type: "BIGINT" or "DECIMAL(38,0)", proven to hold every exact sum. Source: docs/pricebook.md, "Exactness".
     features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`; allowance_slots,
     money_slots: how many grants of units and of money an event may meet, see `tollgate.reference.allowance_slots`.
+    destination_digits: digits of a destination's bucket by its first three, see `tollgate.reference.bucket_digits`;
+    empty: all have three.
     """
 
     version: int
@@ -65,6 +67,7 @@ class PriceBook:
     rate_values: tuple[str, ...] = ()
     allowance_slots: int = 1
     money_slots: int = 0
+    destination_digits: tuple[int, ...] = ()
 
     @property
     def piece_slots(self) -> int:
@@ -139,6 +142,7 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
         rate_values=tuple(told.get("rate_values") or ()),
         allowance_slots=int(told.get("allowance_slots") or 1),
         money_slots=int(told.get("money_slots") or 0),
+        destination_digits=tuple(told.get("destination_digits") or ()),
     )
 
 
