@@ -37,9 +37,7 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--month", default="2026-10", metavar="YYYY-MM", help="local month of the usage (default 2026-10)"
     )
-    arguments.add_argument(
-        "--until", type=date.fromisoformat, metavar="DATE", help="usage before this local day of the month only"
-    )
+    arguments.add_argument("--until", type=_day, metavar="DATE", help="usage before this local day of the month only")
     arguments.add_argument("--profile", choices=sorted(PROFILES), default="normal", help="behaviour (default normal)")
     arguments.add_argument(
         "--rate", type=float, metavar="N", help="send at most N records a second (default: as fast as it goes)"
@@ -87,10 +85,20 @@ def run_cli(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
 
 def _instant(text: str) -> int:
     """Epoch milliseconds of an ISO-8601 time; without an offset it is the operator's local time."""
-    at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    try:
+        at = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a time such as 2026-10-06T12:00:00Z, found {text!r}") from None
     if at.tzinfo is None:
         at = at.replace(tzinfo=ZoneInfo(TIME_ZONE))
     return int(at.astimezone(timezone.utc).timestamp() * 1000)
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a day such as 2026-10-06, found {text!r}") from None
 
 
 def _print_table(report: Report) -> None:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from generators.dirt import ACCEPTED, EXACT_COPY, ID_CONFLICT, KINDS, LATE_KINDS, Kind
 from generators.draws import Ints
+from tollgate.platform.errors import TollgateError
 
 ROWS_A_FLUSH = 100_000
 SCHEMA = pa.schema(
@@ -64,6 +65,16 @@ def labels(kind: Ints, scenarios: Mapping[str, NDArray[np.bool_]]) -> Ints:
     return np.where(kind >= 0, len(CLEAN_LABELS) + kind, found)
 
 
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TollgateError(
+            "the truth files have no folder", where=str(folder), expected="a folder that is there or can be made",
+            found=error.strerror or str(error), way_out="name another one",
+        ) from None  # fmt: skip
+
+
 class TruthFile:
     """One Parquet file of truth rows in a folder; it appears under its name when closed without an error.
 
@@ -72,7 +83,7 @@ class TruthFile:
 
     def __init__(self, folder: str | Path, topic: str, starts: Mapping[int, int]) -> None:
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        _make(self._folder)
         self._topic = topic
         # Offsets only grow, so that each call has a name of its own.
         self.path = self._folder / f"{topic}-{'-'.join(str(starts[number]) for number in sorted(starts))}.parquet"

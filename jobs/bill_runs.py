@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -93,6 +93,19 @@ def posted_runs(settings: Settings) -> list[str]:
         return [row[0] for row in cursor.fetchall()]
 
 
+def invoice_line_of(settings: Settings, billed: Mapping[str, Any]) -> dict[str, Any] | None:
+    """invoice_no, line_no, amount, events and currency of the posted line that a row of billed_usage is on."""
+    names = ("invoice_no", "line_no", "amount", "events", "currency")
+    with transaction(settings) as cursor:
+        cursor.execute(
+            f"SELECT {', '.join(names)} FROM billing.invoice_line JOIN billing.invoice USING (invoice_no)"
+            " WHERE run_id = %s AND account_id = %s AND line_key = %s",
+            (billed["run_id"], billed["account_id"], billed["line_key"]),
+        )
+        found = cursor.fetchone()
+    return dict(zip(names, found, strict=True)) if found else None
+
+
 def all_runs(settings: Settings) -> list[BillRun]:
     """Every run, by cycle and sequence."""
     return _select(settings, "ORDER BY cycle, sequence")
@@ -102,7 +115,7 @@ def find_run(settings: Settings, run_id: str) -> BillRun:
     """The run with this id; TollgateError when there is none."""
     found = _select(settings, "WHERE run_id = %s", run_id)
     if not found:
-        known = ", ".join(run.run_id for run in all_runs(settings)) or "no run at all"
+        known = ", ".join(run.run_id for run in all_runs(settings)) or "a run; there is none yet"
         raise TollgateError("no such bill run", found=run_id, expected=known, way_out="see `tollgate bill list`")
     return found[0]
 

@@ -12,7 +12,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.bill_runs import posted_runs
+from jobs.bill_runs import invoice_line_of, posted_runs
 from tollgate.assurance.current_rating import current_rating
 from tollgate.money import MICROS_PER_UNIT, rounded_exactly
 from tollgate.platform.errors import TollgateError
@@ -93,8 +93,9 @@ def readable(rated: DataFrame) -> DataFrame:
 def explain_text(row: Mapping[str, Any]) -> str:
     """The arithmetic of one row of rated_usage, a line a step, so that a customer can follow it with a calculator.
 
-    row: the columns of rated_usage by name, `started_at` as shown; optionally `billed`, rows of billed_usage, or
-    `billed_unknown`, why they are not known. Nothing else is read: the row alone recomputes its charge.
+    row: the columns of rated_usage by name, `started_at` as shown; optionally `billed`, rows of billed_usage, each with
+    the `invoice` line that it is on, or `billed_unknown`, why they are not known. Nothing else is read: the row alone
+    recomputes its charge.
     """
     return "\n".join(f"{name:<11}{text}" for name, text in _steps(row)) + "\n"
 
@@ -130,6 +131,9 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for slice_ in row.get("billed", ()):
         freed = ", ".join(_freed(slice_)) or "none free"
         yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}, run {slice_['run_id']}"
+        if invoice := slice_.get("invoice"):
+            amount = f"{_money(invoice['amount'])} {invoice['currency']} of {invoice['events']} event(s)"
+            yield "invoice", f"{invoice['invoice_no']}, line {invoice['line_no']}: {amount}"
     if "billed_unknown" in row:
         yield "billed", row["billed_unknown"]
 
@@ -253,7 +257,8 @@ def _billed(lake: Lake, settings: Settings, is_wanted: Any) -> list[dict[str, An
     """What posted runs billed of the event; PostgreSQL knows which are posted and is asked only if a run has it."""
     found = [row.asDict() for row in lake.read("billed_usage").where(is_wanted).collect()]
     posted = set(posted_runs(settings)) if found else set()
-    return [row for row in found if row["run_id"] in posted]
+    of_runs = [row for row in found if row["run_id"] in posted]
+    return [{**row, "invoice": invoice_line_of(settings, row)} for row in of_runs]
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""The night of a date: snapshot of the reference data, gate, rating, its gate, reconciliation, and the release of held
-records, in one session.
+"""The night of a date, in one session: snapshot, gate, rating, its gate, reconciliation, release of held records.
 
 The night of a date takes the published batches up to the last one all of whose records arrived before that date ended
 (UTC). Mediation may go on beside it. A date that is done has nothing left; run again it tries what is held.

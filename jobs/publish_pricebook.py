@@ -22,6 +22,7 @@ from tollgate.reference.book_diff import differences, reaching_back
 from tollgate.reference.catalog_rows import CATALOG_COLUMNS, catalog_rows
 from tollgate.reference.compiled_book import CompiledBook, compile_price_book
 from tollgate.reference.frames import PRICE_TABLES
+from tollgate.reference.price_ends import ends
 from tollgate.reference.pricebook_checks import check_price_book
 from tollgate.reference.pricebook_files import Finding, SourceBook
 
@@ -79,11 +80,14 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     with step("check and compile the book"):
         source = checked_book(_folder(settings, args))
         book = compile_price_book(source)
+    for end in (found_ends := ends(source)):
+        remark(f"{end}", level="warning")
     lake = Lake(spark, settings.lake.root)
     newest = lake.read("price_version").orderBy("pricebook_version", ascending=False).take(1)
     visible = int(newest[0]["pricebook_version"]) if newest else 0
     rows = sum(len(table) for table in book.tables.values())
     summary = {"digest": book.digest, "rows": rows, "amount_type": book.amount_type, "published": False}
+    summary["ends_without_successor"] = [str(end) for end in found_ends]
     if newest and newest[0]["digest"] == book.digest:
         return {**summary, "pricebook_version": visible, "message": f"version {visible} is this very book"}
     version = _version(lake, book, visible)
@@ -113,7 +117,8 @@ def _check(args: argparse.Namespace) -> None:
         for finding in findings:
             print(json.dumps(asdict(finding), ensure_ascii=False))
         print(json.dumps({"folder": str(folder), "lines": lines, "findings": len(findings)}), flush=True)
-    _free_of_findings(folder, book, findings)
+    for end in ends(_free_of_findings(folder, book, findings)):
+        remark(str(end), level="warning")
     if sys.stdout.isatty():
         print(f"{folder}: no finding in {lines} lines")
 

@@ -77,6 +77,9 @@ def _check_names(paths: list[Path]) -> None:
     wrong = [str(path) for path in paths if not path.name.endswith(ENDINGS)]
     if wrong:
         raise UsageError("not a file of JSON lines", found=", ".join(wrong), expected=f"*{' or *'.join(ENDINGS)}")
+    missing = [str(path) for path in paths if not path.is_file()]
+    if missing:
+        raise UsageError("no such file", found=", ".join(missing), expected="files that can be read")
 
 
 def _read_all(paths: list[Path]) -> list[UsageFile]:

@@ -68,17 +68,29 @@ class Terminal:
     [
         ("DELETE FROM usage_event", "DELETE"),
         ("-- SELECT\n drop table usage_event", "DROP"),
-        ("-- SELECT", "nothing"),
         ("/* SELECT */ update rated_usage SET charge = 0", "UPDATE"),
         ("MERGE INTO invoice USING invoice_line ON true WHEN MATCHED THEN DELETE", "MERGE"),
-        ("SET spark.sql.ansi.enabled = false", "SET"),
-        ("", "nothing"),
     ],
 )
 def test_a_query_that_would_change_something_is_refused_before_anything_starts(query, found):
     with pytest.raises(TollgateError, match="only questions are answered") as refused:
         check_question(query)
     assert f"found:    {found}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("query", "found", "way_out"),
+    [
+        ("SELEC 1", "SELEC", "did you mean SELECT?"),
+        ("SET spark.sql.ansi.enabled = false", "SET", "tollgate tables"),
+        ("-- SELECT", "nothing", "tollgate tables"),
+        ("", "nothing", "tollgate tables"),
+    ],
+)
+def test_what_is_no_query_is_told_with_what_may_be_meant(query, found, way_out):
+    with pytest.raises(TollgateError, match="this is no query") as refused:
+        check_question(query)
+    assert f"found:    {found}" in str(refused.value) and way_out in str(refused.value)
 
 
 def test_a_question_that_writes_or_does_not_run_is_told_in_one_line(spark):

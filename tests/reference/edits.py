@@ -53,6 +53,11 @@ def with_line(*cells: str) -> Edit:
 
 def findings_of(folder: Path, file: str, edit: Edit) -> list[str]:
     """Findings of the demo book with one file edited."""
+    return [str(finding) for finding in check_price_book(edited(folder, file, edit))[1]]
+
+
+def edited(folder: Path, file: str, edit: Edit) -> Path:
+    """The demo book with one file edited."""
     book = folder / "book"
     shutil.copytree(DEMO, book)
     before = book / f"{file}.csv"
@@ -61,4 +66,4 @@ def findings_of(folder: Path, file: str, edit: Edit) -> list[str]:
     edit(lines)
     with (book / f"{file}.csv").open("w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(lines)
-    return [str(finding) for finding in check_price_book(book)[1]]
+    return book

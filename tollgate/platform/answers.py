@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from tollgate.platform.errors import TollgateError
@@ -75,7 +76,29 @@ def _first_word(query: str) -> str:
     return found[1].upper() if found else ""
 
 
+# What would change a table; another word is no SQL at all.
+_CHANGES = (
+    "INSERT",
+    "UPDATE",
+    "DELETE",
+    "MERGE",
+    "CREATE",
+    "DROP",
+    "ALTER",
+    "TRUNCATE",
+    "REPLACE",
+    "OPTIMIZE",
+    "VACUUM",
+)
+
+
 def _not_a_question(word: str) -> TollgateError:
+    if word not in _CHANGES:
+        meant = get_close_matches(word, QUESTIONS, 1)
+        return TollgateError(
+            "this is no query", expected=f"one that begins with {', '.join(QUESTIONS)}", found=word or "nothing",
+            way_out=f"did you mean {meant[0]}?" if meant else "`tollgate tables` lists what there is to ask for",
+        )  # fmt: skip
     return TollgateError(
         "only questions are answered; the tables belong to the jobs",
         expected=f"a query that begins with {', '.join(QUESTIONS)}",
