@@ -148,7 +148,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     }
     told = november.billed_usage.selectExpr(
         "max(size(slices)) >= 2",
-        "max(size(money_slices)) >= 2",
+        "max(size(money_slices)) >= 1",
         "bool_or(exists(slices, s -> s.granted_on < origin_cycle))",
     )
     if seed != SEED:
