@@ -25,7 +25,7 @@ TIERS = [
 
 
 def call(account_id: str, name: str, day: int, units: int, **fields: Any) -> dict[str, Any]:
-    usual = {"rate_id": "minutes", "piece_factor_num": [1], "factor_den": 1, "tax_category": "none"}
+    usual = {"rate_id": "minutes", "tax_category": "none"}
     return usage(account_id, name, at(f"2025-05-{day:02}T16:00"), units, **{**usual, **fields})
 
 
