@@ -23,7 +23,7 @@ from jobs.bill_runs import BillRun
 from jobs.quality_gates import refuse_unchecked_rating
 from tollgate.billing.bill import Bill
 from tollgate.billing.invoice import run_totals
-from tollgate.billing.outliers import HISTORY, Limits, outliers
+from tollgate.billing.outliers import HISTORY, Limits, outliers, without_statements
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
@@ -34,6 +34,7 @@ from tollgate.platform.settings import Settings
 TABLES = {
     "billed_usage": "bill.after_billed_usage",
     "invoice_line": "bill.after_lines",
+    "prepaid_balance": "bill.after_prepaid",
     "invoice": "bill.after_invoice",
 }
 OUTLIERS = "bill_outlier"
@@ -125,12 +126,17 @@ def _compute(
     run_id = bill_run.run_id
     bill = bill_from(spark, settings, bill_run.cycle, bill_run.as_of, inputs, run_id=run_id)
     for table, point in TABLES.items():
+        rows = getattr(bill, table)
+        if rows is None:
+            continue
         with step(f"bill: {table}", bill_run_id=run_id):
-            lake.append(getattr(bill, table), table, app_id=run_id, version=1, metadata={"run_id": run_id})
+            lake.append(rows, table, app_id=run_id, version=1, metadata={"run_id": run_id})
         crash_point(point)
     of_run = F.col("run_id") == run_id
     with step(f"bill: {OUTLIERS}", bill_run_id=run_id):
         found = outliers(lake.read("invoice").where(of_run), _history(lake, bill_run), _limits(settings))
+        if bill.prepaid_balance is not None:
+            found = found.transform(without_statements, lake.read("invoice_line").where(of_run))
         lake.append(found, OUTLIERS, app_id=run_id, version=1, metadata={"run_id": run_id})
     crash_point("bill.after_outliers")
     with step("total up", bill_run_id=run_id):

@@ -84,6 +84,7 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
         lake.read("invoice_line")
         .where(F.col("run_id").isin(run_ids))
         .join(F.broadcast(cycle_of), "run_id", how="inner"),
+        lake.read("prepaid_balance").where(F.col("run_id").isin(run_ids)),
         named=few_rows(spark, named, NAMED) if named else None,
     )
 

@@ -130,7 +130,8 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "pins", f"price book {row['pricebook_version']}, snapshot {row['snapshot_id']}, rating run {row['rating_no']}"
     for slice_ in row.get("billed", ()):
         freed = ", ".join(_freed(slice_)) or "none free"
-        yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}, run {slice_['run_id']}"
+        paid = _prepaid_by(slice_["line_key"])
+        yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}{paid}, run {slice_['run_id']}"
         if invoice := slice_.get("invoice"):
             amount = f"{_money(invoice['amount'])} {invoice['currency']} of {invoice['events']} event(s)"
             yield "invoice", f"{invoice['invoice_no']}, line {invoice['line_no']}: {amount}"
@@ -157,6 +158,12 @@ def _event(row: Mapping[str, Any]) -> str:
     kinds = [row["rating_group"], f"slice {row['slice_id']}" if row["slice_id"] else None]
     kind = f" ({', '.join(filter(None, kinds))})" if any(kinds) else ""
     return f"{row['service']}, {used}{party}{kind}{abroad}"
+
+
+def _prepaid_by(line_key: str) -> str:
+    """Of usage that a prepaid contract pays the key of its line ends with the contract."""
+    contract = line_key.rpartition("|")[2]
+    return f", paid from the credit of contract {contract}" if contract else ""
 
 
 def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from tollgate.billing.cycles import cycle_accounts
 from tollgate.billing.fees import forfeited_deposits
 from tollgate.billing.invoice import run_totals
 from tollgate.billing.ledger import postings
+from tollgate.billing.prepaid import prepaid_movements
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
@@ -113,9 +114,10 @@ def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, in
     accounts = cycle_accounts(reference.table("ref_account"), run.cycle).join(
         invoice.select("account_id", "minor_digits"), "account_id", how="inner"
     )
-    entries = postings(lines, forfeited_deposits(reference.table("ref_contract"), accounts, fees)).withColumn(
-        "run_id", F.lit(run.run_id)
-    )
+    prepaid = prepaid_movements(lake.read("prepaid_balance").where(F.col("run_id") == run.run_id))
+    forfeited = forfeited_deposits(reference.table("ref_contract"), accounts, fees)
+    moved = prepaid.join(accounts.select("account_id", "minor_digits"), "account_id", how="inner")
+    entries = postings(lines, forfeited, moved).withColumn("run_id", F.lit(run.run_id))
     for frame, table in ((invoice, "staging_invoice"), (lines, "staging_invoice_line"), (entries, "staging_posting")):
         fenced = frame.withColumn("fencing", F.lit(run.fencing).cast("bigint"))
         fenced.write.format("jdbc").options(**jdbc(settings), dbtable=f"billing.{table}", batchsize="5000").mode(

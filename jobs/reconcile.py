@@ -27,7 +27,7 @@ from tollgate.platform.settings import Settings
 
 TABLES = (
     "control_mediation", "raw_cdr", "usage_event", "control_rating", "rated_usage", "billed_usage", "invoice_line",
-    "invoice", "ref_account",
+    "invoice", "ref_account", "prepaid_balance",
 )  # fmt: skip
 
 POSTED = """

@@ -10,6 +10,7 @@ import pytest
 from frames import assert_rows, table
 
 from tollgate.money import (
+    included_tax,
     line_amount,
     margin,
     rounded_amount,
@@ -163,3 +164,12 @@ def test_tax_is_rounded_once_and_its_shares_sum_to_it(spark):
         "invoice", "line_no", "tax", tax_share("tax", "base", "amount", "2", ["invoice"], "line_no") + " AS share"
     )
     assert [tuple(row) for row in shared.orderBy("invoice", "line_no").collect()] == expected
+
+
+def test_the_tax_inside_an_amount_is_rounded_once(spark):
+    # 0.05 x 13 / 113 is 0.00575..., 113 yen hold 13; 0.0434... of a third digit stays
+    cases = [("11.30", 2, "1.30"), ("0.05", 2, "0.01"), ("-0.05", 2, "-0.01"), ("0.04", 2, "0"), ("113", 0, "13"),
+             ("0.378", 3, "0.043"), ("0", 2, "0")]  # fmt: skip
+    given = table(spark, "gross DECIMAL(18,3), digits INT", *[(Decimal(gross), digits) for gross, digits, _ in cases])
+    found = given.selectExpr(included_tax("gross", "130000L", "digits") + " AS tax").collect()
+    assert [row.tax for row in found] == [Decimal(tax).quantize(Decimal("0.001")) for _, _, tax in cases]

@@ -83,6 +83,17 @@ def tax_amount(base: str, rate_ppm: str, minor_digits: str) -> str:
     return _from_minor(_rounded_quotient(numerator, denominator, "'half_up'"), minor_digits)
 
 
+def included_tax(gross: str, rate_ppm: str, minor_digits: str) -> str:
+    """DECIMAL(18,3): the tax inside an amount that includes it, gross x rate / (1 + rate), rounded once, half up, to
+    the minor unit; once per tax rule and invoice.
+
+    gross: DECIMAL(18,3), the sum of the lines under the rule; rate_ppm: BIGINT millionths.
+    """
+    numerator = f"(CAST({gross} * 1000 AS {EXACT}) * CAST({rate_ppm} AS {EXACT}))"
+    denominator = f"CAST(({MICROS_PER_UNIT} + {rate_ppm}) * {_THOUSANDTHS.format(minor_digits)} AS {EXACT})"
+    return _from_minor(_rounded_quotient(numerator, denominator, "'half_up'"), minor_digits)
+
+
 def tax_share(tax: str, base: str, amount: str, minor_digits: str, invoice_tax: Sequence[str], line_no: str) -> str:
     """DECIMAL(18,3): a line's share of its invoice's tax by largest remainder; a window expression.
 

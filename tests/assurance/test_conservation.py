@@ -29,6 +29,10 @@ HELD = {
     ("issued_tax", "2026-10"): "2.63",
     ("issued_total", "2026-10"): "22.83", ("debits", "2026-10"): "22.83", ("credits", "2026-10"): "22.83",
     ("receivable", "2026-10"): "22.83",
+    ("prepaid_opening", "2026-10"): "100", ("prepaid_topped_up", "2026-10"): "25", ("prepaid_settled", "2026-10"): 0,
+    ("prepaid_debits", "2026-10"): "0.175", ("prepaid_forfeited", "2026-10"): "99.825",
+    ("prepaid_closing", "2026-10"): "25", ("billed_prepaid", "2026-10"): "0.175", ("prepaid_balances", "2026-10"): 2,
+    ("prepaid_balances_that_add_up", "2026-10"): 2,
 }  # fmt: skip
 FACTS = {key: Decimal(value) for key, value in HELD.items()}
 
@@ -71,6 +75,9 @@ def test_every_equation_holds_where_nothing_was_lost_and_each_stands_at_least_on
         ({"issued_lines": "2"}, {"lines in PostgreSQL"}),
         ({"credits": "22.82"}, {"debits are credits"}),
         ({"receivable": "22.82"}, {"receivable is the sum of totals"}),
+        ({"prepaid_closing": "25.000001"}, {"prepaid credit is carried, topped up, used or forfeited"}),
+        ({"billed_prepaid": "0.174999"}, {"prepaid usage is taken from the credit"}),
+        ({"prepaid_balances_that_add_up": "1"}, {"every prepaid balance adds up"}),
     ],
 )
 def test_one_row_or_one_minor_unit_too_many_or_too_few_is_found(planted, fails):

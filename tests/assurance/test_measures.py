@@ -30,6 +30,9 @@ LINE = """run_id STRING, account_id STRING, kind STRING, events BIGINT, exact_to
 tax_share DECIMAL(18,3), line_key STRING, origin_cycle DATE, free_units BIGINT"""
 INVOICE = """run_id STRING, account_id STRING, cycle_end DATE, lines INT, net DECIMAL(18,3), tax DECIMAL(18,3),
 total DECIMAL(18,3), cycle_start DATE, currency STRING, content_hash STRING"""
+PREPAID = """run_id STRING, account_id STRING, contract_id STRING, cycle_start DATE, is_first BOOLEAN,
+opening DECIMAL(18,6), topped_up DECIMAL(18,6), debits DECIMAL(18,6),
+forfeited DECIMAL(18,6), settled DECIMAL(18,6), closing DECIMAL(18,6)"""
 ACCOUNT = "snapshot_id BIGINT, account_id STRING, time_zone STRING"
 
 OCTOBER, FIRST = datetime(2026, 10, 5, 12), date(2026, 10, 1)
@@ -88,6 +91,7 @@ def tables(spark):
         ),
         "invoice": table(spark, INVOICE, ("r1", "A1", date(2026, 11, 1), 2, D("20.15"), D("2.62"), D("22.77"),
                                             FIRST, "CAD", "h")),
+        "prepaid_balance": table(spark, PREPAID),
         "ref_account": table(spark, ACCOUNT, (1, "A1", "America/Toronto"), (1, "A2", "America/Toronto")),
     }  # fmt: skip
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from assurance.test_measures import ACCOUNT, BILLED, INVOICE, LINE, MARK, NIGHT, RATED, RAW, USAGE
+from assurance.test_measures import ACCOUNT, BILLED, INVOICE, LINE, MARK, NIGHT, PREPAID, RATED, RAW, USAGE
 from frames import table
 from pyspark.sql import SparkSession
 
@@ -26,6 +26,7 @@ Row = dict[str, Any]
 COLUMNS = {
     "control_mediation": MARK, "raw_cdr": RAW, "usage_event": USAGE, "control_rating": NIGHT, "rated_usage": RATED,
     "billed_usage": BILLED, "invoice_line": LINE, "invoice": INVOICE, "ref_account": ACCOUNT,
+    "prepaid_balance": PREPAID,
 }  # fmt: skip
 ACCOUNTS = ("A", "B", "C")
 OCTOBER, CYCLE = datetime(2026, 10, 5, 12), date(2026, 10, 1)
@@ -71,11 +72,15 @@ PLANTS: list[tuple[str, Callable[[list[Row], Row], None]]] = [
     ("invoice_line", a_month_later("origin_cycle")),
     ("invoice", more("net", CENT)), ("invoice", more("tax", -CENT)), ("invoice", more("total", CENT)),
     ("invoice", swapped), ("invoice", a_month_later("cycle_start")),
+    ("prepaid_balance", dropped), ("prepaid_balance", doubled), ("prepaid_balance", swapped),
+    *[("prepaid_balance", more(movement, MICRO))
+      for movement in ("opening", "topped_up", "debits", "forfeited", "settled", "closing")],
 ]  # fmt: skip
 
 
 def copy(number: int) -> dict[str, list[Row]]:
-    """A lake of three accounts with three calls each, all billed; every name ends in the copy's number."""
+    """A lake of three accounts with three calls each, all billed, those of C by a prepaid contract; every name ends in
+    the copy's number."""
     source, run, key = f"s/{number}", f"r/{number}", f"usage|L|voice/{number}|national|home|2026-10-01|standard|"
     topic: Row = {"topic": f"t/{number}", "kafka_partition": 0, "batch_no": 1, "service": f"voice/{number}"}
     calls = [{"account_id": name, "event_id": f"{name}{n}", "kafka_offset": 3 * at + n}
@@ -83,21 +88,26 @@ def copy(number: int) -> dict[str, list[Row]]:
     event = {"source": source, "revision": 1, "rating_no": 1, "started_at": OCTOBER}
     money = {"charge": Decimal("0.2"), "cost": Decimal("0.05"), "duration_s": 60, "volume_bytes": 0,
              "retail_status": "rated", "wholesale_status": "costed", "event_month": "2026-10"}  # fmt: skip
-    carried = {"run_id": run, "line_key": key, "list_charge": Decimal("0.2"), "net_charge": Decimal("0.15"),
+    carried = {"run_id": run, "list_charge": Decimal("0.2"), "net_charge": Decimal("0.15"),
                "origin_cycle": CYCLE, "free_units": 15}  # fmt: skip
     line = {"run_id": run, "tax_share": Decimal("0.05")}
-    used = {"kind": "usage", "line_key": key, "events": 3, "exact_total": Decimal("0.45"), "amount": Decimal("0.45"),
+    used = {"kind": "usage", "events": 3, "exact_total": Decimal("0.45"), "amount": Decimal("0.45"),
             "origin_cycle": CYCLE, "free_units": 45}  # fmt: skip
     head = {"run_id": run, "cycle_start": CYCLE, "cycle_end": date(2026, 11, 1), "currency": "CAD", "lines": 1,
             "net": Decimal("0.45"), "tax": Decimal("0.05"), "total": Decimal("0.50"), "content_hash": "h"}  # fmt: skip
+    key_of = {"A": key, "B": key, "C": f"{key}K{number}"}
+    moved = dict.fromkeys(("topped_up", "forfeited", "settled"), Decimal(0))
+    credit = {**moved, "cycle_start": CYCLE, "is_first": True, "opening": Decimal(10), "debits": Decimal("0.45"),
+              "closing": Decimal("9.55")}  # fmt: skip
     mark = {"generation": 0, "offsets": '{"0": [0, 9]}', "accepted": 9, "quarantined": 0, "duplicate": 0}
     return {
         "control_mediation": [{**topic, **mark, "balanced": True}],
         "raw_cdr": [{**topic, **call} for call in calls],
         "usage_event": [{**topic, **call, "disposition": "accepted"} for call in calls],
         "rated_usage": [{**topic, **event, **money, **call} for call in calls],
-        "billed_usage": [{**event, **carried, **call} for call in calls],
-        "invoice_line": [{**line, **used, "account_id": name} for name in ACCOUNTS],
+        "billed_usage": [{**event, **carried, **call, "line_key": key_of[call["account_id"]]} for call in calls],
+        "invoice_line": [{**line, **used, "account_id": name, "line_key": key_of[name]} for name in ACCOUNTS],
+        "prepaid_balance": [{**credit, "run_id": run, "account_id": "C", "contract_id": f"K{number}"}],
         "invoice": [{**head, "account_id": name} for name in ACCOUNTS],
         "control_rating": [],
         "ref_account": [],

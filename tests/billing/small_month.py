@@ -18,7 +18,7 @@ from tollgate.reference.frames import PriceBook, Reference, price_book, referenc
 SINCE, OPEN = datetime(2024, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc)
 UNITS = {"voice": ("second", 60), "sms": ("message", 1), "mms": ("message", 1), "data": ("byte", 1_000_000)}
 ALWAYS = {"pricebook_version": 1, "valid_from": SINCE, "valid_to": OPEN}
-PRICES = {"term": 100_000, "month_to_month": 50_000}
+PRICES = {"term": 100_000, "month_to_month": 50_000, "prepaid": 25_000, "by_event": 25_000}
 
 
 def at(text: str) -> datetime:
@@ -134,6 +134,15 @@ def spend_limit(limit_id: str, kind: str, plan_id: str, scope: str, amount: str,
     return {**ALWAYS, **usual, "limit_id": limit_id, "kind": kind, "plan_id": plan_id, "scope": scope, **fields}
 
 
+def top_up(
+    plan_id: str, credit: str = "100", moment: str = "event", below: str = "10", amount: str = "25"
+) -> dict[str, Any]:
+    """A row of price_top_up; amounts in the currency."""
+    micros = {"opening_credit_micros": credit, "below_micros": below, "amount_micros": amount}
+    row = {name: int(Decimal(text) * 1_000_000) for name, text in micros.items()}
+    return {**ALWAYS, "plan_id": plan_id, "moment": moment, **row}
+
+
 def tiers(rate_id: str, counts: str, *prices: tuple[int, str]) -> list[dict[str, Any]]:
     """Rows of price_tier of a rate: (units of the cycle, price from there on)."""
     ends = [start for start, _ in prices[1:]] + [None]
@@ -161,7 +170,7 @@ HST = {
 
 
 def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> PriceBook:
-    """A price book with the given fee, allowance, tax and bill_discount rows."""
+    """A price book with the given fee, allowance, tax, bill_discount and top_up rows."""
     zones = [
         {"pricebook_version": 1, "zone_id": zone, "name": zone.title(), "kind": "home"}
         for zone in ("home", "national", "europe")
@@ -171,7 +180,8 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
         for name, digits in (("CAD", 2), ("JPY", 0), ("KWD", 3))
     ]
     tables = {
-        f"price_{name}": rows.get(name, []) for name in ("fee", "allowance", "tax", "bill_discount", "spend_limit")
+        f"price_{name}": rows.get(name, [])
+        for name in ("fee", "allowance", "tax", "bill_discount", "spend_limit", "top_up")
     }
     tables |= {"price_zone": zones, "price_currency": currencies}
     version = {
@@ -197,15 +207,17 @@ def reference_of(spark: SparkSession, accounts: list[dict[str, Any]], contracts:
 
 def posted_before(
     spark: SparkSession, usage_rows: DataFrame | None = None, runs: list[tuple[Any, ...]] | None = None,
-    parked: list[tuple[str, str]] | None = None, lines: DataFrame | None = None,
+    parked: list[tuple[str, str]] | None = None, lines: DataFrame | None = None, prepaid: DataFrame | None = None,
 ) -> PostedRuns:  # fmt: skip
-    """Earlier posted runs: (run_id, cycle, as_of), parked accounts, billed_usage, and invoice_line with its cycle."""
+    """Earlier posted runs: (run_id, cycle, as_of), parked accounts, billed_usage, invoice_line with its cycle, and
+    prepaid_balance."""
     no_lines = frame(spark, "invoice_line", []).withColumn("cycle", F.lit("2025-05"))
     return PostedRuns(
         small_frame(spark, runs or [], "run_id STRING, cycle STRING, as_of TIMESTAMP"),
         small_frame(spark, parked or [], "run_id STRING, account_id STRING"),
         usage_rows if usage_rows is not None else frame(spark, "billed_usage", []),
         no_lines if lines is None else lines,
+        frame(spark, "prepaid_balance", []) if prepaid is None else prepaid,
     )
 
 

@@ -79,7 +79,7 @@ def test_all_units_cost_what_the_last_one_does(tmp_path):
         usage = call(seconds, local_us(2026, 10, day, 12))
         priced = price_event(usage, book, facts())
         event = RatedEvent(usage.source, usage.event_id, usage.started_at, "voice", 1, priced)
-        return BilledEvent(event, "k", OCTOBER.start, (), priced.numerator, priced.denominator, priced.charge)
+        return BilledEvent(event, "k|", OCTOBER.start, (), priced.numerator, priced.denominator, priced.charge)
 
     just_not, more, late = billed(2, 600), billed(3, 240), billed(1, 60)
     assert volume_lines([just_not], [], OCTOBER, 2, []) == []

@@ -148,6 +148,15 @@ def draw_tiers(random: Random) -> list[str]:
     return drawn
 
 
+def draw_top_ups(random: Random) -> list[str]:
+    """Lines of top_up.csv: in October top-ups after each charge, in November one at the end of the cycle."""
+    credit, below, amount = random.choice(("5", "20")), random.choice(("0.01", "5", "10")), "2.5"
+    return [
+        f"prepaid,{credit},{below},{amount},event,2024-01-01,2026-11-15",
+        f"prepaid,{credit},10,{random.choice(('5', '25'))},month_start,2026-11-15,",
+    ]
+
+
 def draw_segments(random: Random) -> list[str]:
     """Lines of segment.csv: voice with and without free minutes, data with free volume, cut early and late."""
     drawn = []

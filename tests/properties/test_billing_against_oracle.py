@@ -13,7 +13,15 @@ from random import Random
 import pyarrow as pa
 import pytest
 from frames import small_frame
-from properties.draw import draw_bill_discounts, draw_population, draw_segments, draw_tiers, draw_usage, instant_us
+from properties.draw import (
+    draw_bill_discounts,
+    draw_population,
+    draw_segments,
+    draw_tiers,
+    draw_top_ups,
+    draw_usage,
+    instant_us,
+)
 from properties.draw_allowances import draw_allowances, draw_spend_limits
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
 from pyspark.sql import functions as F
@@ -69,7 +77,7 @@ def oracle_events(nights: list[list[Usage]], facts, book: PriceBook) -> dict[str
 
 
 def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts: Facts) -> Path:
-    """The demo's book with prices inside its calls, and with drawn discounts of the bill, segments and tiers."""
+    """The demo's book with prices inside its calls, and drawn discounts of the bill, segments, tiers and top-ups."""
     shutil.copytree(DEMO_BOOK, folder)
     for file, cells in PRICES_INSIDE.items():
         rows = list(csv.DictReader((folder / file).open(encoding="utf-8")))
@@ -91,6 +99,8 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     (folder / "spend_limit.csv").write_text("\n".join(draw_spend_limits(random)) + "\n", encoding="utf-8")
     tiers = ["rate_id,counts,from_units,price,mode", *draw_tiers(random)]
     (folder / "tier.csv").write_text("\n".join(tiers) + "\n", encoding="utf-8")
+    with (folder / "top_up.csv").open("a", encoding="utf-8") as top_ups:
+        top_ups.write("\n".join(draw_top_ups(random)) + "\n")
     return folder
 
 
@@ -113,9 +123,8 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     report = Report()
 
     def bill(cycle: str, rating_no: int, after: dict[str, Bill], **options) -> Bill:
-        frames = {
-            name: [getattr(of, name).toArrow() for of in after.values()] for name in ("billed_usage", "invoice_line")
-        }
+        names = ("billed_usage", "invoice_line", "prepaid_balance")
+        frames = {name: [getattr(of, name).toArrow() for of in after.values()] for name in names}
         tables = {
             name: spark.createDataFrame(pa.concat_tables(found), contract(name))
             if found
@@ -127,11 +136,12 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
             small_frame(spark, [], "run_id STRING, account_id STRING"),
             tables["billed_usage"],
             tables["invoice_line"].withColumn("cycle", F.col("run_id")),
+            tables["prepaid_balance"],
         )
         return bill_cycle(cycle, AS_OF, rated, rating_no, reference, book_df, before, keep=kept, tiers=tiers, **options)
 
     def check(pins: RunPins, found: Bill) -> None:
-        frames = (found.invoice_line, found.invoice, found.billed_usage)
+        frames = (found.invoice_line, found.invoice, found.billed_usage, found.prepaid_balance)
         compare_run(pins, biller.bill(pins), report, *(frame.toArrow() for frame in frames))
         assert found.parked.isEmpty()
 
@@ -145,6 +155,7 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
         "invoice_line": True,
         "invoice": True,
         "billed_usage": True,
+        "prepaid_balance": True,
     }
     told = november.billed_usage.selectExpr(
         "max(size(slices)) >= 2",
@@ -164,4 +175,10 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
         ("prior_spend_cap", -1),
     }
     lines |= {("minimum_spend", 1), ("prior_minimum_spend", -1), ("volume_tier", -1), ("prior_volume_tier", -1)}
-    assert lines <= {(row.kind, row.sign) for row in kinds}
+    seen = {(row.kind, row.sign) for row in kinds}
+    assert lines <= seen
+    assert {("top_up", 1), ("prepaid_used", -1), ("prepaid_tax", -1), ("prepaid_settlement", 1)} <= seen
+    moved = october.prepaid_balance.unionByName(november.prepaid_balance).agg(
+        F.max("top_ups"), F.min("forfeited") < 0, F.max("forfeited") > 0, F.min("closing") < 0
+    )
+    assert moved.first()[0] > 1 and all(moved.first()[1:])

@@ -106,13 +106,18 @@ def test_what_is_not_charged_says_why():
     assert "cost       no carrier rate" in held
     free = {"retail_status": "zero_rated", "charged_units": 0, "charge": Decimal("0.000000"), "call_outcome": "busy"}
     assert "charge     0.00 CAD: zero-rated (busy)" in explain_text({**ROW, **free})
-    slice_ = {"run_id": "r1", "allowance_id": "free_minutes", "free_units": 60, "net_charge": Decimal("0.100000")}
+    key = "usage|S1|voice|national|home|2026-10-01|standard|"
+    slice_ = {"run_id": "r1", "allowance_id": "free_minutes", "free_units": 60, "net_charge": Decimal("0.100000"),
+              "line_key": key}  # fmt: skip
     told = explain_text({**ROW, "billed": [slice_]})
     assert "billed     0.10 CAD net, 60 units free by free_minutes, run r1" in told and "invoice" not in told
     line = {"invoice_no": 12, "line_no": 3, "amount": Decimal("4.560"), "events": 7, "currency": "CAD"}
     assert "invoice    12, line 3: 4.56 CAD of 7 event(s)\n" in explain_text(
         {**ROW, "billed": [{**slice_, "invoice": line}]}
     )
+    paid = {**slice_, "allowance_id": None, "line_key": f"{key}K1"}
+    credit = "billed     0.10 CAD net, none free, paid from the credit of contract K1, run r1"
+    assert credit in explain_text({**ROW, "billed": [paid]})
     two = [{"allowance_id": name, "units": units} for name, units in (("bundle", 20), ("shared", 40))]
     paid = [{"allowance_id": "credit", "amount": Decimal("0.050000")}]
     text = explain_text({**ROW, "billed": [{**slice_, "slices": two, "money_slices": paid}]})

@@ -136,6 +136,31 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
          "tier.csv:6: a rate with tiers has a price alone; sms_special, line 16, has zero_rated"],
     ),
     (
+        "top-ups in mills, of an invoiced plan and of none, twice, and with a gap", "top_up",
+        lambda lines: lines.extend([
+            ["prepaid", "100.005", "10", "25", "event", "2024-01-01", "2025-01-01"],
+            ["prepaid", "100", "10.001", "2.499", "event", "2024-07-01", "2025-01-01"],
+            ["prepaid", "100", "10", "0", "month_start", "2025-02-01", ""],
+            ["term", "0", "0", "0", "event", "2024-01-01", ""], ["prepay", "0", "0", "1", "event", "2024-01-01", ""],
+        ]),
+        ["top_up.csv:2: opening_credit: expected whole minor units of CAD",
+         "top_up.csv:3: amount: expected whole minor units of CAD",
+         "top_up.csv:3: overlap with line 2 for prepaid: both valid 2024-07-01T04:00:00Z to 2025-01-01T05:00:00Z",
+         "top_up.csv:4: gap after line 3 for prepaid: no row in between",
+         "top_up.csv:5: plan_id term is postpaid in plan.csv; expected charge_type prepaid",
+         "top_up.csv:6: plan_id prepay is unknown; expected one that plan.csv declares"],
+    ),
+    (
+        "cells of a top-up that cannot be read", "top_up",
+        lambda lines: lines.append(["prepaid", "-1", "ten", "0.0000001", "weekly", "soon", ""]),
+        ["top_up.csv:2: amount: expected an amount with at most 6 decimals, found '0.0000001'",
+         "top_up.csv:2: below: expected a plain decimal such as 1.2, without sign or exponent, found 'ten'",
+         "top_up.csv:2: moment: expected one of event, month_start, found 'weekly'",
+         "top_up.csv:2: opening_credit: expected a plain decimal such as 1.2, without sign or exponent, found '-1'",
+         "top_up.csv:2: valid_from: expected a date such as 2026-11-01 or an instant such as "
+         "2026-11-01T00:00:00-04:00, found 'soon'"],
+    ),
+    (
         "a free row with a price, a unit of another service", "rate",
         both(cell("voice_special", "price", "0.01"), cell("mms", "unit", "second")),
         ["rate.csv:15: zero_rated contradicts a price, connect fee or minimum above 0",
@@ -212,7 +237,17 @@ def test_a_missing_file_and_foreign_bytes_are_named(tmp_path):
     shutil.copytree(DEMO, tmp_path / "book")
     (tmp_path / "book" / "tax.csv").unlink()
     (tmp_path / "book" / "fee.csv").write_bytes(b"fee_id,\xff")
+    (tmp_path / "book" / "top_up.csv").unlink()
     assert [str(finding) for finding in check_price_book(tmp_path / "book")[1]] == [
         "fee.csv: expected UTF-8, found byte 0xff",
         "tax.csv: the file is missing; a file with nothing to say holds its header",
     ]
+
+
+def test_a_book_without_the_sheet_of_top_ups_is_the_book_with_its_header_alone(tmp_path):
+    shutil.copytree(DEMO, tmp_path / "book")
+    (tmp_path / "book" / "top_up.csv").unlink()
+    without, findings = check_price_book(tmp_path / "book")
+    with_header, _ = check_price_book(DEMO)
+    assert findings == [] and without is not None and with_header is not None
+    assert without.digest() == with_header.digest()

@@ -10,9 +10,10 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.assurance.current_rating import current_rating
+from tollgate.assurance.measured import measured
+from tollgate.assurance.prepaid_credit import prepaid_credit
 
 ALL = "all"
-VALUE = "DECIMAL(38,6)"
 USAGE_KINDS = ("usage", "prior_period")
 # Of 16 hexadecimal digits the first could be a sign.
 DIGEST_DIGITS = 15
@@ -34,7 +35,7 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
     """All measures of the lake as one frame (measure STRING, part STRING, value DECIMAL(38,6)): one action reads them.
 
     tables: control_mediation, raw_cdr, usage_event, control_rating, rated_usage, billed_usage, invoice_line, invoice,
-    ref_account. posted: the bill runs that count, (run_id, part); `part` is how a run is named in the result.
+    ref_account, prepaid_balance. posted: the bill runs that count, (run_id, part); `part` names a run in the result.
     """
     usage = tables["usage_event"].where(F.col("batch_no") <= reach.published_to)
     billed = tables["billed_usage"].join(F.broadcast(posted), "run_id", how="inner")
@@ -52,6 +53,7 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
         carried_over(tables["rated_usage"], billed, invoices, tables["ref_account"]),
         billed_by_run(billed),
         invoice_lines(lines, billed),
+        prepaid_credit(tables["prepaid_balance"].join(F.broadcast(posted), "run_id", how="inner"), billed),
         issued(invoices, lines),
     ]
     return reduce(DataFrame.unionByName, groups)
@@ -64,7 +66,7 @@ def received(control: DataFrame) -> DataFrame:
         "topic", F.explode(F.from_json("offsets", "MAP<STRING, ARRAY<BIGINT>>")).alias("partition", "range")
     )
     start, end = F.col("range")[0], F.col("range")[1]
-    return _measured(
+    return measured(
         ranges, F.concat_ws("-", "topic", "partition"), received=F.sum(end - start), span=F.max(end) - F.min(start)
     )
 
@@ -72,12 +74,12 @@ def received(control: DataFrame) -> DataFrame:
 def raw(raw_cdr: DataFrame) -> DataFrame:
     """Rows of raw_cdr by topic-partition, and the sum of their offsets: equal counts of other records would differ in
     it."""
-    return _measured(raw_cdr, _topic_partition(), raw_rows=F.count("*"), raw_offsets=F.sum("kafka_offset"))
+    return measured(raw_cdr, _topic_partition(), raw_rows=F.count("*"), raw_offsets=F.sum("kafka_offset"))
 
 
 def mediated(usage_event: DataFrame) -> DataFrame:
     """Rows of usage_event by topic-partition and disposition, and the sum of their offsets."""
-    return _measured(
+    return measured(
         usage_event,
         _topic_partition(),
         accepted=F.count_if(F.col("disposition") == "accepted"),
@@ -89,7 +91,7 @@ def mediated(usage_event: DataFrame) -> DataFrame:
 
 def marked(control: DataFrame) -> DataFrame:
     """What the marks of the batches add up to."""
-    return _measured(
+    return measured(
         control, F.lit(ALL), marked_rows=F.sum(F.col("accepted") + F.col("quarantined") + F.col("duplicate"))
     )
 
@@ -97,7 +99,7 @@ def marked(control: DataFrame) -> DataFrame:
 def awaited(usage_event: DataFrame, rated_to: int) -> DataFrame:
     """Accepted events by service, and those that no rating run has taken yet."""
     accepted = usage_event.where("disposition = 'accepted'")
-    return _measured(
+    return measured(
         accepted,
         F.col("service"),
         accepted_events=F.count("*"),
@@ -108,7 +110,7 @@ def awaited(usage_event: DataFrame, rated_to: int) -> DataFrame:
 def rated(current: DataFrame) -> DataFrame:
     """Events by service and retail status, their list charges and, of what has a charge, whose they are."""
     has_charge = F.col("retail_status") != "suspended"
-    return _measured(
+    return measured(
         current,
         F.col("service"),
         rated=F.count_if(F.col("retail_status") == "rated"),
@@ -121,8 +123,8 @@ def rated(current: DataFrame) -> DataFrame:
 
 def rated_marks(control_rating: DataFrame, rated_usage: DataFrame) -> DataFrame:
     """What the marks of the nights add up to, and the same read back from the table."""
-    marks = _measured(control_rating, F.lit(ALL), marked_charge=F.sum("charge_total"), marked_cost=F.sum("cost_total"))
-    table = _measured(rated_usage, F.lit(ALL), table_charge=F.sum("charge"), table_cost=F.sum("cost"))
+    marks = measured(control_rating, F.lit(ALL), marked_charge=F.sum("charge_total"), marked_cost=F.sum("cost_total"))
+    table = measured(rated_usage, F.lit(ALL), table_charge=F.sum("charge"), table_cost=F.sum("cost"))
     return marks.unionByName(table)
 
 
@@ -130,7 +132,7 @@ def billed_by_service(billed: DataFrame) -> DataFrame:
     """Events on invoices by service, their list charges and whose they are. The service is that of the line which
     carries the event."""
     service = F.split_part("line_key", F.lit("|"), F.lit(3))
-    return _measured(
+    return measured(
         billed,
         service,
         billed=F.count("*"),
@@ -151,7 +153,7 @@ def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame,
     placed = unbilled.join(zone, "account_id", how="left").join(billed_until, "account_id", how="left")
     local_date = F.to_date(F.from_utc_timestamp("started_at", F.coalesce("time_zone", F.lit("UTC"))))
     is_late = F.coalesce(local_date < F.col("billed_until"), F.lit(False))
-    return _measured(
+    return measured(
         placed,
         F.col("service"),
         carried_late=F.count_if(is_late),
@@ -163,7 +165,7 @@ def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame,
 
 def billed_by_run(billed: DataFrame) -> DataFrame:
     """Events and net charges that a run put on lines."""
-    return _measured(billed, F.col("part"), billed_events=F.count("*"), billed_net=F.sum("net_charge"))
+    return measured(billed, F.col("part"), billed_events=F.count("*"), billed_net=F.sum("net_charge"))
 
 
 def invoice_lines(lines: DataFrame, billed: DataFrame) -> DataFrame:
@@ -184,7 +186,7 @@ def invoice_lines(lines: DataFrame, billed: DataFrame) -> DataFrame:
         & (F.col("origin_cycle") == F.col("own_from"))
         & (F.col("origin_cycle") == F.col("own_to"))
     )
-    return _measured(
+    return measured(
         lines.join(own, ["run_id", "account_id", "line_key"], how="left"),
         F.col("part"),
         usage_lines=F.count_if(is_usage),
@@ -218,7 +220,7 @@ def issued(invoices: DataFrame, lines: DataFrame) -> DataFrame:
         & (F.col("total") == F.col("net") + F.col("tax"))
         & (F.col("lines") == F.col("line_count"))
     )
-    return _measured(
+    return measured(
         invoices.join(own, ["run_id", "account_id"], how="full"),
         F.coalesce("part", "line_part"),
         invoices=F.count("part"),
@@ -244,12 +246,6 @@ def _digest() -> Column:
     said = ["account_id", "cycle_start", "cycle_end", "currency", "lines", "net", "tax", "total", "content_hash"]
     text = F.concat_ws("|", *[F.col(name).cast("string") for name in said])
     return F.conv(F.substring(F.md5(text), 1, DIGEST_DIGITS), 16, 10).cast("decimal(38,0)")
-
-
-def _measured(frame: DataFrame, part: Column, **sums: Column) -> DataFrame:
-    values = [F.coalesce(amount, F.lit(0)).cast(VALUE).alias(name) for name, amount in sums.items()]
-    totals = frame.groupBy(F.coalesce(part, F.lit("none")).alias("part")).agg(*values)
-    return totals.unpivot("part", list(sums), "measure", "value").select("measure", "part", "value")
 
 
 def _topic_partition() -> Column:

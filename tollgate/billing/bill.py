@@ -18,6 +18,14 @@ from tollgate.billing.invoice import invoices
 from tollgate.billing.lines import all_lines, completed, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.parking import failing_accounts, waiting_accounts
+from tollgate.billing.prepaid import (
+    PREPAID_BALANCE,
+    prepaid_balances,
+    prepaid_contracts,
+    unsound_accounts,
+    with_prepaid_contract,
+)
+from tollgate.billing.prepaid_lines import prepaid_lines
 from tollgate.billing.spend_limits import spend_limit_lines
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tiers import with_tier_charge
@@ -44,14 +52,15 @@ class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
     runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
-    their invoice_line with the run's `cycle` (YYYY-MM); named: (run_id, account_id) of the runs that were asked for
-    named accounts only, None where there is none.
+    their invoice_line with the run's `cycle` (YYYY-MM); prepaid: their prepaid_balance; named: (run_id, account_id) of
+    the runs that were asked for named accounts only, None where there is none.
     """
 
     runs: DataFrame
     parked: DataFrame
     usage: DataFrame
     lines: DataFrame
+    prepaid: DataFrame
     named: DataFrame | None = None
 
 
@@ -60,7 +69,8 @@ class Bill:
     """The frames of a run. billed_usage, invoice_line and invoice are as their contracts, without the parked accounts.
 
     parked: (account_id, reason); not_due: (account_id, cycle_end) of accounts whose cycle has not ended by as_of.
-    accounts: the accounts to bill, parked and not due ones included.
+    accounts: the accounts to bill, parked and not due ones included. prepaid_balance: None where the price book has no
+    prepaid plan.
     """
 
     billed_usage: DataFrame
@@ -69,6 +79,7 @@ class Bill:
     parked: DataFrame
     not_due: DataFrame
     accounts: DataFrame
+    prepaid_balance: DataFrame | None = None
 
 
 def bill_cycle(
@@ -106,29 +117,30 @@ def bill_cycle(
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
     net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers)
-    usage = keep(net.transform(with_usage_key).withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
+    top_ups = book.table("price_top_up")
+    prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
+    keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
+    usage = keep(keyed.withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, book.table("price_zone"), book.table("price_fee")))
     volume = None if tiers is None else tiers.where("mode = 'volume'")
     if volume is not None and not volume.isEmpty():
         own = keep(own.unionByName(completed(volume_lines(usage, posted.usage, posted.lines, rated, due, volume))))
-    if SPEND_LIMITS in book.features:
-        limits = book.table("price_spend_limit")
-        now = own.withColumn("cycle", F.lit(cycle))
-        own = keep(own.unionByName(completed(spend_limit_lines(now, posted.lines, contracts, due, limits))))
-    discounts = _discounts(own.withColumn("cycle", F.lit(cycle)), posted, contracts, due, book)
-    lines = keep(
-        all_lines(own, discounts, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax"))
-    )
-    failing = keep(failing_accounts(carried, usage, lines))
-    sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
+    own = _with_limits(own, posted, contracts, due, book, cycle, keep)
+    balances = None if prepaid is None else keep(prepaid_balances(usage, prepaid, posted.prepaid))
+    more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, due, book)
+    lines = keep(all_lines(own, more, due, book.table("price_fee")).transform(with_tax, due, book.table("price_tax")))
+    unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
+    failing = keep(failing_accounts(carried, usage, lines, unsound))
+    sound_lines = _sound(lines, failing)
     run = F.lit(run_id).alias("run_id")
     return Bill(
-        billed_usage=usage.join(F.broadcast(failing), "account_id", how="left_anti").select(run, *BILLED_USAGE[1:]),
+        billed_usage=_sound(usage, failing).select(run, *BILLED_USAGE[1:]),
         invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),
         invoice=invoices(sound_lines, due).select(run, "*"),
         parked=waiting_accounts(accounts).unionByName(failing),
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
+        prepaid_balance=None if balances is None else _sound(balances, failing).select(run, *PREPAID_BALANCE[1:]),
     )
 
 
@@ -144,12 +156,39 @@ def _with_net_charges(
     return net.transform(with_credits, grants, posted, book.money_slots)
 
 
-def _discounts(
-    own: DataFrame, posted: PostedRuns, contracts: DataFrame, due: DataFrame, book: PriceBook
+def _with_limits(
+    own: DataFrame,
+    posted: PostedRuns,
+    contracts: DataFrame,
+    due: DataFrame,
+    book: PriceBook,
+    cycle: str,
+    keep: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
+    """The lines with those of spending caps and minimums, where the book has some."""
+    if SPEND_LIMITS not in book.features:
+        return own
+    now = own.withColumn("cycle", F.lit(cycle))
+    limits = spend_limit_lines(now, posted.lines, contracts, due, book.table("price_spend_limit"))
+    return keep(own.unionByName(completed(limits)))
+
+
+def _more_lines(
+    own: DataFrame,
+    balances: DataFrame | None,
+    posted: PostedRuns,
+    contracts: DataFrame,
+    due: DataFrame,
+    book: PriceBook,
 ) -> list[DataFrame]:
-    """Lines of discounts of the bill; most books have no such row, and then the plan is without that part."""
+    """Discounts and lines of prepaid contracts. Most books have no such row; then the plan is without that part."""
     rules = book.table("price_bill_discount")
-    return [] if rules.isEmpty() else [discount_lines(own, posted.lines, contracts, due, rules)]
+    more = [] if rules.isEmpty() else [discount_lines(own, posted.lines, contracts, due, rules)]
+    return more if balances is None else [*more, *prepaid_lines(own, balances, due, book.table("price_tax"))]
+
+
+def _sound(rows: DataFrame, failing: DataFrame) -> DataFrame:
+    return rows.join(F.broadcast(failing), "account_id", how="left_anti")
 
 
 def _usage_columns() -> list[str]:
@@ -164,5 +203,6 @@ def _usage_columns() -> list[str]:
         "currency",
         "account_currency",
         "line_kind",
+        "prepaid_contract_id",
     ]
     return [*BILLED_USAGE[1:], *of_lines]

@@ -2,7 +2,7 @@
 
 A grant of an allowance to a line, or to an account's lines together, for a cycle is a bucket, which may roll over into
 the cycles after it. An event takes from the buckets that cover it in the order of priority, expiry and id, events in
-the order of their start. Source: docs/billing.md, "Allowances"; docs/decisions/0031.
+the order of their start. Source: docs/billing.md, "Allowances"; docs/decisions/0032.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight, overlap_days
-from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS
+from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
 
 DISCOUNT_KINDS = ["discount", "prior_discount"]
 CYCLE = ["account_id", "origin_cycle"]
@@ -64,12 +64,13 @@ def discount_lines(
 
 
 def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
-    """Lines of the accounts; fees, which have no `origin_cycle`, get that of their bill, and all get `cycle_end_s`, the
-    epoch second at which it ends."""
+    """Lines of the accounts but those of prepaid contracts; fees, which have no `origin_cycle`, get that of their bill,
+    and all get `cycle_end_s`, the epoch second at which it ends."""
     of_bill = anchored(F.to_date(F.concat("cycle", F.lit("-01"))), F.col("anchor_day"))
     ends_at = local_midnight(cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")), F.col("time_zone"))
     return (
-        lines.select(
+        lines.where(~is_prepaid())
+        .select(
             "account_id", "kind", "line_key", "subscription_id", "origin_cycle", "tax_category", "exact_total",
             "amount", "cycle",
         )

@@ -16,6 +16,9 @@ USAGE_KINDS = ["usage", "prior_period"]
 VOLUME_KINDS = ["volume_tier", "prior_volume_tier"]
 # What spending caps take off usage.
 CAP_KINDS = ["spend_cap", "prior_spend_cap"]
+PREPAID_KINDS = [
+    "prepaid_balance", "prepaid_used", "prepaid_tax", "top_up", "prepaid_forfeit", "prepaid_settlement",
+]  # fmt: skip
 LINE_COLUMNS = {
     "account_id": "string", "line_key": "string", "kind": "string", "subscription_id": "string", "service": "string",
     "zone_id": "string",
@@ -33,10 +36,22 @@ def line_key() -> Column:
     return F.concat_ws("|", *[F.coalesce(F.col(part).cast("string"), F.lit("")) for part in KEY_PARTS])
 
 
+def is_prepaid() -> Column:
+    """BOOLEAN: a line of a prepaid contract. Of usage lines those whose key ends with the contract that pays."""
+    return F.col("kind").isin(*PREPAID_KINDS) | (F.col("kind").isin(*USAGE_KINDS) & ~F.endswith("line_key", F.lit("|")))
+
+
 def with_usage_key(usage: DataFrame) -> DataFrame:
-    """Add `line_kind` and `line_key` of the line that carries a row; usage of an earlier cycle is `prior_period`."""
+    """Add `line_kind` and `line_key` of the line that carries a row; usage of an earlier cycle is `prior_period`.
+
+    Usage that a prepaid contract pays (`prepaid_contract_id`) stands on lines of that contract.
+    """
     kind = F.when(F.col("origin_cycle") == F.col("cycle_start"), "usage").otherwise("prior_period")
-    part = {"kind": kind, "tax_category": F.coalesce("tax_category", F.lit("none")), "ref": F.lit("")}
+    part = {
+        "kind": kind,
+        "tax_category": F.coalesce("tax_category", F.lit("none")),
+        "ref": F.coalesce("prepaid_contract_id", F.lit("")),
+    }
     columns = [part.get(name, F.coalesce(F.col(name).cast("string"), F.lit(""))) for name in KEY_PARTS]
     return usage.withColumn("line_kind", kind).withColumn("line_key", F.concat_ws("|", *columns))
 
@@ -72,16 +87,17 @@ def usage_lines(usage: DataFrame, zones: DataFrame, accounts: DataFrame) -> Data
     )
 
 
-def all_lines(own: DataFrame, discounts: list[DataFrame], accounts: DataFrame, price_fees: DataFrame) -> DataFrame:
-    """The lines `own` of the accounts with their discounts and the invoice's fees, numbered 1, 2, ... in the binary
+def all_lines(own: DataFrame, more: list[DataFrame], accounts: DataFrame, price_fees: DataFrame) -> DataFrame:
+    """The lines `own` of the accounts with `more` of theirs and the invoice's fees, numbered 1, 2, ... in the binary
     order of line_key.
 
-    An account with a line gets the invoice's fees; one without has no invoice.
+    more: discounts, lines of prepaid contracts; columns that they lack are filled. An account with a line gets the
+    invoice's fees, one whose lines are all prepaid gets a statement without; one without lines has no invoice.
     """
-    with_a_line = accounts.join(own.select("account_id"), "account_id", how="left_semi")
+    with_a_line = accounts.join(own.where(~is_prepaid()).select("account_id"), "account_id", how="left_semi")
     order = Window.partitionBy("account_id").orderBy("line_key")
-    more = [*discounts, fees.invoice_fee_lines(with_a_line, price_fees)]
-    return reduce(lambda lines, other: lines.unionByName(completed(other)), more, own).withColumn(
+    added = [*more, fees.invoice_fee_lines(with_a_line, price_fees)]
+    return reduce(lambda lines, other: lines.unionByName(completed(other)), added, own).withColumn(
         "line_no", F.row_number().over(order)
     )
 

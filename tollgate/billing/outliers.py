@@ -46,6 +46,15 @@ def outliers(invoice: DataFrame, history: DataFrame, limits: Limits) -> DataFram
         "total", "found.compared_with", "found.limit_percent")  # fmt: skip
 
 
+def without_statements(found: DataFrame, lines: DataFrame) -> DataFrame:
+    """The outliers without statements of 0: a month of a prepaid contract asks for nothing, as a rule.
+
+    lines: invoice_line of the run.
+    """
+    prepaid = lines.where("kind = 'prepaid_balance'").select("account_id", F.lit("zero").alias("kind")).distinct()
+    return found.join(prepaid, ["account_id", "kind"], how="left_anti").select(*OUTLIER)
+
+
 def _past(history: DataFrame, bills: int) -> DataFrame:
     """(account_id, currency, median, largest) of an account's bills; of an even number the lower middle one."""
     newest_first = Window.partitionBy("account_id", "currency").orderBy(F.desc("cycle_start"), F.desc("run_id"))

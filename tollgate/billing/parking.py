@@ -21,18 +21,23 @@ REASONS = {
 }
 
 
-def failing_accounts(carried: DataFrame, billed: DataFrame, lines: DataFrame) -> DataFrame:
+def failing_accounts(
+    carried: DataFrame, billed: DataFrame, lines: DataFrame, unsound: DataFrame | None = None
+) -> DataFrame:
     """(account_id, reason) of the accounts whose equations do not hold; one row each, the first reason of REASONS.
 
     Events carried = events on usage lines, and the sum of billed net charges = the sum of those lines' exact totals;
     every amount, charge and tax rule known. carried: carried_usage, read from the tables again so that a join that
-    multiplies rows is seen; lines: with_tax.
+    multiplies rows is seen; lines: with_tax; unsound: (account_id, reason) of accounts whose prepaid balances fail.
     """
     went_in = carried.groupBy("account_id").agg(F.count("*").alias("events_in"))
     charged = billed.groupBy("account_id").agg(F.sum("net_charge").alias("net_in"))
     on_lines = lines.groupBy("account_id").agg(*_sums_of_lines())
     checked = on_lines.join(went_in, "account_id", how="full").join(charged, "account_id", how="left")
-    return checked.withColumn("reason", _first_reason()).where("reason IS NOT NULL").select("account_id", "reason")
+    failing = checked.withColumn("reason", _first_reason()).where("reason IS NOT NULL").select("account_id", "reason")
+    if unsound is None:
+        return failing
+    return failing.unionByName(unsound.join(failing, "account_id", how="left_anti"))
 
 
 def waiting_accounts(accounts: DataFrame) -> DataFrame:

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight, overlap_days
-from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS
+from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
 
 MINIMUM_KINDS = ["minimum_spend", "prior_minimum_spend"]
 CYCLE = ["account_id", "origin_cycle"]
@@ -79,7 +79,7 @@ def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
 
 def _usage(lines: DataFrame) -> DataFrame:
     columns = [*CYCLE, "subscription_id", "service", "tax_category", "amount"]
-    return lines.where(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS)).select(*columns)
+    return lines.where(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS) & ~is_prepaid()).select(*columns)
 
 
 def _counted(usage: DataFrame, cycles: DataFrame, contracts: DataFrame, limits: DataFrame) -> DataFrame:

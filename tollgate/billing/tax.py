@@ -7,8 +7,11 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing.fees import in_force
+from tollgate.billing.lines import is_prepaid
 
 UNTAXED = ["none", "exempt"]
+# The line that takes the tax out of prepaid usage, whose prices include it.
+INCLUDED = "prepaid_tax"
 RULE_OF_INVOICE = ["account_id", "tax_id"]
 
 
@@ -18,22 +21,26 @@ def with_tax(lines: DataFrame, accounts: DataFrame, taxes: DataFrame) -> DataFra
     accounts: accounts to bill, with minor_digits; taxes: price_tax. The rule that holds just before the cycle's end
     counts, for late usage too. A taxable category without a rule in the account's jurisdiction is `lacks_tax_rule`,
     which parks the account: it is never taxed 0 for lack of a rule. Two rules for one category stop the run, for a
-    line names one.
+    line names one. Prepaid usage names its rule and adds nothing to its base; the tax inside it is the share of
+    the line `prepaid_tax`.
     """
     account = accounts.select("account_id", "ends_at", "tax_jurisdiction", "tax_exempt", "minor_digits")
-    base = F.sum("amount").over(Window.partitionBy(*RULE_OF_INVOICE))
-    share = money.tax_share("tax", "base", "amount", "minor_digits", RULE_OF_INVOICE, "line_no")
+    taxed = F.when(is_prepaid(), F.lit(0)).otherwise(F.col("amount")).cast(money.LINE_AMOUNT)
+    base = F.sum("taxed").over(Window.partitionBy(*RULE_OF_INVOICE))
+    share = money.tax_share("tax", "base", "taxed", "minor_digits", RULE_OF_INVOICE, "line_no")
     nothing = f"CAST(0 AS {money.LINE_AMOUNT})"
+    found = f"CASE WHEN tax_id IS NULL THEN {nothing} WHEN kind = '{INCLUDED}' THEN -amount ELSE {share} END"
     is_taxable = ~F.col("tax_exempt") & ~F.col("tax_category").isin(*UNTAXED)
     return (
         lines.join(account, "account_id", how="inner")
         .join(F.broadcast(rules_of_accounts(accounts, taxes)), _same_rule(), how="left")
         .drop("rule_jurisdiction", "rule_category", "rule_ends_at")
         .withColumn("lacks_tax_rule", is_taxable & F.col("tax_id").isNull())
+        .withColumn("taxed", taxed)
         .withColumn("base", base.cast(money.LINE_AMOUNT))
         .withColumn("tax", F.expr(money.tax_amount("base", "rate_ppm", "minor_digits")))
-        .withColumn("tax_share", F.expr(f"CASE WHEN tax_id IS NULL THEN {nothing} ELSE {share} END"))
-        .drop("base", "tax", "rate_ppm", "ends_at", "tax_jurisdiction", "tax_exempt", "minor_digits")
+        .withColumn("tax_share", F.expr(found))
+        .drop("taxed", "base", "tax", "rate_ppm", "ends_at", "tax_jurisdiction", "tax_exempt", "minor_digits")
     )
 
 

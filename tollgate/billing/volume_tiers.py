@@ -33,6 +33,8 @@ def volume_lines(
     volume rates, of all versions. The amount is NULL, which parks the account, where it cannot be known.
     """
     columns = [*EVENT_KEY, "origin_cycle", "free_units"]
+    # Usage that a prepaid contract pays, by the last part of its line's key, is settled as it happens.
+    now, posted = (billed.where(F.endswith("line_key", F.lit("|"))) for billed in (now, posted))
     reckoned = now.select("account_id", "origin_cycle").distinct()
     before = posted.join(reckoned, ["account_id", "origin_cycle"], how="left_semi").select(*columns)
     tier = F.broadcast(of_rates(tiers))

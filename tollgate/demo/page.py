@@ -151,8 +151,11 @@ def _leakage(leakage: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _equations(equations: Iterable[Mapping[str, Any]]) -> list[str]:
+    """A line each; those of which the lake has nothing, such as prepaid credit without a prepaid plan, are left out."""
     lines = []
     for row in equations:
+        if all(value == "0" for side in ("left", "right") for value in row[side].values()):
+            continue
         sides = [
             " + ".join(f"{name.replace('_', ' ')} {value}" for name, value in row[side].items())
             for side in ("left", "right")

@@ -11,6 +11,7 @@ from tollgate.oracle.amounts import round_to_minor
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Line
+from tollgate.oracle.prepaid import is_prepaid
 from tollgate.oracle.rows import Contract, Discount
 
 USAGE = ("usage", "prior_period")
@@ -42,12 +43,12 @@ def discount_lines(
 
     lines: those of the bill with their amounts; posted: those of the account's earlier bills.
     """
-    now = [PostedLine(line.origin_cycle or cycle.start, line) for line in lines]
+    now = [PostedLine(line.origin_cycle or cycle.start, line) for line in lines if not is_prepaid(line)]
     origins = {cycle.start, *(one.origin for one in now if one.line.kind == "prior_period")}
     found = []
     for origin in sorted(origins):
         of_cycle = calendar.starting_in(origin)
-        known = [one.line for one in (*now, *posted) if one.origin == origin]
+        known = [one.line for one in (*now, *posted) if one.origin == origin and not is_prepaid(one.line)]
         for (ref, category), exact in _taken_off(known, of_cycle, contracts, book).items():
             before = sum(
                 line.amount for line in known if line.kind in GIVEN and (line.ref, line.tax_category) == (ref, category)

@@ -13,8 +13,9 @@ from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece, exact_charge
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
+from tollgate.oracle.prepaid import Purse, balances, is_prepaid, is_prepaid_contract, prepaid_lines
 from tollgate.oracle.pricing import Priced
-from tollgate.oracle.rows import Account, Contract, Fee
+from tollgate.oracle.rows import Account, Contract, Fee, Tax
 from tollgate.oracle.spend_limits import spend_limit_lines
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
 from tollgate.oracle.volume_tiers import volume_lines
@@ -31,6 +32,7 @@ def bill_cycle(
     counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
     earlier: Sequence[BilledEvent] = (),
+    purses: dict[str, Purse] | None = None,
 ) -> Bill | None:
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
@@ -38,6 +40,7 @@ def bill_cycle(
     used: units that posted runs took of each grant; the slices of this bill come on top and are not added to it.
     counted: units of rates with tiers that posted runs billed. posted, earlier: lines and events of the account's
     posted bills.
+    purses: by prepaid contract, what posted runs left of its credit.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -49,23 +52,28 @@ def bill_cycle(
         book.minor_digits[account.currency],
     )
     free = Allowances(account, calendar, book, contracts, Counter(used or ()))
-    lines = _usage_lines(bill, cycle, calendar, events, free, Counter(counted or ()))
+    prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
+    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()))
     lines += _contract_lines(contracts, cycle, book)
-    if not lines:
+    bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {})
+    if not lines and not bill.prepaid:
         return None
     at = cycle.end_us // 1_000_000 - 1
     for fee in _fees(book, "invoice", "*", at):
-        lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
+        if any(not is_prepaid(line) for line in lines):
+            lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
     lines += volume_lines(bill.billed, earlier, cycle, bill.minor_digits, posted)
     lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
+    rules = _tax_rules(account, book, at)
+    lines += prepaid_lines(lines, bill.prepaid, bill.minor_digits, rules)
     lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
         line.line_no = number
         bill.lines.append(line)
     bill.net = sum(line.amount for line in bill.lines)
-    _add_tax(bill, account, book, at)
+    _add_tax(bill, rules)
     return bill
 
 
@@ -102,9 +110,13 @@ def _usage_lines(
     calendar: CycleCalendar,
     events: list[RatedEvent],
     allowances: Allowances,
+    prepaid: set[str],
     counted: Counter[TierCounter],
 ) -> list[Line]:
-    """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances."""
+    """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances.
+
+    prepaid: the contracts that pay for their usage from credit.
+    """
     lines: dict[str, Line] = {}
     for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
         origin = calendar.containing(event.started_at)
@@ -123,6 +135,7 @@ def _usage_lines(
         line = Line(
             "usage" if origin.start == cycle.start else "prior_period",
             priced.tax_category or "none",
+            priced.holding.contract_id or "" if priced.holding.contract_id in prepaid else "",
             subscription_id=priced.holding.subscription_id,
             service=event.service,
             zone_id=priced.zone_id,
@@ -169,14 +182,30 @@ def _fees(book: PriceBook, kind: str, plan_id: str, at: int) -> list[Fee]:
     ]
 
 
-def _add_tax(bill: Bill, account: Account, book: PriceBook, at: int) -> None:
-    """Tax once per rule and invoice, and each line's share of it by largest remainder, ties by line number."""
-    if account.tax_exempt:
-        return
-    for tax in book.taxes:
-        if tax.jurisdiction != account.tax_jurisdiction or not tax.valid_from <= at < tax.valid_to:
-            continue
-        taxed = [line for line in bill.lines if line.tax_category == tax.tax_category]
+def _tax_rules(account: Account, book: PriceBook, at: int) -> list[Tax]:
+    """The rules of the account's jurisdiction at an instant; none for an exempt account."""
+    return [
+        tax
+        for tax in book.taxes
+        if not account.tax_exempt
+        and tax.jurisdiction == account.tax_jurisdiction
+        and tax.valid_from <= at < tax.valid_to
+    ]
+
+
+def _add_tax(bill: Bill, rules: list[Tax]) -> None:
+    """Tax once per rule and invoice, and each line's share of it by largest remainder, ties by line number.
+
+    Prices of prepaid usage include it: those lines name the rule, and the tax inside them stands on a line of its own.
+    """
+    for tax in rules:
+        of_rule = [line for line in bill.lines if line.tax_category == tax.tax_category]
+        for line in of_rule:
+            if is_prepaid(line):
+                line.tax_id = tax.tax_id
+                line.tax_share = -line.amount if line.kind == "prepaid_tax" else 0
+                bill.tax += line.tax_share
+        taxed = [line for line in of_rule if not is_prepaid(line)]
         amount = round_to_minor(sum(line.amount for line in taxed) * tax.rate, bill.minor_digits)
         shares = share_out(amount, [line.amount for line in taxed], bill.minor_digits)
         for line, share in zip(taxed, shares, strict=True):

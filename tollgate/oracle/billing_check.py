@@ -18,8 +18,9 @@ from tollgate.oracle.billing import bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
 from tollgate.oracle.facts import Facts
-from tollgate.oracle.lake import RatingRun, read_table, rows_of
-from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent, Slice
+from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
+from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
+from tollgate.oracle.prepaid import Purse
 from tollgate.oracle.report import Report
 from tollgate.oracle.tiers import TierCounter, tier_counter
 
@@ -37,6 +38,7 @@ BILLED_COLUMNS = (
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
     *("slices", "money_slices"),
 )
+BALANCE_COLUMNS = PrepaidBalance._fields
 USAGE_KINDS = ("usage", "prior_period")
 
 
@@ -74,6 +76,7 @@ class Biller:
         self._used: dict[str, Counter[Use]] = defaultdict(Counter)
         self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
         self._billed_events: dict[str, list[BilledEvent]] = defaultdict(list)
+        self._purses: dict[str, dict[str, Purse]] = defaultdict(dict)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
 
@@ -106,6 +109,7 @@ class Biller:
                 self._counted[account_id],
                 self._lines[account_id],
                 self._billed_events[account_id],
+                self._purses[account_id],
             )
             bill = bill_cycle(account, cycle, calendar, events, contracts, book, *earlier)
             if bill is not None:
@@ -121,6 +125,10 @@ class Biller:
                 PostedLine(line.origin_cycle or bill.cycle_start, line) for line in bill.lines
             ]
             self._billed_events[bill.account_id] += bill.billed
+            for one in bill.prepaid:
+                before = self._purses[bill.account_id].get(one.contract_id)
+                taken = one.forfeited + (before.forfeited if before else 0)
+                self._purses[bill.account_id][one.contract_id] = Purse(one.closing, taken, one.is_closed)
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
                 counter = tier_counter(billed.event, billed.origin_cycle)
@@ -147,6 +155,7 @@ def check_run(root: str, pins: RunPins, bills: list[Bill], report: Report, previ
         read_table(root, "invoice_line", LINE_COLUMNS, where),
         read_table(root, "invoice", INVOICE_COLUMNS, where),
         read_table(root, "billed_usage", BILLED_COLUMNS, where),
+        read_table(root, "prepaid_balance", BALANCE_COLUMNS, where) if has_table(root, "prepaid_balance") else None,
     )
 
 
@@ -157,8 +166,10 @@ def compare_run(
     lines: pa.Table,
     invoices: pa.Table | None = None,
     billed: pa.Table | None = None,
+    balances: pa.Table | None = None,
 ) -> None:
-    """Compare the bills of a run with tables that have at least the columns above; a table not given is left out."""
+    """Compare the bills of a run with tables that have at least the columns above; a table not given is left out, that
+    of prepaid balances only where the bills have none."""
     expected = {(bill.account_id, line.line_key): expected_line(bill, line) for bill in bills for line in bill.lines}
     found = _by_key(lines, LINE_COLUMNS, 2)
     _compare(report, "invoice_line", pins.run_id, expected, found)
@@ -176,6 +187,10 @@ def compare_run(
                 row["slices"] = _older_slices(row)
             row["money_slices"] = row["money_slices"] or ()
         _compare(report, "billed_usage", pins.run_id, events, rows)
+    expected_balances = {one[:2]: expected_balance(one) for bill in bills for one in bill.prepaid}
+    if balances is not None or (expected_balances and invoices is not None):
+        found = {} if balances is None else _by_key(balances, BALANCE_COLUMNS, 2)
+        _compare(report, "prepaid_balance", pins.run_id, expected_balances, found)
 
 
 def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
@@ -224,6 +239,12 @@ def _older_slices(row: dict[str, Any]) -> tuple[dict[str, Any], ...]:
     """Of a row that was written before the column: one allowance at most, that of the event's cycle."""
     slices = (Slice(row["allowance_id"], row["origin_cycle"], row["free_units"]),) if row["allowance_id"] else ()
     return tuple(part._asdict() for part in slices)
+
+
+def expected_balance(one: PrepaidBalance) -> dict[str, Any]:
+    """What the row of prepaid_balance must say."""
+    amounts = ("opening", "topped_up", "debits", "forfeited", "settled", "closing")
+    return {**one._asdict(), **{name: decimal_of(getattr(one, name)) for name in amounts}}
 
 
 def _billed_key(one: BilledEvent) -> tuple[str, str, int]:

@@ -150,7 +150,7 @@ class PrepaidContract(Contract):
 
     def _open(self, statement: Statement) -> None:
         # A new contract starts on its opening credit; the roll looks at what the month before left.
-        if len(self.statements) > 1 and self._is_low():
+        if len(self.statements) > 1 and self.terms.topped_up_at == "month_start" and self._is_low():
             self._buy(statement)
 
     def _spent(self, cost: Fraction) -> None:

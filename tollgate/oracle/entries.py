@@ -3,7 +3,19 @@
 from __future__ import annotations
 
 from tollgate.oracle.month_rows import Allowance, SpendLimit
-from tollgate.oracle.rows import CarrierRate, Destination, Discount, Fee, Plan, Rate, Segment, Tax, Tier, TimeBand
+from tollgate.oracle.rows import (
+    CarrierRate,
+    Destination,
+    Discount,
+    Fee,
+    Plan,
+    Rate,
+    Segment,
+    Tax,
+    Tier,
+    TimeBand,
+    TopUp,
+)
 from tollgate.oracle.sheet import Cells
 
 
@@ -175,6 +187,19 @@ def spend_limit(cells: Cells) -> SpendLimit:
         service=cells.text("service"),
         amount=cells.micros("amount"),
         tax_category=cells.text_or_none("tax_category"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
+    )
+
+
+def top_up(cells: Cells) -> TopUp:
+    """A line of top_up.csv."""
+    return TopUp(
+        plan_id=cells.text("plan_id"),
+        opening_credit=cells.micros("opening_credit"),
+        below=cells.micros("below"),
+        amount=cells.micros("amount"),
+        moment=cells.text("moment"),
         valid_from=cells.since(),
         valid_to=cells.until(),
     )

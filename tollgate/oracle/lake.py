@@ -62,6 +62,11 @@ def read_table(root: str, table: str, columns: tuple[str, ...], where: dict[str,
     return found
 
 
+def has_table(root: str, table: str) -> bool:
+    """Whether the lake has the table; one that is written where a price book asks for it need not be there."""
+    return bool(DeltaTable.is_deltatable(f"{root.rstrip('/')}/{table}"))
+
+
 def _dataset(root: str, table: str) -> Dataset:
     path = f"{root.rstrip('/')}/{table}"
     if "://" not in path and not (Path(path) / "_delta_log").is_dir():

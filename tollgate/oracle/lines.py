@@ -81,6 +81,25 @@ class Line:
         return "|".join([*("" if part is None else str(part) for part in parts), self.tax_category, self.ref])
 
 
+class PrepaidBalance(NamedTuple):
+    """What a bill run did to the credit of a prepaid contract; amounts in millionths, credit positive."""
+
+    account_id: str
+    contract_id: str
+    subscription_id: str
+    plan_id: str
+    cycle_start: date
+    is_first: bool
+    opening: int
+    top_ups: int
+    topped_up: int
+    debits: int
+    forfeited: int
+    settled: int
+    closing: int
+    is_closed: bool
+
+
 @dataclass
 class Bill:
     """One invoice: an account, a cycle, its lines in order, and what each event on it pays."""
@@ -93,6 +112,7 @@ class Bill:
     minor_digits: int
     lines: list[Line] = field(default_factory=list)
     billed: list[BilledEvent] = field(default_factory=list)
+    prepaid: list[PrepaidBalance] = field(default_factory=list)
     net: int = 0
     tax: int = 0
 

@@ -161,6 +161,18 @@ class Fee(NamedTuple):
     valid_to: int
 
 
+class TopUp(NamedTuple):
+    """Terms of a prepaid plan: the credit that a contract opens with, and when how much is bought. Millionths."""
+
+    plan_id: str
+    opening_credit: int
+    below: int
+    amount: int
+    moment: str
+    valid_from: int
+    valid_to: int
+
+
 class Tax(NamedTuple):
     """A tax rule; rate as a fraction of the taxable amount."""
 

@@ -11,6 +11,7 @@ from tollgate.oracle.book import ANY, PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
 from tollgate.oracle.lines import Line
 from tollgate.oracle.month_rows import SpendLimit
+from tollgate.oracle.prepaid import is_prepaid
 from tollgate.oracle.rows import Contract
 
 KIND = {"cap": "spend_cap", "minimum": "minimum_spend"}
@@ -37,7 +38,7 @@ def spend_limit_lines(
     for origin in sorted({cycle.start, *(one.origin for one in now if one.line.kind == "prior_period")}):
         prior = "prior_" if origin < cycle.start else ""
         known = [one.line for one in (*now, *posted) if one.origin == origin]
-        usage = [line for line in known if line.kind in COST_OF_USAGE]
+        usage = [line for line in known if line.kind in COST_OF_USAGE and not is_prepaid(line)]
         for limit in book.spend_limits:
             kind = KIND[limit.kind]
             change: Counter[Place] = Counter()

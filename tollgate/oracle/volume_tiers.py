@@ -27,6 +27,8 @@ def volume_lines(
 
     billed: events of the bill; earlier: those of the account's posted bills, with their `posted` lines.
     """
+    # What a prepaid contract pays, which its line's key ends with, is settled as it happens.
+    billed, earlier = ([one for one in events if one.line_key.endswith("|")] for events in (billed, earlier))
     origins = {one.origin_cycle for one in billed}
     events = [one for one in (*earlier, *billed) if one.origin_cycle in origins and _is_by_volume(one)]
     units: Counter[tuple[str, str, date]] = Counter()

@@ -2,7 +2,7 @@
 
 Allowances that can meet in one event stand in different slots, in the order of their use; those that cannot may share
 one. So a month is one pass over its usage for each slot, however many allowances the book has. Source:
-docs/decisions/0031.
+docs/decisions/0032.
 """
 
 from __future__ import annotations

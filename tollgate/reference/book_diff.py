@@ -28,6 +28,7 @@ KEYS: dict[str, tuple[str, ...]] = {
     "fee": ("fee_id",),
     "allowance": ("allowance_id", "service", "zone_id", "band"),
     "spend_limit": ("limit_id",),
+    "top_up": ("plan_id", "valid_from"),
     "tax": ("tax_id",),
 }
 # Files without validity whose rows change the price of what others name.

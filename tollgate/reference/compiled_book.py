@@ -105,6 +105,9 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
             rows["spend_limit"], "limit_id", "kind", "plan_id", "name", "scope", "service", "amount", "tax_category",
             *_VALID,
         ),
+        "price_top_up": _columns(
+            rows["top_up"], "plan_id", "opening_credit", "below", "amount", "moment", *_VALID
+        ),
         "price_tax": _columns(rows["tax"], "tax_id", "jurisdiction", "tax_category", "name", "percent", *_VALID),
     }  # fmt: skip
     operator = book.operator

@@ -26,6 +26,7 @@ PRICE_TABLES = (
     "price_fee",
     "price_allowance",
     "price_spend_limit",
+    "price_top_up",
     "price_tax",
 )
 REFERENCE_TABLES = (

@@ -17,6 +17,7 @@ from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, r
 from tollgate.reference.rate_contradictions import validity_splits
 from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
 from tollgate.reference.spend_limit_checks import spend_limit_findings
+from tollgate.reference.top_up_checks import top_up_findings
 
 UNIQUE = (
     ("currency", ("currency",)),
@@ -41,6 +42,7 @@ DISJOINT = (
     ("destination", ("match", "prefix")),
     ("rate", RATE_CELLS),
     ("carrier_rate", COST_CELLS),
+    ("top_up", ("plan_id",)),
 )
 
 
@@ -64,6 +66,7 @@ def check_price_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
                 band_findings,
             ),
             _exactness,
+            top_up_findings,
         ):
             findings += check(book)
     return book, sorted(set(findings))

@@ -161,6 +161,14 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "tax_category": c.optional(c.ident),
         **_VALID,
     },
+    "top_up": {
+        "plan_id": c.ident,
+        "opening_credit": c.amount,
+        "below": c.amount,
+        "amount": c.amount,
+        "moment": c.one_of("event", "month_start"),
+        **_VALID,
+    },
     "tax": {
         "tax_id": c.ident,
         "jurisdiction": c.ident,
@@ -176,7 +184,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "allowance": ("priority", "scope", "band", "rollover_cycles", "rollover_cap"),
 }
 # Files that a folder may lack; they have no row then.
-OPTIONAL_FILES = ("spend_limit",)
+OPTIONAL_FILES = ("spend_limit", "top_up")
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,

@@ -26,6 +26,7 @@ DECLARED_BY = {
     ("allowance", "plan_id"): ("plan", "plan_id"),
     ("allowance", "zone_id"): ("zone", "zone_id"),
     ("allowance", "band"): ("time_band", "band_id"),
+    ("top_up", "plan_id"): ("plan", "plan_id"),
 }
 # Known without a row: being at home, being untaxed.
 BUILT_IN = {"roaming_zone": {"home"}, "tax_category": {"none"}}

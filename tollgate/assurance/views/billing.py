@@ -51,6 +51,10 @@ VIEWS = {
         "one row an invoice of a posted run", "(run_id, account_id)",
         _OF_POSTED_RUNS.format("invoice"), takes="invoice", columns=_CYCLE,
     ),
+    "posted_prepaid": View(
+        "one row a prepaid contract and posted run: its credit before and after", "(run_id, contract_id)",
+        _OF_POSTED_RUNS.format("prepaid_balance"), takes="prepaid_balance", columns=_CYCLE,
+    ),
     "usage_standing": View(
         "one row an accepted event and where it stands: awaiting rating, suspended, unbilled or billed",
         "(source, event_id, event_month, revision)",

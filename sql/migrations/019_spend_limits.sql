@@ -22,8 +22,9 @@ COMMENT ON COLUMN catalog.tier.mode IS 'volume: all units of a cycle cost what t
 ALTER TABLE billing.invoice_line
   DROP CONSTRAINT invoice_line_kind_check,
   ADD CONSTRAINT invoice_line_kind_check CHECK (kind IN (
-    'recurring', 'usage', 'prior_period', 'volume_tier', 'prior_volume_tier', 'spend_cap', 'prior_spend_cap', 'minimum_spend', 'prior_minimum_spend',
-    'discount', 'prior_discount', 'deposit', 'deposit_credit', 'deposit_forfeit', 'invoice_fee'));
+    'recurring', 'usage', 'prior_period', 'volume_tier', 'prior_volume_tier', 'spend_cap', 'prior_spend_cap',
+    'minimum_spend', 'prior_minimum_spend', 'discount', 'prior_discount', 'deposit', 'deposit_credit', 'deposit_forfeit', 'invoice_fee', 'prepaid_balance',
+    'prepaid_used', 'prepaid_tax', 'top_up', 'prepaid_forfeit', 'prepaid_settlement'));
 
 INSERT INTO billing.ledger_account (ledger_account, side, name) VALUES
   ('revenue_minimum', 'revenue', 'Minimum spends');
