@@ -129,9 +129,7 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "cost", row["wholesale_status"].replace("_", " ")
     yield "pins", f"price book {row['pricebook_version']}, snapshot {row['snapshot_id']}, rating run {row['rating_no']}"
     for slice_ in row.get("billed", ()):
-        freed = (
-            f"{slice_['free_units']} units free by {slice_['allowance_id']}" if slice_["allowance_id"] else "none free"
-        )
+        freed = ", ".join(_freed(slice_)) or "none free"
         paid = _prepaid_by(slice_["line_key"])
         yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}{paid}, run {slice_['run_id']}"
         if invoice := slice_.get("invoice"):
@@ -139,6 +137,15 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "invoice", f"{invoice['invoice_no']}, line {invoice['line_no']}: {amount}"
     if "billed_unknown" in row:
         yield "billed", row["billed_unknown"]
+
+
+def _freed(billed: Mapping[str, Any]) -> Iterator[str]:
+    """What each allowance freed; a row that is older than its slices has one at most."""
+    older = {"allowance_id": billed["allowance_id"], "units": billed["free_units"]}
+    for one in billed.get("slices") or ([older] if billed["allowance_id"] else []):
+        yield f"{one['units']} units free by {one['allowance_id']}"
+    for one in billed.get("money_slices") or ():
+        yield f"{_money(one['amount'])} paid by {one['allowance_id']}"
 
 
 def _event(row: Mapping[str, Any]) -> str:

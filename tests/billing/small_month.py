@@ -16,7 +16,7 @@ from tollgate.platform.lake import contract
 from tollgate.reference.frames import PriceBook, Reference, price_book, reference
 
 SINCE, OPEN = datetime(2024, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc)
-UNITS = {"voice": ("second", 60), "sms": ("message", 1), "data": ("byte", 1_000_000)}
+UNITS = {"voice": ("second", 60), "sms": ("message", 1), "mms": ("message", 1), "data": ("byte", 1_000_000)}
 ALWAYS = {"pricebook_version": 1, "valid_from": SINCE, "valid_to": OPEN}
 PRICES = {"term": 100_000, "month_to_month": 50_000, "prepaid": 25_000, "by_event": 25_000}
 
@@ -60,7 +60,10 @@ def usage(
     """
     plan_id = fields.get("plan_id", "term")
     unit, block = UNITS[service]
-    price = fields.get("unit_price_micros", {"voice": PRICES[plan_id], "sms": 50_000, "data": 10_000}[service])
+    price = fields.get(
+        "unit_price_micros",
+        {"voice": PRICES.get(plan_id, 100_000), "sms": 50_000, "mms": 300_000, "data": 10_000}[service],
+    )
     pieces, factors = fields.get("piece_units") or [units], fields.get("piece_factor_num") or [10]
     den = block * 10 * fields.get("discount_den", 1)
     connect = fields.get("connect_fee_micros", 0)
@@ -107,7 +110,8 @@ def allowance(
     """A row of price_allowance at home in Canada."""
     row = {**ALWAYS, "allowance_id": allowance_id, "plan_id": plan_id, "name": allowance_id, "service": service}
     zone = "home" if service == "data" else "national"
-    return {**row, "zone_id": zone, "unit": UNITS[service][0], "quantity": quantity, "proration": proration, **fields}
+    unit = fields.get("unit") or UNITS[service][0]
+    return {**row, "zone_id": zone, "unit": unit, "quantity": quantity, "proration": proration, **fields}
 
 
 def discount(
@@ -129,6 +133,12 @@ def charge(adjustment_id: str, account_id: str, amount: str, effective_on: date,
     usual = {"snapshot_id": 1, "description": adjustment_id, "tax_category": "standard", "instalments": 1}
     row = {"adjustment_id": adjustment_id, "account_id": account_id, "amount": Decimal(amount)}
     return {**usual, **row, "effective_on": effective_on, **fields}
+
+
+def spend_limit(limit_id: str, kind: str, plan_id: str, scope: str, amount: str, **fields: Any) -> dict[str, Any]:
+    """A row of price_spend_limit on usage of every service; amount in the currency."""
+    usual = {"name": limit_id, "service": "*", "amount_micros": int(Decimal(amount) * 1_000_000)}
+    return {**ALWAYS, **usual, "limit_id": limit_id, "kind": kind, "plan_id": plan_id, "scope": scope, **fields}
 
 
 def top_up(
@@ -176,12 +186,20 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
         {"pricebook_version": 1, "currency": name, "minor_digits": digits}
         for name, digits in (("CAD", 2), ("JPY", 0), ("KWD", 3))
     ]
-    tables = {f"price_{name}": rows.get(name, []) for name in ("fee", "allowance", "tax", "bill_discount", "top_up")}
+    tables = {
+        f"price_{name}": rows.get(name, [])
+        for name in ("fee", "allowance", "tax", "bill_discount", "spend_limit", "top_up")
+    }
     tables |= {"price_zone": zones, "price_currency": currencies}
     version = {
         "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto",
         "factor_den": 10,
         "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
+        "features": [*(["rollover"] if any(row.get("age") for row in tables["price_allowance"]) else []),
+                     *(["spend_limits"] if tables["price_spend_limit"] else [])],
+        **{name: max((row.get("slot") or 1 for row in tables["price_allowance"]
+                      if (row["unit"] == "currency") == (name == "money_slots")), default=0)
+           for name in ("allowance_slots", "money_slots")},
     }  # fmt: skip
     return price_book({name: frame(spark, name, of) for name, of in tables.items()}, version)
 

@@ -22,13 +22,14 @@ LINES = {
     "fee": "fee_id= kind=recurring plan_id=term name=Term amount= proration=none tax_category=standard "
     "valid_from=2024-01-01 valid_to=",
     "allowance": "allowance_id=term_voice plan_id=term name=100_free_minutes service=voice zone_id=national "
-    "unit=second quantity=6000 proration=none valid_from=2024-01-01 valid_to=",
+    "unit=second quantity=6000 proration=none valid_from=2024-01-01 valid_to= priority= scope= band= "
+    "rollover_cycles= rollover_cap=",
     "rate": "rate_id=v plan_id=term service=voice zone_id=national roaming_zone=home rating_group=none "
     "direction=* technology=* slice=* price=0.10 unit=second block=60 increment=60 initial= "
     "connect_fee= minimum= maximum= band_set= discountable=false zero_rated=false digits=4 "
     "rounding=half_up tax_category=standard split_at_validity=false valid_from=2024-01-01 valid_to=",
     "segment": "rate_id=v from_units= price=",
-    "tier": "rate_id=v counts=line from_units= price=",
+    "tier": "rate_id=v counts=line from_units= price= mode=",
     "carrier_rate": "cost_id=c carrier_id=carrier_001 service=voice call_type=* country=* prefix=* price=0.04 "
     "unit=second block=60 increment=60 initial= connect_fee= digits=4 rounding=half_up markup= "
     "markup_digits= valid_from=2024-01-01 valid_to=",

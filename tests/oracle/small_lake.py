@@ -35,6 +35,10 @@ TYPES: dict[str, pa.DataType] = {
     **dict.fromkeys(("customer_since", "first_cycle_start", "cycle_start", "cycle_end"), pa.date32()),
     **dict.fromkeys(("roaming", "tax_exempt", "is_student"), pa.bool_()),
     "exact_total": pa.decimal128(38, 6),
+    "money_slices": pa.list_(
+        pa.struct([("allowance_id", pa.string()), ("granted_on", pa.date32()), ("amount", MONEY)])
+    ),
+    "slices": pa.list_(pa.struct([("allowance_id", pa.string()), ("granted_on", pa.date32()), ("units", pa.int64())])),
 }
 WHOLE_NUMBERS = {
     *("batch_no", "kafka_partition", "kafka_offset", "duration_s", "volume_bytes", "rating_no", "snapshot_id"),
@@ -138,6 +142,7 @@ def bill_rows(run_id: str, bills: list[Bill]) -> dict[str, list[dict[str, Any]]]
             row |= {name: getattr(one.event, name) for name in ("source", "event_id")}
             row |= {name: getattr(one, name) for name in ("origin_cycle", "line_key", "allowance_id", "free_units")}
             row |= {"subscription_id": one.event.priced.holding.subscription_id}
+            row |= {"slices": [part._asdict() for part in one.slices], "money_slices": []}
             row |= {name: Decimal(getattr(one, name)) for name in ("net_numerator", "net_denominator")}
             billed.append(
                 row | {"list_charge": decimal_of(one.event.priced.charge), "net_charge": decimal_of(one.net_charge)}

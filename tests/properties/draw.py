@@ -51,29 +51,21 @@ def draw_population(
     other_currency: str = "EUR",
     change: int = MID_OCTOBER,
     tenures: tuple[date, ...] = TENURES,
+    lines_of_account: int = 1,
 ) -> Facts:
     """Lines on every plan: students, tenures at their boundaries, changes of plan, state and owner at one instant."""
     accounts, holdings, facts, contracts = [], [], [], []
     for number in range(lines):
         name, plan = f"{number:03}", ("term", "month_to_month", "prepaid")[number % 3]
-        currency = other_currency if number % 19 == 18 else "CAD"
-        accounts.append(
-            Account(
-                f"A{name}",
-                f"C{name}",
-                currency,
-                "America/Toronto",
-                1,
-                first_cycle,
-                None,
-                "CA-ON",
-                number % 7 == 6,
-                None if number % 3 else number % 5 * 7,
-            )
-        )
-        since = tenures[number % len(tenures)]
-        facts.append(CustomerFact(f"C{name}", number % 4 == 0, since, 0, change))
-        facts.append(CustomerFact(f"C{name}", number % 4 == 1, since, change, OPEN_END_US))
+        payer = f"{number - number % lines_of_account:03}"
+        if payer == name:
+            currency = other_currency if number % 19 == 18 else "CAD"
+            terms = (currency, "America/Toronto", 1, first_cycle, None, "CA-ON", number % 7 == 6)
+            days = None if number % 3 else number % 5 * 7
+            accounts.append(Account(f"A{name}", f"C{name}", *terms, days))
+            since = tenures[number % len(tenures)]
+            facts.append(CustomerFact(f"C{name}", number % 4 == 0, since, 0, change))
+            facts.append(CustomerFact(f"C{name}", number % 4 == 1, since, change, OPEN_END_US))
         before = ("active", f"K{name}", plan)
         after = {
             1: ("suspended", f"K{name}", plan),
@@ -81,8 +73,8 @@ def draw_population(
             3: ("active", f"L{name}", "term"),
         }.get(number % 11, before)
         for (state, contract, held), start, end in ((before, 0, change), (after, change, OPEN_END_US)):
-            holdings.append(Holding(number_of(number), f"S{name}", f"A{name}", contract, held, state, start, end))
-        contracts += _contracts(number, name, plan)
+            holdings.append(Holding(number_of(number), f"S{name}", f"A{payer}", contract, held, state, start, end))
+        contracts += _contracts(number, name, plan, payer)
     return Facts(accounts, holdings, facts, contracts)
 
 
@@ -145,14 +137,16 @@ def draw_bill_discounts(random: Random, nets: list[int]) -> list[str]:
 
 
 def draw_tiers(random: Random) -> list[str]:
-    """Lines of tier.csv: messages and bytes, by line and by account, dearer and cheaper, inside and between events."""
+    """Lines of tier.csv, without its header: messages and bytes, by line and by account, dearer and cheaper, inside and
+    between events, graduated and by volume."""
     drawn = []
     for rate_id, units in (("sms_national", (1, 2, 3)), ("sms_europe", (1, 2)), ("mms", (1, 3)),
                            ("data_term", (1, 400_000_001, 10**10)), ("data_month_to_month", (999_999, 3 * 10**9)),
                            ("data_video_month_to_month", (1_000_000, 10**8))):  # fmt: skip
-        counts = random.choice(("line", "account"))
+        counts, mode = random.choice(("line", "account")), random.choice(("", "volume", "volume"))
         for from_units in units:
-            drawn.append(f"{rate_id},{counts},{from_units},{random.choice(('0', '0.004', '0.0075', '0.0333', '0.5'))}")
+            price = random.choice(("0", "0.004", "0.0075", "0.0333", "0.5"))
+            drawn.append(f"{rate_id},{counts},{from_units},{price},{mode}")
     return drawn
 
 
@@ -207,16 +201,16 @@ def number_of(line: int) -> str:
     return f"+1416{2000000 + line}" if line % 2 else f"+1647{2000000 + line}"
 
 
-def _contracts(number: int, name: str, plan: str) -> list[Contract]:
+def _contracts(number: int, name: str, plan: str, payer: str) -> list[Contract]:
     """Contracts that run through October, start or end in it, or follow one another."""
     started, ends = date(2025, 10, 13), date(2026, 10, 13) if plan == "term" else None
     if number % 11 == 3:
-        later = Contract(f"L{name}", f"S{name}", f"A{name}", "term", date(2026, 10, 12), date(2027, 10, 12), None)
-        return [Contract(f"K{name}", f"S{name}", f"A{name}", plan, started, ends, date(2026, 10, 12)), later]
+        later = Contract(f"L{name}", f"S{name}", f"A{payer}", "term", date(2026, 10, 12), date(2027, 10, 12), None)
+        return [Contract(f"K{name}", f"S{name}", f"A{payer}", plan, started, ends, date(2026, 10, 12)), later]
     cancelled = {2: date(2026, 10, 12), 5: date(2026, 10, 13), 7: date(2026, 11, 1), 8: date(2026, 10, 1)}.get(
         number % 11
     )
     if number % 11 in (4, 9):
         started = date(2026, 10, 1) if number % 11 == 4 else date(2026, 10, 31)
         ends = date(2027, 10, 1) if plan == "term" else None
-    return [Contract(f"K{name}", f"S{name}", f"A{name}", plan, started, ends, cancelled)]
+    return [Contract(f"K{name}", f"S{name}", f"A{payer}", plan, started, ends, cancelled)]

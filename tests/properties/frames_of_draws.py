@@ -40,7 +40,10 @@ def book_frames(spark: SparkSession, folder: Path = DEMO_BOOK) -> frames.PriceBo
     version = {field: getattr(book, field) for field in ("digest", "name", "currency", "time_zone", "amount_type")}
     version |= {field: getattr(book, field) for field in ("factor_den", "discount_den", "band_slots")}
     version |= {
-        field: getattr(book, field) for field in ("segment_slots", "features", "rate_values", "destination_digits")
+        field: getattr(book, field)
+        for field in (
+            *("segment_slots", "features", "rate_values", "allowance_slots", "money_slots", "destination_digits"),
+        )
     }
     return frames.price_book(tables, {"pricebook_version": VERSION, **version})
 

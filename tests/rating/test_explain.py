@@ -118,4 +118,8 @@ def test_what_is_not_charged_says_why():
     paid = {**slice_, "allowance_id": None, "line_key": f"{key}K1"}
     credit = "billed     0.10 CAD net, none free, paid from the credit of contract K1, run r1"
     assert credit in explain_text({**ROW, "billed": [paid]})
+    two = [{"allowance_id": name, "units": units} for name, units in (("bundle", 20), ("shared", 40))]
+    paid = [{"allowance_id": "credit", "amount": Decimal("0.050000")}]
+    text = explain_text({**ROW, "billed": [{**slice_, "slices": two, "money_slices": paid}]})
+    assert "20 units free by bundle, 40 units free by shared, 0.05 paid by credit, run r1" in text
     assert parser().parse_args(["e1", "--source", "sw1"]).source == "sw1"

@@ -60,8 +60,9 @@ def edited(folder: Path, file: str, edit: Edit) -> Path:
     """The demo book with one file edited."""
     book = folder / "book"
     shutil.copytree(DEMO, book)
-    with (book / f"{file}.csv").open(newline="") as stream:
-        lines = list(csv.reader(stream))
+    before = book / f"{file}.csv"
+    # A file that a book may leave out begins empty.
+    lines = list(csv.reader(before.read_text().splitlines())) if before.exists() else []
     edit(lines)
     with (book / f"{file}.csv").open("w", newline="") as stream:
         csv.writer(stream, lineterminator="\n").writerows(lines)

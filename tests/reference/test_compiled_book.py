@@ -44,6 +44,7 @@ def test_discounts_fees_allowances_and_taxes(compiled):
         ("term_deposit", "deposit", "term", "Term, deposit", 300_000_000, "none", "none"),
         ("term_monthly", "recurring", "term", "Term, monthly fee", 20_000_000, "days", "standard"),
     ]  # fmt: skip
+    assert compiled.allowance_slots == 1
     free = [(allowance, plan, service, zone, quantity) for allowance, plan, _, service, zone, _, quantity, *_ in
             compiled.tables["price_allowance"]]  # fmt: skip
     assert free == [

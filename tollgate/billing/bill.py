@@ -10,12 +10,13 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.billing.advance import advance_lines
-from tollgate.billing.allowances import with_free_units
+from tollgate.billing.allowances import with_credits, with_free_units
+from tollgate.billing.buckets import Grants, grants_of, late_cycles
 from tollgate.billing.carried import carried_usage
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
-from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with_usage_key
+from tollgate.billing.lines import all_lines, completed, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.one_off import one_off_lines
 from tollgate.billing.parking import failing_accounts, waiting_accounts
@@ -27,15 +28,19 @@ from tollgate.billing.prepaid import (
     with_prepaid_contract,
 )
 from tollgate.billing.prepaid_lines import prepaid_lines
+from tollgate.billing.spend_limits import spend_limit_lines
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tax_status import exemptions_in_force, with_jurisdiction
 from tollgate.billing.tiers import with_tier_charge
+from tollgate.billing.volume_tiers import volume_lines
+from tollgate.reference.book_features import ROLLOVER, SPEND_LIMITS
 from tollgate.reference.frames import PriceBook, Reference
 
 BILLED_USAGE = [
     "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id",
     "origin_cycle", "line_key",
-    "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge",
+    "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge", "slices",
+    "money_slices",
 ]  # fmt: skip
 INVOICE_LINE = [
     "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
@@ -111,11 +116,9 @@ def bill_cycle(
     accounts = keep(candidates.join(currencies, "currency", how="left"))
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
-    net = carried.transform(with_free_units, contracts, due, book.table("price_allowance"), posted.usage).transform(
-        with_net_charge, book.piece_slots
-    )
-    if tiers is not None:
-        net = net.transform(with_tier_charge, tiers, rated, posted.usage)
+    late = late_cycles(carried) if ROLLOVER in book.features else None
+    grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
+    net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers)
     top_ups = book.table("price_top_up")
     prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
     keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
@@ -123,6 +126,8 @@ def bill_cycle(
     zones, fees = book.table("price_zone"), book.table("price_fee")
     rarer = _rarer_lines(reference, fees, due, posted)
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, rarer))
+    own = _with_volume(own, usage, posted, rated, due, tiers, keep)
+    own = _with_limits(own, posted, contracts, due, book, cycle, keep)
     balances = None if prepaid is None else keep(prepaid_balances(usage, prepaid, posted.prepaid))
     taxed, exempt = _tax_status(reference, due)
     more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, taxed, book, exempt)
@@ -161,6 +166,51 @@ def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFr
     moves, exemptions = reference.table("ref_account_jurisdiction"), reference.table("ref_tax_exemption")
     taxed = due if moves.isEmpty() else with_jurisdiction(due, moves)
     return taxed, None if exemptions.isEmpty() else exemptions_in_force(due, exemptions)
+
+
+def _with_net_charges(
+    carried: DataFrame, rated: DataFrame, grants: Grants, book: PriceBook, posted: DataFrame, tiers: DataFrame | None
+) -> DataFrame:
+    """What carried usage costs: free units come first, then the price of the rest, by tiers where a rate has them, then
+    what money allowances pay of it."""
+    net = carried.transform(with_free_units, grants, posted, book.allowance_slots)
+    net = net.transform(with_net_charge, book.piece_slots)
+    if tiers is not None:
+        net = net.transform(with_tier_charge, tiers, rated, posted)
+    return net.transform(with_credits, grants, posted, book.money_slots)
+
+
+def _with_volume(
+    own: DataFrame,
+    usage: DataFrame,
+    posted: PostedRuns,
+    rated: DataFrame,
+    due: DataFrame,
+    tiers: DataFrame | None,
+    keep: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
+    """The lines with those of volume tiers, where a rate has some."""
+    volume = None if tiers is None else tiers.where("mode = 'volume'")
+    if volume is None or volume.isEmpty():
+        return own
+    return keep(own.unionByName(completed(volume_lines(usage, posted.usage, posted.lines, rated, due, volume))))
+
+
+def _with_limits(
+    own: DataFrame,
+    posted: PostedRuns,
+    contracts: DataFrame,
+    due: DataFrame,
+    book: PriceBook,
+    cycle: str,
+    keep: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
+    """The lines with those of spending caps and minimums, where the book has some."""
+    if SPEND_LIMITS not in book.features:
+        return own
+    now = own.withColumn("cycle", F.lit(cycle))
+    limits = spend_limit_lines(now, posted.lines, contracts, due, book.table("price_spend_limit"))
+    return keep(own.unionByName(completed(limits)))
 
 
 def _more_lines(

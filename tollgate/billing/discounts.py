@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight, overlap_days
-from tollgate.billing.lines import USAGE_KINDS, is_prepaid
+from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
 
 DISCOUNT_KINDS = ["discount", "prior_discount"]
 CYCLE = ["account_id", "origin_cycle"]
@@ -83,10 +83,13 @@ def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
 
 
 def _bases(lines: DataFrame) -> DataFrame:
-    """What can be discounted: usage, late usage too, and monthly fees; `part` says which."""
-    part = F.when(F.col("kind").isin(USAGE_KINDS), "usage").when(F.col("kind") == "recurring", "recurring")
+    """What can be discounted: usage, late usage too, less what caps took off, and monthly fees; `part` says which."""
+    part = F.when(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS, *CAP_KINDS), "usage").when(
+        F.col("kind") == "recurring", "recurring"
+    )
     return lines.withColumn("part", part).where("part IS NOT NULL").select(
-        *CYCLE, "cycle_end_s", "anchor_day", "subscription_id", "tax_category", "part", "exact_total", "amount"
+        *CYCLE, "cycle_end_s", "anchor_day", "subscription_id", "tax_category", "part", "amount",
+        F.when(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS), F.col("exact_total")).alias("usage_total"),
     )  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def _with_plan(base: DataFrame, contracts: DataFrame) -> DataFrame:
 def _summed(base: DataFrame) -> DataFrame:
     """One row a cycle, tax category, plan and part: `base`, its amounts in thousandths as DECIMAL(38,0), and of the
     cycle, all together and by plan, the net charges of usage, `usage_net` and `usage_net_of_plan`."""
-    net = F.sum(F.when(F.col("part") == "usage", F.col("exact_total")))
+    net = F.sum("usage_total")
     cycle, plan = Window.partitionBy(*CYCLE), Window.partitionBy(*CYCLE, "plan_id")
     return (
         base.groupBy(*CYCLE, "cycle_end_s", "tax_category", "plan_id", "part")

@@ -1,8 +1,9 @@
 """Ledger postings of invoices: double entry, debit positive and credit negative, one journal an invoice.
 
-The receivable is debited with the total; revenue by service, monthly fees, one-off charges, invoice fees, tax payable
-and the deposits held are credited, what discounts take off is debited. A forfeited deposit moves from the liability to
-revenue. Prepaid usage is revenue that the liability for prepaid credit pays. Source: docs/billing.md, "Ledger".
+The receivable is debited with the total; revenue by service, monthly fees, one-off charges, minimum spends, invoice
+fees, tax payable and the deposits held are credited, what discounts and spending caps take off is debited. A forfeited
+deposit moves from the liability to revenue. Prepaid usage is revenue that the liability for prepaid credit pays.
+Source: docs/billing.md, "Ledger".
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from pyspark.sql import functions as F
 from tollgate import money
 
 LEDGER_ACCOUNT = """
-CASE WHEN kind IN ('usage', 'prior_period') THEN concat('revenue_', service)
-     WHEN kind IN ('discount', 'prior_discount') THEN 'revenue_discount'
+CASE WHEN kind IN ('usage', 'prior_period', 'volume_tier', 'prior_volume_tier') THEN concat('revenue_', service)
+     WHEN kind IN ('discount', 'prior_discount', 'spend_cap', 'prior_spend_cap') THEN 'revenue_discount'
+     WHEN kind IN ('minimum_spend', 'prior_minimum_spend') THEN 'revenue_minimum'
      WHEN kind = 'recurring' THEN 'revenue_recurring'
      WHEN kind IN ('one_off', 'one_off_credit') THEN 'revenue_one_off'
      WHEN kind = 'invoice_fee' THEN 'revenue_fee'

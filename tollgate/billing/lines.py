@@ -13,6 +13,10 @@ from tollgate.billing import fees
 
 KEY_PARTS = ["kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category", "ref"]
 USAGE_KINDS = ["usage", "prior_period"]
+# What volume tiers change of it.
+VOLUME_KINDS = ["volume_tier", "prior_volume_tier"]
+# What spending caps take off usage.
+CAP_KINDS = ["spend_cap", "prior_spend_cap"]
 PREPAID_KINDS = [
     "prepaid_balance", "prepaid_used", "prepaid_tax", "top_up", "prepaid_forfeit", "prepaid_settlement",
 ]  # fmt: skip
@@ -94,7 +98,7 @@ def all_lines(own: DataFrame, more: list[DataFrame], accounts: DataFrame, price_
     with_a_line = accounts.join(own.where(~is_prepaid()).select("account_id"), "account_id", how="left_semi")
     order = Window.partitionBy("account_id").orderBy("line_key")
     added = [*more, fees.invoice_fee_lines(with_a_line, price_fees)]
-    return reduce(lambda lines, other: lines.unionByName(_complete(other)), added, own).withColumn(
+    return reduce(lambda lines, other: lines.unionByName(completed(other)), added, own).withColumn(
         "line_no", F.row_number().over(order)
     )
 
@@ -115,10 +119,10 @@ def lines_of_contracts_and_usage(
         fees.deposit_lines(contracts, accounts, price_fees),
         *more,
     ]
-    return reduce(DataFrame.unionByName, [_complete(lines) for lines in own])
+    return reduce(DataFrame.unionByName, [completed(lines) for lines in own])
 
 
-def _complete(lines: DataFrame) -> DataFrame:
+def completed(lines: DataFrame) -> DataFrame:
     """All LINE_COLUMNS: absent ones are NULL, absent counts 0, and the key of lines that have none yet."""
     for name, kind in LINE_COLUMNS.items():
         if name not in lines.columns and name != "line_key":

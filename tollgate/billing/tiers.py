@@ -15,6 +15,7 @@ from tollgate.money import EXACT, rounded_amount
 
 RATE = ["pricebook_version", "rate_id"]
 COUNTER = ["rate_id", "counts", "counter_id", "origin_cycle"]
+IS_GRADUATED = "coalesce(mode, 'graduated') = 'graduated'"
 IS_PRICED = "retail_status = 'rated' AND price_source = 'rate'"
 # What the units [from_unit, till_unit) of the cycle cost, in micros of the block.
 OF_TIERS = f"""
@@ -32,7 +33,7 @@ def with_tier_charge(usage: DataFrame, tiers: DataFrame, rated: DataFrame, poste
     rated: rated_usage, posted_usage: billed_usage of posted runs, for the units that they counted. Events count in the
     order (started_at, source, event_id, revision). NULL where it cannot be known, which parks the account.
     """
-    of_rate = F.broadcast(_of_rates(tiers))
+    of_rate = F.broadcast(of_rates(tiers.where(IS_GRADUATED)))
     counted = _counted(rated, posted_usage, of_rate)
     so_far = Window.partitionBy(*COUNTER).orderBy("started_at", "source", "event_id", "revision")
     before = F.sum("left_units").over(so_far.rowsBetween(Window.unboundedPreceding, Window.currentRow))
@@ -40,7 +41,7 @@ def with_tier_charge(usage: DataFrame, tiers: DataFrame, rated: DataFrame, poste
     denominator = f"CAST(try_multiply(CAST(block_units AS {EXACT}), discount_den) AS {EXACT})"
     priced = (
         usage.join(of_rate, RATE, how="left")
-        .withColumns({"counter_id": _counter(), "left_units": _left()})
+        .withColumns({"counter_id": counter(), "left_units": left_units()})
         .join(counted, COUNTER, how="left")
         .withColumn("till_unit", before + F.coalesce("counted_units", F.lit(0)))
         .withColumn("from_unit", F.expr("till_unit - left_units"))
@@ -56,7 +57,7 @@ def with_tier_charge(usage: DataFrame, tiers: DataFrame, rated: DataFrame, poste
     )  # fmt: skip
 
 
-def _of_rates(tiers: DataFrame) -> DataFrame:
+def of_rates(tiers: DataFrame) -> DataFrame:
     """One row a version and rate: what its tiers count, and `tiers`, ARRAY of (from_units, to_units, price)."""
     tier = F.struct("from_units", "to_units", "unit_price_micros")
     return tiers.groupBy(*RATE).agg(F.max("counts").alias("counts"), F.collect_list(tier).alias("tiers"))
@@ -69,15 +70,17 @@ def _counted(rated: DataFrame, posted_usage: DataFrame, of_rate: DataFrame) -> D
         rated.where(IS_PRICED)
         .join(of_rate.select(*RATE, "counts"), RATE, how="inner")
         .join(posted, EVENT_KEY, how="inner")
-        .withColumn("counter_id", _counter())
+        .withColumn("counter_id", counter())
         .groupBy(*COUNTER)
-        .agg(F.sum(_left()).alias("counted_units"))
+        .agg(F.sum(left_units()).alias("counted_units"))
     )
 
 
-def _counter() -> Column:
+def counter() -> Column:
+    """STRING: whose units of a rate are counted, the account or the line."""
     return F.when(F.col("counts") == "account", F.col("account_id")).otherwise(F.col("subscription_id"))
 
 
-def _left() -> Column:
+def left_units() -> Column:
+    """BIGINT: units that allowances left of an event; 0 where no rate row prices it."""
     return F.when(F.expr(IS_PRICED), F.col("charged_units") - F.col("free_units")).otherwise(0).cast("bigint")

@@ -15,7 +15,9 @@ from tollgate.oracle.prepaid import is_prepaid
 from tollgate.oracle.rows import Contract, Discount
 
 USAGE = ("usage", "prior_period")
-PARTS = {"usage": USAGE, "recurring": ("recurring",), "all": (*USAGE, "recurring")}
+COST_OF_USAGE = (*USAGE, "volume_tier", "prior_volume_tier")
+CAPPED = (*COST_OF_USAGE, "spend_cap", "prior_spend_cap")
+PARTS = {"usage": CAPPED, "recurring": ("recurring",), "all": (*CAPPED, "recurring")}
 GIVEN = ("discount", "prior_discount")
 TakenOff = dict[tuple[str, str], Fraction]
 """What a discount takes off a tax category: by (discount, tax category), exact millionths."""
@@ -67,7 +69,7 @@ def _taken_off(lines: list[Line], cycle: Cycle, contracts: list[Contract], book:
     """Every discount of the book on the lines of one cycle; 0 where it does not apply."""
     at = cycle.end_us // 1_000_000 - 1
     discounts = [row for row in book.discounts if row.stage == "billing"]
-    plan_of = {line.subscription_id: _plan_of(line.subscription_id, contracts, cycle) for line in lines}
+    plan_of = {line.subscription_id: plan_in_cycle(line.subscription_id, contracts, cycle) for line in lines}
     base = [line for line in lines if line.kind in PARTS["all"]]
     off = {(one.discount_id, line.tax_category): Fraction(0) for one in discounts for line in base}
     for line in base:
@@ -96,12 +98,12 @@ def _is_reached(discount: Discount, base: list[Line], plan_of: dict[str | None, 
     net = sum(
         line.exact_total
         for line in base
-        if line.kind in USAGE and discount.plan_id in ("*", plan_of[line.subscription_id])
+        if line.kind in COST_OF_USAGE and discount.plan_id in ("*", plan_of[line.subscription_id])
     )
     return net >= discount.threshold
 
 
-def _plan_of(subscription: str | None, contracts: list[Contract], cycle: Cycle) -> str | None:
+def plan_in_cycle(subscription: str | None, contracts: list[Contract], cycle: Cycle) -> str | None:
     """The plan of the line's last contract in force on a day of the cycle."""
     held = [
         contract

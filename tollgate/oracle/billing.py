@@ -9,6 +9,7 @@ from fractions import Fraction
 
 from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
 from tollgate.oracle.advance import advance_lines
+from tollgate.oracle.allowances import Allowances, Use
 from tollgate.oracle.amounts import round_micros, round_to_minor
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
@@ -17,13 +18,12 @@ from tollgate.oracle.cycles import Cycle, CycleCalendar, days_in_force
 from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
 from tollgate.oracle.one_off import one_off_lines
 from tollgate.oracle.prepaid import Purse, balances, is_prepaid, is_prepaid_contract, prepaid_lines
-from tollgate.oracle.pricing import HOME, Priced
-from tollgate.oracle.rows import Account, Allowance, Contract, Fee
+from tollgate.oracle.pricing import Priced
+from tollgate.oracle.rows import Account, Contract, Fee
+from tollgate.oracle.spend_limits import spend_limit_lines
 from tollgate.oracle.tax import add_tax, exempt_categories, tax_rules
 from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
-
-Bucket = tuple[str, date, str]
-"""A line's allowance of one cycle: (subscription, start of the cycle in which the usage began, allowance)."""
+from tollgate.oracle.volume_tiers import volume_lines
 
 
 def bill_cycle(
@@ -33,9 +33,10 @@ def bill_cycle(
     events: list[RatedEvent],
     contracts: list[Contract],
     book: PriceBook,
-    used: Counter[Bucket] | None = None,
+    used: Counter[Use] | None = None,
     counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
+    earlier: Sequence[BilledEvent] = (),
     purses: dict[str, Purse] | None = None,
     adjustments: Sequence[Adjustment] = (),
     jurisdictions: Sequence[Jurisdiction] = (),
@@ -44,8 +45,9 @@ def bill_cycle(
     """The invoice of an account for a cycle, or None when there is nothing on it.
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
-    used: units that posted runs took of each allowance; the slices of this bill come on top and are not added to it.
-    counted: units of rates with tiers that posted runs billed. posted: lines of the account's posted bills.
+    used: units that posted runs took of each grant; the slices of this bill come on top and are not added to it.
+    counted: units of rates with tiers that posted runs billed. posted, earlier: lines and events of the account's
+    posted bills.
     purses: by prepaid contract, what posted runs left of its credit.
     adjustments: one-off charges and credits of the account;
     jurisdictions, exemptions: where it is taxed and what of it is not. A bill that `lacks_tax_rule` must not be issued.
@@ -60,11 +62,10 @@ def bill_cycle(
         book.minor_digits[account.currency],
         None if account.payment_term_days is None else cycle.end + timedelta(days=account.payment_term_days),
     )
-    lines = _usage_lines(bill, cycle, calendar, events, contracts, book, Counter(used or ()), Counter(counted or ()))
-    lines += _contract_lines(contracts, cycle, book, account.closed_on)
-    lines += advance_lines(contracts, cycle, calendar, book, bill.minor_digits, posted)
-    is_last = account.closed_on is not None and account.closed_on <= cycle.end
-    lines += one_off_lines(adjustments, cycle, calendar, bill.minor_digits, posted, is_last=is_last)
+    free = Allowances(account, calendar, book, contracts, Counter(used or ()))
+    prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
+    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()))
+    lines += _lines_without_usage(account, cycle, calendar, contracts, book, bill.minor_digits, posted, adjustments)
     bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {})
     if not lines and not bill.prepaid:
         return None
@@ -74,9 +75,11 @@ def bill_cycle(
             lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
+    lines += volume_lines(bill.billed, earlier, cycle, bill.minor_digits, posted)
+    lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     rules = tax_rules(account, book, cycle, jurisdictions)
-    free = exempt_categories(account, rules, cycle, exemptions)
-    taxing = [rule for rule in rules if rule.tax_category not in free]
+    exempted = exempt_categories(account, rules, cycle, exemptions)
+    taxing = [rule for rule in rules if rule.tax_category not in exempted]
     lines += prepaid_lines(lines, bill.prepaid, bill.minor_digits, taxing)
     lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
@@ -85,6 +88,25 @@ def bill_cycle(
     bill.net = sum(line.amount for line in bill.lines)
     add_tax(bill, account, rules, exemptions)
     return bill
+
+
+def _lines_without_usage(
+    account: Account,
+    cycle: Cycle,
+    calendar: CycleCalendar,
+    contracts: list[Contract],
+    book: PriceBook,
+    minor_digits: int,
+    posted: Sequence[PostedLine],
+    adjustments: Sequence[Adjustment],
+) -> list[Line]:
+    """Fees, in arrears and in advance, deposits, and one-off charges."""
+    is_last = account.closed_on is not None and account.closed_on <= cycle.end
+    return [
+        *_contract_lines(contracts, cycle, book, account.closed_on),
+        *advance_lines(contracts, cycle, calendar, book, minor_digits, posted),
+        *one_off_lines(adjustments, cycle, calendar, minor_digits, posted, is_last=is_last),
+    ]
 
 
 def net_charge(priced: Priced, free_units: int) -> tuple[int, int, int]:
@@ -119,39 +141,34 @@ def _usage_lines(
     cycle: Cycle,
     calendar: CycleCalendar,
     events: list[RatedEvent],
-    contracts: list[Contract],
-    book: PriceBook,
-    used: Counter[Bucket],
+    allowances: Allowances,
+    prepaid: set[str],
     counted: Counter[TierCounter],
 ) -> list[Line]:
-    """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowance."""
+    """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances.
+
+    prepaid: the contracts that pay for their usage from credit.
+    """
     lines: dict[str, Line] = {}
-    prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
-    granted: dict[Bucket, int] = {}
     for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
         origin = calendar.containing(event.started_at)
         priced = event.priced
         assert priced.holding is not None
-        subscription = priced.holding.subscription_id
-        allowance = _allowance_of(event, book)
-        free = 0
-        if allowance is not None:
-            bucket = (subscription, origin.start, allowance.allowance_id)
-            if bucket not in granted:
-                granted[bucket] = _granted(allowance, subscription, contracts, origin)
-            free = min(priced.charged_units or 0, max(0, granted[bucket] - used[bucket]))
-            used[bucket] += free
+        slices = allowances.free(event, origin)
+        free = sum(one.units for one in slices)
         numerator, denominator, net = net_charge(priced, free)
         counter = tier_counter(event, origin.start)
         if counter is not None:
             left = (priced.charged_units or 0) - free
             numerator, denominator, net = tier_charge(priced, counted[counter], left)
             counted[counter] += left
+        paid = allowances.pay(event, origin, net)
+        net -= sum(one.units for one in paid)
         line = Line(
             "usage" if origin.start == cycle.start else "prior_period",
             priced.tax_category or "none",
             priced.holding.contract_id or "" if priced.holding.contract_id in prepaid else "",
-            subscription_id=subscription,
+            subscription_id=priced.holding.subscription_id,
             service=event.service,
             zone_id=priced.zone_id,
             roaming_zone=priced.roaming_zone,
@@ -163,37 +180,9 @@ def _usage_lines(
         line.units += priced.charged_units or 0
         line.free_units += free
         line.exact_total += net
-        taken = allowance.allowance_id if allowance is not None and free else None
-        bill.billed.append(BilledEvent(event, line.line_key, origin.start, taken, free, numerator, denominator, net))
+        billed = BilledEvent(event, line.line_key, origin.start, slices, numerator, denominator, net, paid)
+        bill.billed.append(billed)
     return list(lines.values())
-
-
-def _allowance_of(event: RatedEvent, book: PriceBook) -> Allowance | None:
-    """The allowance that covers an event: home usage that is charged for, of a service and zone in its rows."""
-    priced = event.priced
-    if priced.retail_status != "rated" or priced.roaming_zone != HOME or priced.rate is None or priced.holding is None:
-        return None
-    at = event.started_at // 1_000_000
-    for row in book.allowances:
-        key = (row.plan_id, row.service, row.zone_id, row.unit)
-        if (
-            key == (priced.holding.plan_id, event.service, priced.zone_id, priced.unit)
-            and row.valid_from <= at < row.valid_to
-        ):
-            return row
-    return None
-
-
-def _granted(allowance: Allowance, subscription: str, contracts: list[Contract], origin: Cycle) -> int:
-    """Units of the allowance in a cycle; by days, the share of the days that the line had the plan, rounded down."""
-    if allowance.proration == "none":
-        return allowance.quantity
-    days: set[date] = set()
-    for contract in contracts:
-        if contract.subscription_id == subscription and contract.plan_id == allowance.plan_id:
-            first = max(contract.starts_on, origin.start)
-            days.update(first + timedelta(days=day) for day in range(days_in_force(contract, origin)))
-    return allowance.quantity * len(days) // origin.days
 
 
 def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, closed_on: date | None) -> list[Line]:

@@ -11,14 +11,15 @@ from typing import Any
 
 import pyarrow as pa
 
+from tollgate.oracle.allowances import Use, uses_of
 from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine, cycle_of
-from tollgate.oracle.billing import Bucket, bill_cycle
+from tollgate.oracle.billing import bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
-from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent
+from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
 from tollgate.oracle.prepaid import Purse
 from tollgate.oracle.report import Report
 from tollgate.oracle.tiers import TierCounter, tier_counter
@@ -35,6 +36,7 @@ INVOICE_COLUMNS = (
 BILLED_COLUMNS = (
     *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
+    *("slices", "money_slices"),
 )
 BALANCE_COLUMNS = PrepaidBalance._fields
 USAGE_KINDS = ("usage", "prior_period")
@@ -71,8 +73,9 @@ class Biller:
         self._book_version = {run.rating_no: run.pricebook_version for run in rating_runs}
         self._carried: set[tuple[str, str]] = set()
         self._billed: set[tuple[str, date]] = set()
-        self._used: dict[str, Counter[Bucket]] = defaultdict(Counter)
+        self._used: dict[str, Counter[Use]] = defaultdict(Counter)
         self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
+        self._billed_events: dict[str, list[BilledEvent]] = defaultdict(list)
         self._purses: dict[str, dict[str, Purse]] = defaultdict(dict)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
         self._calendars: dict[tuple[str, int], CycleCalendar] = {}
@@ -106,6 +109,7 @@ class Biller:
                 self._used[account_id],
                 self._counted[account_id],
                 self._lines[account_id],
+                self._billed_events[account_id],
                 self._purses[account_id],
             )
             bill = bill_cycle(
@@ -115,27 +119,26 @@ class Biller:
             if bill is not None and not bill.lacks_tax_rule:
                 bills.append(bill)
         if not pins.is_preview:
-            self._post(bills)
+            self._post(bills, book)
         return bills
 
-    def _post(self, bills: list[Bill]) -> None:
+    def _post(self, bills: list[Bill], book: PriceBook) -> None:
         for bill in bills:
             self._billed.add((bill.account_id, bill.cycle_start))
             self._lines[bill.account_id] += [PostedLine(cycle_of(line, bill.cycle_start), line) for line in bill.lines]
+            self._billed_events[bill.account_id] += bill.billed
             for one in bill.prepaid:
                 before = self._purses[bill.account_id].get(one.contract_id)
                 taken = one.forfeited + (before.forfeited if before else 0)
                 self._purses[bill.account_id][one.contract_id] = Purse(one.closing, taken, one.is_closed)
             for billed in bill.billed:
                 self._carried.add((billed.event.source, billed.event.event_id))
-                holding = billed.event.priced.holding
                 counter = tier_counter(billed.event, billed.origin_cycle)
                 if counter is not None:
                     units = billed.event.priced.charged_units or 0
                     self._counted[bill.account_id][counter] += units - billed.free_units
-                if billed.allowance_id is not None and holding is not None:
-                    bucket = (holding.subscription_id, billed.origin_cycle, billed.allowance_id)
-                    self._used[bill.account_id][bucket] += billed.free_units
+                for use, units in uses_of(billed, book):
+                    self._used[bill.account_id][use] += units
 
 
 def check_run(root: str, pins: RunPins, bills: list[Bill], report: Report, preview: pa.Table | None = None) -> None:
@@ -182,6 +185,9 @@ def compare_run(
         rows = _by_key(billed, BILLED_COLUMNS, 3)
         for row in rows.values():
             row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
+            if row["slices"] is None:
+                row["slices"] = _older_slices(row)
+            row["money_slices"] = row["money_slices"] or ()
         _compare(report, "billed_usage", pins.run_id, events, rows)
     expected_balances = {one[:2]: expected_balance(one) for bill in bills for one in bill.prepaid}
     if balances is not None or (expected_balances and invoices is not None):
@@ -221,10 +227,21 @@ def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
         "line_key": one.line_key,
         "allowance_id": one.allowance_id,
         "free_units": one.free_units,
+        "slices": tuple(part._asdict() for part in one.slices),
+        "money_slices": tuple(
+            {"allowance_id": part.allowance_id, "granted_on": part.granted_on, "amount": decimal_of(part.units)}
+            for part in one.money_slices
+        ),
         "exact_net": Fraction(one.net_numerator, one.net_denominator),
         "list_charge": decimal_of(priced.charge),
         "net_charge": decimal_of(one.net_charge),
     }
+
+
+def _older_slices(row: dict[str, Any]) -> tuple[dict[str, Any], ...]:
+    """Of a row that was written before the column: one allowance at most, that of the event's cycle."""
+    slices = (Slice(row["allowance_id"], row["origin_cycle"], row["free_units"]),) if row["allowance_id"] else ()
+    return tuple(part._asdict() for part in slices)
 
 
 def expected_balance(one: PrepaidBalance) -> dict[str, Any]:

@@ -54,6 +54,7 @@ class PriceBook:
         self._own = set(sheets.read("own_range", clock, lambda c: c.text("prefix")))
         self._own_lengths = sorted({len(prefix) for prefix in self._own})
         self.allowances = sheets.read("allowance", clock, entries.allowance)
+        self.spend_limits = sheets.read("spend_limit", clock, entries.spend_limit, may_lack=True)
         self.fees = sheets.read("fee", clock, entries.fee)
         self.top_ups = sheets.read("top_up", clock, entries.top_up) if sheets.has("top_up") else []
         self.taxes = sheets.read("tax", clock, entries.tax)
@@ -89,7 +90,7 @@ class PriceBook:
             of_cycle, of_event = tiers.get((row.rate_id,), []), segments.get((row.rate_id,), [])
             if of_cycle:
                 steps = tuple(sorted((one.from_units, one.price) for one in of_cycle))
-                row = row._replace(tiers=steps, counts=of_cycle[0].counts)
+                row = row._replace(tiers=steps, counts=of_cycle[0].counts, mode=of_cycle[0].mode)
             if of_event:
                 row = row._replace(segments=tuple(sorted((one.from_units, one.price) for one in of_event)))
             rates.append(row)

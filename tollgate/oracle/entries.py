@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tollgate.oracle.month_rows import Allowance, SpendLimit
 from tollgate.oracle.rows import (
-    Allowance,
     CarrierRate,
     Destination,
     Discount,
@@ -72,7 +72,8 @@ def segment(cells: Cells) -> Segment:
 
 def tier(cells: Cells) -> Tier:
     """A line of tier.csv."""
-    return Tier(cells.text("rate_id"), cells.text("counts"), cells.whole("from_units"), cells.micros("price"))
+    mode = cells.if_there("mode") or "graduated"
+    return Tier(cells.text("rate_id"), cells.text("counts"), cells.whole("from_units"), cells.micros("price"), mode)
 
 
 def carrier_rate(cells: Cells) -> CarrierRate:
@@ -141,6 +142,7 @@ def time_band(cells: Cells) -> TimeBand:
 
 def allowance(cells: Cells) -> Allowance:
     """A line of allowance.csv."""
+    count = cells.micros_or_none if cells.text("unit") == "currency" else cells.whole_or_none
     return Allowance(
         allowance_id=cells.text("allowance_id"),
         plan_id=cells.text("plan_id"),
@@ -148,10 +150,15 @@ def allowance(cells: Cells) -> Allowance:
         service=cells.text("service"),
         zone_id=cells.text("zone_id"),
         unit=cells.text("unit"),
-        quantity=cells.whole("quantity"),
+        quantity=count("quantity") or 0,
         proration=cells.text("proration"),
         valid_from=cells.since(),
         valid_to=cells.until(),
+        priority=int(cells.if_there("priority") or 1),
+        scope=cells.if_there("scope") or "line",
+        band=cells.if_there("band"),
+        rollover_cycles=int(cells.if_there("rollover_cycles") or 0),
+        rollover_cap=count("rollover_cap") if cells.if_there("rollover_cap") else None,
     )
 
 
@@ -168,6 +175,21 @@ def fee(cells: Cells) -> Fee:
         valid_from=cells.since(),
         valid_to=cells.until(),
         in_advance=cells.if_there("in_advance") == "true",
+    )
+
+
+def spend_limit(cells: Cells) -> SpendLimit:
+    """A line of spend_limit.csv."""
+    return SpendLimit(
+        limit_id=cells.text("limit_id"),
+        kind=cells.text("kind"),
+        plan_id=cells.text("plan_id"),
+        scope=cells.text("scope"),
+        service=cells.text("service"),
+        amount=cells.micros("amount"),
+        tax_category=cells.text_or_none("tax_category"),
+        valid_from=cells.since(),
+        valid_to=cells.until(),
     )
 
 

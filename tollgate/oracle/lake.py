@@ -18,7 +18,9 @@ from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
-MAY_BE_ABSENT = ("direction", "slice_id", "payment_term_days", "due_on", "exempt_reason")
+MAY_BE_ABSENT = (
+    "direction", "slice_id", "payment_term_days", "due_on", "exempt_reason", "slices", "money_slices",
+)  # fmt: skip
 """Columns that a table may be too old for; no row has a value there then."""
 LATER_TABLES = (("ref_account_jurisdiction", Jurisdiction), ("ref_tax_exemption", Exemption))
 
@@ -47,7 +49,10 @@ class LakeError(ValueError):
 
 
 def read_table(root: str, table: str, columns: tuple[str, ...], where: dict[str, Any] | None = None) -> pa.Table:
-    """Columns of a Delta table of the lake, of rows with the values of `where`; LakeError when it is missing."""
+    """Columns of a Delta table of the lake, of rows with the values of `where`; LakeError when it is missing.
+
+    A column of MAY_BE_ABSENT that the table does not have is NULL in every row.
+    """
     wanted = [field(name) == value for name, value in (where or {}).items()]
     dataset = _dataset(root, table)
     absent = [name for name in columns if name in MAY_BE_ABSENT and name not in dataset.schema.names]

@@ -21,17 +21,35 @@ class RatedEvent(NamedTuple):
     priced: Priced
 
 
+class Slice(NamedTuple):
+    """What an allowance freed of an event: units, or millionths, of the grant of a cycle, named by its start."""
+
+    allowance_id: str
+    granted_on: date
+    units: int
+
+
 class BilledEvent(NamedTuple):
-    """What a run bills of one event: units an allowance freed, and the net charge, exact and rounded."""
+    """What a run bills of one event: what allowances freed, and the net charge, exact and rounded."""
 
     event: RatedEvent
     line_key: str
     origin_cycle: date
-    allowance_id: str | None
-    free_units: int
+    slices: tuple[Slice, ...]
     net_numerator: int
     net_denominator: int
     net_charge: int
+    money_slices: tuple[Slice, ...] = ()
+
+    @property
+    def free_units(self) -> int:
+        """Units freed by all allowances."""
+        return sum(one.units for one in self.slices)
+
+    @property
+    def allowance_id(self) -> str | None:
+        """The first allowance that freed units."""
+        return self.slices[0].allowance_id if self.slices else None
 
 
 @dataclass

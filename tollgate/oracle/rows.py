@@ -15,7 +15,7 @@ class Rate(NamedTuple):
     initial: units of the first step of charging; increment: of each later one. split_at_validity: a call that outlasts
     the row takes its later seconds' price from the row that follows.
     segments: (units of the event, price from there on), ascending. tiers: (units of the cycle, price from there on),
-    ascending; counts: whose units, line or account.
+    ascending; counts: whose units, line or account; mode: graduated, or volume: all units cost what the last one does.
     """
 
     rate_id: str
@@ -47,6 +47,7 @@ class Rate(NamedTuple):
     segments: tuple[tuple[int, int], ...] = ()
     tiers: tuple[tuple[int, int], ...] = ()
     counts: str = "line"
+    mode: str = "graduated"
 
 
 class Tier(NamedTuple):
@@ -56,6 +57,7 @@ class Tier(NamedTuple):
     counts: str
     from_units: int
     price: int
+    mode: str = "graduated"
 
 
 class Segment(NamedTuple):
@@ -143,21 +145,6 @@ class TimeBand(NamedTuple):
     connect_fee: int | None = None
     initial: int | None = None
     increment: int | None = None
-
-
-class Allowance(NamedTuple):
-    """Free units of a line and cycle."""
-
-    allowance_id: str
-    plan_id: str
-    name: str
-    service: str
-    zone_id: str
-    unit: str
-    quantity: int
-    proration: str
-    valid_from: int
-    valid_to: int
 
 
 class Fee(NamedTuple):

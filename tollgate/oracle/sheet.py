@@ -109,9 +109,14 @@ class Sheets:
         self.folder = folder
         self.findings: list[str] = []
 
-    def read(self, name: str, clock: LocalClock, row: Callable[[Cells], T]) -> list[T]:
-        """Rows of NAME.csv, one by one through `row`; lines that cannot be read are left out and found."""
-        rows = []
+    def read(self, name: str, clock: LocalClock, row: Callable[[Cells], T], *, may_lack: bool = False) -> list[T]:
+        """Rows of NAME.csv, one by one through `row`; lines that cannot be read are left out and found.
+
+        may_lack: a folder without the sheet has no row of it.
+        """
+        rows: list[T] = []
+        if may_lack and not (self.folder / f"{name}.csv").is_file():
+            return rows
         for number, cells in self.lines(name):
             try:
                 rows.append(row(Cells(cells, clock)))

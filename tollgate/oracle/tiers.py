@@ -14,10 +14,11 @@ TierCounter = tuple[str, str, date]
 
 
 def tier_counter(event: RatedEvent, origin: date) -> TierCounter | None:
-    """The counter of an event whose rate has tiers; None for the others."""
+    """The counter of an event whose rate has graduated tiers; None for the others."""
     priced = event.priced
     rate, holding = priced.rate, priced.holding
-    if rate is None or holding is None or not rate.tiers or priced.retail_status != "rated":
+    is_counted = rate is not None and bool(rate.tiers) and rate.mode == "graduated" and priced.retail_status == "rated"
+    if rate is None or holding is None or not is_counted:
         return None
     return (holding.account_id if rate.counts == "account" else holding.subscription_id, rate.rate_id, origin)
 

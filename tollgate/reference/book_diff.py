@@ -26,7 +26,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "discount": ("discount_id",),
     "own_range": ("prefix",),
     "fee": ("fee_id",),
-    "allowance": ("allowance_id", "service", "zone_id"),
+    "allowance": ("allowance_id", "service", "zone_id", "band"),
+    "spend_limit": ("limit_id",),
     "top_up": ("plan_id", "valid_from"),
     "tax": ("tax_id",),
 }
@@ -86,7 +87,7 @@ def _by_key(file: str, rows: Iterable[Cells]) -> dict[str, Cells]:
     found: dict[str, Cells] = {}
     for row in rows:
         names: Sequence[str] = KEYS.get(file) or tuple(row)
-        key = " ".join(row.get(name, "") for name in names)
+        key = " ".join(row.get(name, "") for name in names).rstrip()
         seen[key] += 1
         found[key if seen[key] == 1 else f"{key} ({seen[key]})"] = row
     return found

@@ -15,6 +15,9 @@ INITIAL = "initial"
 BAND_TERMS, BAND_PRICES = "band_terms", "band_prices"
 # Prices by the moment inside the event, and by the row that follows at midnight.
 SEGMENTS, SPLITS = "segments", "splits"
+# Allowances whose grants outlast their cycle.
+ROLLOVER = "rollover"
+SPEND_LIMITS = "spend_limits"
 CATCH_ALL = "catch_all"
 CARRIER_PREFIXES, CARRIER_FEES = "carrier_prefixes", "carrier_fees"
 
@@ -31,6 +34,8 @@ def features(book: SourceBook, splits: bool) -> list[str]:
         BAND_PRICES: any(row["price"] is not None for row in bands),
         SEGMENTS: bool(rows["segment"]),
         SPLITS: splits,
+        ROLLOVER: any(row["rollover_cycles"] for row in rows["allowance"]),
+        SPEND_LIMITS: bool(rows["spend_limit"]),
         CATCH_ALL: any(row["match"] == "any" for row in rows["destination"]),
         CARRIER_PREFIXES: any(row["prefix"] != ALL for row in costs),
         CARRIER_FEES: any(row["connect_fee"] for row in costs),

@@ -7,6 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
+from tollgate.reference.allowance_slots import FIRST, LINE
 from tollgate.reference.cells import MICROS, OPEN_END
 from tollgate.reference.pricebook_files import SourceBook, SourceRow
 from tollgate.reference.rate_keys import EVENT_CELLS
@@ -22,7 +23,7 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
         "minimum", "maximum", "band_set", "split_at_validity", "discountable", "zero_rated", "digits", "rounding",
         "tax_category", "valid",
     ),
-    "tier": ("rate_id", "counts", "from_units", "price"),
+    "tier": ("rate_id", "counts", "from_units", "price", "mode"),
     "segment": ("rate_id", "from_units", "price"),
     "carrier_rate": (
         "cost_id", "carrier_id", "service", "call_type", "country", "prefix", "price", *_TERMS, "digits", "rounding",
@@ -34,10 +35,14 @@ CATALOG_COLUMNS: dict[str, tuple[str, ...]] = {
     ),
     "fee": ("fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", "in_advance", "valid"),
     "allowance": (
-        "allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity", "proration", "valid",
+        "allowance_id", "plan_id", "name", "service", "zone_id", "band", "unit", "quantity", "proration", "priority",
+        "scope", "rollover_cycles", "rollover_cap", "valid",
     ),
+    "spend_limit": ("limit_id", "kind", "plan_id", "name", "scope", "service", "amount", "tax_category", "valid"),
     "tax": ("tax_id", "jurisdiction", "tax_category", "name", "rate_ppm", "valid"),
 }  # fmt: skip
+# What an empty cell of these columns means.
+IF_EMPTY = {"connect_fee": Decimal(0), "priority": FIRST, "scope": LINE, "mode": "graduated"}
 _AMOUNTS = {"price", "connect_fee", "minimum", "maximum", "amount", "threshold"}
 
 
@@ -51,10 +56,10 @@ def _value(row: SourceRow, column: str) -> Any:
         return _range(row)
     if column == "rate_ppm":
         return row["percent"]
-    if column == "connect_fee" and row[column] is None:
-        return Decimal(0)
     value = row[column]
-    if column in _AMOUNTS and value is not None:
+    if value is None:
+        return IF_EMPTY.get(column)
+    if column in _AMOUNTS:
         return Decimal(value) / MICROS
     if column == "percent":
         return _decimal(value * 100)

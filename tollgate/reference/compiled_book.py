@@ -9,6 +9,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from tollgate.reference.allowance_slots import allowance_rows, most_slots
 from tollgate.reference.band_checks import bands_of
 from tollgate.reference.book_features import NO_EVENT_IS_SO_LONG, features, price_steps, rate_values
 from tollgate.reference.bucket_digits import as_list, bucket_digits
@@ -39,6 +40,7 @@ from tollgate.reference.rate_keys import (
 from tollgate.reference.time_bands import BandDay, band_days
 
 Rows = list[tuple[Any, ...]]
+GRADUATED = "graduated"
 _VALID = ("valid_from", "valid_to")
 
 
@@ -57,6 +59,8 @@ class CompiledBook:
     segment_slots: int
     features: list[str]
     rate_values: list[str]
+    allowance_slots: int
+    money_slots: int
     destination_digits: list[int] | None
     tables: dict[str, Rows]
 
@@ -97,9 +101,10 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
             rows["fee"], "fee_id", "kind", "plan_id", "name", "amount", "proration", "tax_category", *_VALID,
             "in_advance",
         ),
-        "price_allowance": _columns(
-            rows["allowance"], "allowance_id", "plan_id", "name", "service", "zone_id", "unit", "quantity",
-            "proration", *_VALID,
+        "price_allowance": allowance_rows(rows["allowance"]),
+        "price_spend_limit": _columns(
+            rows["spend_limit"], "limit_id", "kind", "plan_id", "name", "scope", "service", "amount", "tax_category",
+            *_VALID,
         ),
         "price_top_up": _columns(
             rows["top_up"], "plan_id", "opening_credit", "below", "amount", "moment", *_VALID
@@ -110,6 +115,7 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
     return CompiledBook(
         book.digest(), operator.name, operator.currency, operator.zone.key,
         common.factor, common.discount, slots, kind, segment_slots, used, rate_values(book),
+        most_slots(rows["allowance"], is_money=False) or 1, most_slots(rows["allowance"], is_money=True),
         as_list(digits),
         {name: sorted(table, key=repr) for name, table in tables.items()},
     )  # fmt: skip
@@ -159,7 +165,7 @@ def _tiers(book: SourceBook) -> Iterator[tuple[Any, ...]]:
         for number, row in enumerate([rate, *rows] if rows else []):
             start = row["from_units"] if number else 0
             end = rows[number]["from_units"] if number < len(rows) else None
-            yield rate["rate_id"], rows[0]["counts"], start, end, row["price"]
+            yield rate["rate_id"], rows[0]["counts"], start, end, row["price"], rows[0]["mode"] or GRADUATED
 
 
 def _cost_rows(book: SourceBook) -> Iterator[tuple[Any, ...]]:

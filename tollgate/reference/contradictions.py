@@ -18,7 +18,7 @@ def contradictions(book: SourceBook) -> Iterator[Finding]:
     for row in (row for rows in book.rows.values() for row in rows):
         if "valid_from" in row.values and row["valid_from"] >= row["valid_to"]:
             yield row.finding("valid_to must be after valid_from")
-    for row in (*book.rows["rate"], *book.rows["carrier_rate"], *book.rows["allowance"]):
+    for row in (*book.rows["rate"], *book.rows["carrier_rate"]):
         if row["unit"] != UNIT_OF[row["service"]]:
             yield row.finding(f"unit of {row['service']} is {UNIT_OF[row['service']]}, found {row['unit']}")
     yield from contradictions_of_rates(book)
@@ -62,15 +62,6 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
             yield row.finding("only recurring fees are prorated")
         if row["kind"] != "recurring" and row["in_advance"]:
             yield row.finding("only recurring fees are in advance")
-    for row in book.rows["allowance"]:
-        if (row["service"] == "data") != (row["zone_id"] == HOME):
-            yield row.finding("data is free in zone home, other services in a destination zone")
-    same = ("plan_id", "name", "unit", "quantity", "proration", "valid_from", "valid_to")
-    first: dict[str, SourceRow] = {}
-    for row in book.rows["allowance"]:
-        other = first.setdefault(row["allowance_id"], row)
-        if any(row[column] != other[column] for column in same):
-            yield row.finding(f"rows of {row['allowance_id']} agree in {', '.join(same)}; see line {other.line}")
     yield from _nested_ranges(book.rows["own_range"])
 
 

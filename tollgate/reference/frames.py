@@ -25,6 +25,7 @@ PRICE_TABLES = (
     "price_bill_discount",
     "price_fee",
     "price_allowance",
+    "price_spend_limit",
     "price_top_up",
     "price_tax",
 )
@@ -49,7 +50,8 @@ class PriceBook:
     """One version of the price book. Fields are the columns of price_version; `table` gives the rest.
 
     amount_type: "BIGINT" or "DECIMAL(38,0)", proven to hold every exact sum. Source: docs/pricebook.md, "Exactness".
-    features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`.
+    features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`; allowance_slots,
+    money_slots: how many grants of units and of money an event may meet, see `tollgate.reference.allowance_slots`.
     destination_digits: digits of a destination's bucket by its first three, see `tollgate.reference.bucket_digits`;
     empty: all have three.
     """
@@ -67,6 +69,8 @@ class PriceBook:
     segment_slots: int = 1
     features: frozenset[str] = frozenset()
     rate_values: tuple[str, ...] = ()
+    allowance_slots: int = 1
+    money_slots: int = 0
     destination_digits: tuple[int, ...] = ()
 
     @property
@@ -140,6 +144,8 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
         segment_slots=int(told.get("segment_slots") or 1),
         features=frozenset(told.get("features") or ()),
         rate_values=tuple(told.get("rate_values") or ()),
+        allowance_slots=int(told.get("allowance_slots") or 1),
+        money_slots=int(told.get("money_slots") or 0),
         destination_digits=tuple(told.get("destination_digits") or ()),
     )
 

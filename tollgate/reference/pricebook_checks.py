@@ -9,12 +9,14 @@ from datetime import datetime
 from pathlib import Path
 
 from tollgate.reference import references
+from tollgate.reference.allowance_checks import allowance_findings
 from tollgate.reference.band_checks import band_findings
 from tollgate.reference.contradictions import contradictions
 from tollgate.reference.exactness import amount_type, too_fine_chains, too_fine_discounts
 from tollgate.reference.pricebook_files import Finding, SourceBook, SourceRow, read_source_book
 from tollgate.reference.rate_contradictions import validity_splits
 from tollgate.reference.rate_keys import COST_CELLS, RATE_CELLS, Gap, cost_keys, rate_keys, resolve
+from tollgate.reference.spend_limit_checks import spend_limit_findings
 from tollgate.reference.top_up_checks import top_up_findings
 
 UNIQUE = (
@@ -32,14 +34,14 @@ UNIQUE = (
     ("carrier_rate", ("cost_id",)),
     ("own_range", ("prefix",)),
     ("fee", ("fee_id",)),
-    ("allowance", ("allowance_id", "service", "zone_id")),
+    ("allowance", ("allowance_id", "service", "zone_id", "band")),
+    ("spend_limit", ("limit_id",)),
     ("tax", ("tax_id",)),
 )
 DISJOINT = (
     ("destination", ("match", "prefix")),
     ("rate", RATE_CELLS),
     ("carrier_rate", COST_CELLS),
-    ("allowance", ("plan_id", "service", "zone_id")),
     ("tax", ("jurisdiction", "tax_category")),
     ("top_up", ("plan_id",)),
 )
@@ -54,12 +56,16 @@ def check_price_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
     if book is not None:
         findings += references.unknown(book)
         for check in (
-            _duplicates,
-            _overlaps,
-            _gaps,
-            contradictions,
-            validity_splits,
-            band_findings,
+            *(
+                _duplicates,
+                _overlaps,
+                _gaps,
+                contradictions,
+                allowance_findings,
+                spend_limit_findings,
+                validity_splits,
+                band_findings,
+            ),
             _exactness,
             top_up_findings,
         ):

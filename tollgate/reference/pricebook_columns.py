@@ -73,6 +73,7 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "counts": c.one_of("line", "account"),
         "from_units": c.whole(1),
         "price": c.amount,
+        "mode": c.optional(c.one_of("graduated", "volume")),
     },
     "segment": {"rate_id": c.ident, "from_units": c.whole(1), "price": c.amount},
     "time_band": {
@@ -138,11 +139,27 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
         "allowance_id": c.ident,
         "plan_id": c.ident,
         "name": c.words,
-        "service": c.one_of(*SERVICES),
-        "zone_id": c.ident,
-        "unit": _UNIT,
-        "quantity": c.whole(1),
+        "service": c.one_of(*SERVICES, c.ALL),
+        "zone_id": c.ident_or_all,
+        "unit": c.one_of("second", "message", "byte", "currency"),
+        "quantity": c.positive_ratio,
         "proration": c.one_of("none", "days"),
+        **_VALID,
+        "priority": c.optional(c.whole(1, 10**6)),
+        "scope": c.optional(c.one_of("line", "account")),
+        "band": c.optional(c.ident),
+        "rollover_cycles": c.optional(c.whole(1, 24)),
+        "rollover_cap": c.optional(c.positive_ratio),
+    },
+    "spend_limit": {
+        "limit_id": c.ident,
+        "kind": c.one_of("cap", "minimum"),
+        "plan_id": c.ident_or_all,
+        "name": c.words,
+        "scope": c.one_of("line", "account"),
+        "service": c.one_of(*SERVICES, c.ALL),
+        "amount": c.amount,
+        "tax_category": c.optional(c.ident),
         **_VALID,
     },
     "top_up": {
@@ -165,9 +182,11 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
 # Columns that a file may leave out, as books that are older than them do; their cells are empty then.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "fee": ("in_advance",),
+    "tier": ("mode",),
+    "allowance": ("priority", "scope", "band", "rollover_cycles", "rollover_cap"),
 }
-# A file that says nothing where it is missing; a book is then the same as with its header alone.
-OPTIONAL_FILES = ("top_up",)
+# Files that a folder may lack; they have no row then.
+OPTIONAL_FILES = ("spend_limit", "top_up")
 NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -75,13 +75,14 @@ class SourceBook:
     def digest(self) -> str:
         """SHA-256 of the canonical rows: columns in the reference's order, lines sorted.
 
-        An optional cell that is empty is no part of it: a book keeps its digest when the reference gains a column.
+        An optional cell that is empty and an optional file without a row are no part of it: a book keeps its digest
+        when the reference gains a column or file.
         """
         sha = hashlib.sha256()
         for file in COLUMNS:
-            if file in OPTIONAL_FILES and not self.raw[file]:
-                continue
             lines = sorted(json.dumps(_canonical(file, cells)) for _, cells in self.raw[file])
+            if not lines and file in OPTIONAL_FILES:
+                continue
             sha.update(("\n".join(lines) + "\n").encode())
         return sha.hexdigest()
 
@@ -91,6 +92,8 @@ def read_source_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
 
     Returns the book and what is wrong with its cells; no book where a file or the operator's lines cannot be used.
     """
+    if not folder.is_dir():
+        return None, [Finding(str(folder), 0, "no such folder; expected the files of docs/pricebook.md in it")]
     findings: list[Finding] = []
     raw: dict[str, list[tuple[int, dict[str, str]]]] = {}
     for file in COLUMNS:
@@ -119,28 +122,49 @@ class _Unusable(ValueError):
 
 def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, dict[str, str]]]:
     columns = COLUMNS[path.stem]
+    if path.stem in OPTIONAL_FILES and not path.exists():
+        return
     try:
-        text = path.read_text(encoding="utf-8")
+        # Spreadsheets begin a file with a byte order mark.
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        if path.stem in OPTIONAL_FILES:
-            return
         raise _Unusable("the file is missing; a file with nothing to say holds its header") from None
     except UnicodeDecodeError as problem:
         raise _Unusable(f"expected UTF-8, found byte {problem.object[problem.start]:#x}") from None
+    except OSError as problem:
+        raise _Unusable(f"expected a file that can be read: {problem.strerror}") from None
     reader = csv.reader(text.splitlines())
     header = next(reader, [])
     left_out = [name for name in OPTIONAL.get(path.stem, ()) if name not in header]
     if sorted([*header, *left_out]) != sorted(columns):
-        raise _Unusable(f"expected the columns {', '.join(columns)}; found {', '.join(header) or 'no header'}")
-    count = 0
+        raise _Unusable(_of_header(header, columns, left_out))
+    count, end = 0, reader.line_num
     for line in reader:
         count += 1
-        if len(line) == len(header):
+        first, end = end + 1, reader.line_num
+        if end > first:
+            found = f"a cell that goes on to line {end}: is a quotation mark left open?"
+            findings.append(Finding(path.name, first, f"expected a line of {len(header)} cells, found {found}"))
+        elif len(line) == len(header):
             yield reader.line_num, {**dict.fromkeys(left_out, ""), **dict(zip(header, line, strict=True))}
         else:
             findings.append(Finding(path.name, reader.line_num, f"expected {len(header)} cells, found {len(line)}"))
     if not count and path.stem in NEEDS_ROWS:
         findings.append(Finding(path.name, 0, "expected at least one row"))
+
+
+def _of_header(header: Sequence[str], columns: Iterable[str], left_out: Sequence[str]) -> str:
+    """What is wrong with the first line of a file."""
+    if len(header) == 1 and ";" in header[0]:
+        return "expected commas between the cells, found semicolons"
+    lacking = [name for name in columns if name not in header and name not in left_out]
+    strange = [name for name in header if name not in columns]
+    twice = sorted({name for name in header if header.count(name) > 1})
+    told = [(lacking, "lacks"), (strange, "has unknown"), (twice, "has twice")]
+    found = "; ".join(f"{what} {', '.join(map(repr, names))}" for names, what in told if names)
+    return (
+        f"expected the columns {', '.join(columns)}; the header {found}" if header else "expected a header, found none"
+    )
 
 
 def _parsed(

@@ -88,6 +88,8 @@ def _of_tiers(book: SourceBook) -> Iterator[Finding]:
         other = first.setdefault(row["rate_id"], row)
         if row["counts"] != other["counts"]:
             yield row.finding(f"tiers of {row['rate_id']} count alike; see line {other.line}")
+        if (row["mode"] or "graduated") != (other["mode"] or "graduated"):
+            yield row.finding(f"tiers of {row['rate_id']} have one mode; see line {other.line}")
         rate = rates.get(row["rate_id"])
         if rate is None:
             continue

@@ -21,8 +21,11 @@ DECLARED_BY = {
     ("discount", "zone_id"): ("zone", "zone_id"),
     ("fee", "plan_id"): ("plan", "plan_id"),
     ("fee", "tax_category"): ("tax", "tax_category"),
+    ("spend_limit", "plan_id"): ("plan", "plan_id"),
+    ("spend_limit", "tax_category"): ("tax", "tax_category"),
     ("allowance", "plan_id"): ("plan", "plan_id"),
     ("allowance", "zone_id"): ("zone", "zone_id"),
+    ("allowance", "band"): ("time_band", "band_id"),
     ("top_up", "plan_id"): ("plan", "plan_id"),
 }
 # Known without a row: being at home, being untaxed.

@@ -31,7 +31,8 @@ CREATE TRIGGER append_only_truncate BEFORE TRUNCATE ON crm.adjustment
 ALTER TABLE billing.invoice_line
   DROP CONSTRAINT invoice_line_kind_check,
   ADD CONSTRAINT invoice_line_kind_check CHECK (kind IN (
-    'recurring', 'usage', 'prior_period', 'discount', 'prior_discount', 'one_off', 'one_off_credit', 'deposit',
+    'recurring', 'usage', 'prior_period', 'volume_tier', 'prior_volume_tier', 'spend_cap', 'prior_spend_cap',
+    'minimum_spend', 'prior_minimum_spend', 'discount', 'prior_discount', 'one_off', 'one_off_credit', 'deposit',
     'deposit_credit', 'deposit_forfeit', 'invoice_fee', 'prepaid_balance', 'prepaid_used', 'prepaid_tax', 'top_up',
     'prepaid_forfeit', 'prepaid_settlement'));
 -- The key ends in the adjustment and its instalment: whatever runs do, each is on one invoice.
