@@ -48,9 +48,9 @@ def bill_cycle(
     used: units that posted runs took of each grant; the slices of this bill come on top and are not added to it.
     counted: units of rates with tiers that posted runs billed. posted, earlier: lines and events of the account's
     posted bills.
-    purses: by prepaid contract, what posted runs left of its credit.
-    adjustments: one-off charges and credits of the account;
-    jurisdictions, exemptions: where it is taxed and what of it is not. A bill that `lacks_tax_rule` must not be issued.
+    purses: by prepaid contract, what posted runs left of its credit. adjustments: one-off charges and credits of the
+    account; jurisdictions, exemptions: where it is taxed and what of it is not. A bill that `lacks_tax_rule` must not
+    be issued.
     Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
@@ -69,8 +69,7 @@ def bill_cycle(
     bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {})
     if not lines and not bill.prepaid:
         return None
-    at = cycle.end_us // 1_000_000 - 1
-    for fee in _fees(book, "invoice", "*", at):
+    for fee in _fees(book, "invoice", "*", cycle.end_us // 1_000_000 - 1):
         if any(not is_prepaid(line) for line in lines):
             lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
     for line in lines:
@@ -78,8 +77,8 @@ def bill_cycle(
     lines += volume_lines(bill.billed, earlier, cycle, bill.minor_digits, posted)
     lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     rules = tax_rules(account, book, cycle, jurisdictions)
-    exempted = exempt_categories(account, rules, cycle, exemptions)
-    taxing = [rule for rule in rules if rule.tax_category not in exempted]
+    free_of_tax = exempt_categories(account, rules, cycle, exemptions)
+    taxing = [rule for rule in rules if rule.tax_category not in free_of_tax]
     lines += prepaid_lines(lines, bill.prepaid, bill.minor_digits, taxing)
     lines += discount_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
     for number, line in enumerate(sorted(lines, key=lambda one: one.line_key.encode()), start=1):
