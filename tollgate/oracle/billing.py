@@ -51,7 +51,6 @@ def bill_cycle(
     purses: by prepaid contract, what posted runs left of its credit. adjustments: one-off charges and credits of the
     account; jurisdictions, exemptions: where it is taxed and what of it is not. A bill that `lacks_tax_rule` must not
     be issued.
-    Source: semantics of billing; docs/oracle.md.
     """
     bill = Bill(
         account.account_id,
