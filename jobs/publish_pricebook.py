@@ -113,11 +113,14 @@ def _check(args: argparse.Namespace) -> None:
     folder = _folder(settings_from(args), args)
     book, findings = check_price_book(folder)
     lines = 0 if book is None else sum(len(lines) for lines in book.raw.values())
+    ending = [] if findings or book is None else ends(book)
     if not sys.stdout.isatty():
         for finding in findings:
             print(json.dumps(asdict(finding), ensure_ascii=False))
-        print(json.dumps({"folder": str(folder), "lines": lines, "findings": len(findings)}), flush=True)
-    for end in ends(_free_of_findings(folder, book, findings)):
+        told = {"lines": lines, "findings": len(findings), "ends_without_successor": [str(end) for end in ending]}
+        print(json.dumps({"folder": str(folder), **told}, ensure_ascii=False), flush=True)
+    _free_of_findings(folder, book, findings)
+    for end in ending:
         remark(str(end), level="warning")
     if sys.stdout.isatty():
         print(f"{folder}: no finding in {lines} lines")

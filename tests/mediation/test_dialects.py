@@ -14,6 +14,7 @@ from tollgate.mediation.dialects.dialect import RECEIVED
 from tollgate.mediation.usage import mediate
 
 GOLDEN = Path(__file__).resolve().parents[1] / "golden"
+FOUND = GOLDEN.parents[1] / "build" / "golden"
 # The native record names its source itself; the others are told by their key.
 KEYS = {"native_json": None, "voip_json": b"softswitch|v", "history_json": b"archive|"}
 
@@ -28,7 +29,18 @@ def test_records_become_the_usage_events_of_the_golden_folder(spark, dialect):
     shown = F.to_json(
         F.struct(*expected[0]), {"ignoreNullFields": "false", "timestampFormat": "yyyy-MM-dd'T'HH:mm:ss.SSSX"}
     )
-    assert [json.loads(row.event) for row in events.select(shown.alias("event")).collect()] == expected
+    found = [json.loads(row.event) for row in events.select(shown.alias("event")).collect()]
+    if found != expected:
+        FOUND.mkdir(parents=True, exist_ok=True)
+        lines = [json.dumps(line, ensure_ascii=False) + "\n" for line in found]
+        FOUND.joinpath(f"{dialect}.jsonl").write_text("".join(lines), encoding="utf-8")
+    differences = [
+        (line["event_id"], name, line[name], other[name])
+        for line, other in zip(expected, found, strict=True)
+        for name in line
+        if line[name] != other[name]
+    ]
+    assert not differences, f"(event, column, expected, found); what was found is in {FOUND}"
 
 
 def test_each_dialect_has_a_golden_folder_and_maps_known_columns():

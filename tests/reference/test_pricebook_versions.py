@@ -127,7 +127,8 @@ def test_a_check_in_a_pipe_is_json_lines(tmp_path, capsys):
         return ended.value.code, [json.loads(line) for line in said.out.splitlines()], said.err
 
     code, lines, _ = check(EXAMPLE)
-    assert code == 0 and lines == [{"folder": str(EXAMPLE), "lines": lines[0]["lines"], "findings": 0}]
+    told = {"folder": str(EXAMPLE), "lines": lines[0]["lines"], "findings": 0, "ends_without_successor": []}
+    assert code == 0 and lines == [told]
     book = tmp_path / "book"
     shutil.copytree(EXAMPLE, book)
     (book / "rate.csv").write_text((book / "rate.csv").read_text().replace(",0.07,", ",0.O7,"))

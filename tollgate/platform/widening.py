@@ -47,18 +47,22 @@ def new_columns(stored: StructType, wanted: StructType, table: str) -> list[Stru
     foreign = sorted(known.keys() - set(wanted.names))
     retyped = [field.name for field in wanted if known.get(field.name, field.dataType) != field.dataType]
     required = [field.name for field in gained if not field.nullable]
-    for names, what in (
-        (foreign, "has columns that the contract does not know: it was written by a newer program"),
-        (retyped, "has columns of another type than the contract"),
-        (required, "lacks columns that the contract makes NOT NULL, and its rows have no value for them"),
-    ):
+    another = "give the new column another name and let it be NULL"
+    for names, what, way_out in (
+        (
+            foreign, "has columns that the contract does not know: it was written by a newer program",
+            "go back to the release that wrote it, or put the column into the contract",
+        ),
+        (retyped, "has columns of another type than the contract", another),
+        (required, "lacks columns that the contract makes NOT NULL, and its rows have no value for them", another),
+    ):  # fmt: skip
         if names:
             raise TollgateError(
                 f"table {table} {what}",
                 where=f"schemas/{table}.ddl",
                 expected="the table's own columns, and new ones that may be NULL",
                 found=", ".join(names),
-                way_out="give the new column another name and let it be NULL, or begin another lake",
+                way_out=way_out,
             )
     return gained
 
