@@ -167,11 +167,8 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     october = bill("2026-10", 1, {}, run_id="2026-10")
     check(RunPins("2026-10", OCTOBER, 1, SNAPSHOT), october)
     # What October's bill asked for in advance comes back, by the day or whole.
-    for name, cancelled_on in (("012", date(2026, 11, 16)), ("010", date(2026, 11, 1))):
-        facts.contracts[f"A{name}"] = [
-            one._replace(cancelled_on=cancelled_on) if one.contract_id == f"K{name}" else one
-            for one in facts.contracts[f"A{name}"]
-        ]
+    cancel(facts, "012", date(2026, 11, 16))
+    cancel(facts, "010", date(2026, 11, 1))
     reference = reference_frames(spark, facts)
     november = bill("2026-11", 2, {"2026-10": october}, run_id="2026-11", is_open=True)
     check(RunPins("2026-11", NOVEMBER, 2, SNAPSHOT, is_preview=True), november)
@@ -185,6 +182,14 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
     }
     if seed == SEED:
         check_what_it_brings_about(october, november)
+
+
+def cancel(facts: Facts, name: str, day: date) -> None:
+    """End the first contract of a line of the account of its own name."""
+    held = facts.contracts[f"A{name}"]
+    facts.contracts[f"A{name}"] = [
+        one._replace(cancelled_on=day) if one.contract_id == f"K{name}" else one for one in held
+    ]
 
 
 def check_what_it_brings_about(october: Bill, november: Bill) -> None:
