@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import rating_duckdb, rating_native, rating_udf
+from benchmarks.cost import cpu_of
 
 CONTENDERS: dict[str, Callable[[Path, str], None]] = {
     "native": rating_native.rate,
@@ -26,14 +27,7 @@ def main(name: str, folder: str, out: str) -> None:
     """Rate the input of `folder` into Parquet files under `out`."""
     CONTENDERS[name](Path(folder), out)
     own = psutil.Process()
-    cpu = sum(_cpu_s(process) for process in (own, *own.children(recursive=True)))
-    print(json.dumps({"wall_s": time.time() - own.create_time(), "cpu_s": cpu}), flush=True)
-
-
-def _cpu_s(process: psutil.Process) -> float:
-    """Seconds of the process, and of children that ended."""
-    times = process.cpu_times()
-    return float(times.user + times.system + times.children_user + times.children_system)
+    print(json.dumps({"wall_s": time.time() - own.create_time(), "cpu_s": cpu_of(own)}), flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,11 @@ def cost_of(spark: SparkSession, action: Callable[[], Any]) -> Cost:
 
 def _cpu(spark: SparkSession) -> float:
     jvm: Any = spark._jvm
-    process = psutil.Process(jvm.java.lang.ProcessHandle.current().pid())
+    return cpu_of(psutil.Process(jvm.java.lang.ProcessHandle.current().pid()))
+
+
+def cpu_of(process: psutil.Process) -> float:
+    """CPU seconds of a process with all that it started, so far."""
     total = 0.0
     for each in (process, *process.children(recursive=True)):
         with suppress(psutil.NoSuchProcess):

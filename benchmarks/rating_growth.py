@@ -7,13 +7,11 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import psutil
-
+from benchmarks.cost import cost_of
 from benchmarks.rating_input import read_book, read_owners
 from benchmarks.rating_native import RATING_NO, session
 from tollgate.rating.id_check import with_id_conflicts
@@ -74,15 +72,10 @@ def _write(rows: DataFrame, folder: Path) -> None:
 
 def _cheapest(spark: SparkSession, actions: dict[str, Action]) -> dict[str, dict[str, float]]:
     """Of each action the least CPU and the least wall seconds; they take turns, so that all meet the same company."""
-    jvm: Any = spark._jvm
-    process = psutil.Process(jvm.java.lang.ProcessHandle.current().pid())
     found: dict[str, dict[str, float]] = {}
     for _ in range(_TIMES):
         for name, action in actions.items():
-            before, begun = process.cpu_times(), time.perf_counter()
-            action()
-            wall, after = time.perf_counter() - begun, process.cpu_times()
-            cpu = after.user + after.system - before.user - before.system
+            wall, cpu = cost_of(spark, action)
             least = found.setdefault(name, {"cpu_s": cpu, "wall_s": wall})
             least.update(cpu_s=min(cpu, least["cpu_s"]), wall_s=min(wall, least["wall_s"]))
     return found

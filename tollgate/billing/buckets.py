@@ -17,12 +17,10 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tollgate.billing.cycles import anchored
-from tollgate.billing.granted_days import granted_days
+from tollgate.billing.granted_days import BUCKET, OWNER, granted_days
 
-BUCKET = ["allowance_id", "owner_id", "granted_on"]
 EVENT_ORDER = ["started_at", "source", "event_id", "revision"]
 SLICES = "ARRAY<STRUCT<allowance_id: STRING, granted_on: DATE, units: BIGINT>>"
-OWNER = "CASE WHEN scope = 'account' THEN account_id ELSE subscription_id END"
 CURRENCY = "currency"
 # What the cycle of a grant left of it rolls over up to the cap; what rolled use is taken off after.
 GRANTED = """

@@ -7,7 +7,8 @@ from pyspark.sql import functions as F
 
 from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight
 
-OWNED = ["allowance_id", "owner_id", "granted_on"]
+BUCKET = ["allowance_id", "owner_id", "granted_on"]
+OWNER = "CASE WHEN scope = 'account' THEN account_id ELSE subscription_id END"
 
 
 def granted_days(contracts: DataFrame, accounts: DataFrame, allowances: DataFrame) -> DataFrame:
@@ -28,7 +29,7 @@ def granted_days(contracts: DataFrame, accounts: DataFrame, allowances: DataFram
         contracts.join(F.broadcast(plans), "plan_id", how="inner")
         .join(account, "account_id", how="inner")
         .where(first <= last)
-        .withColumn("owner_id", F.expr("CASE WHEN scope = 'account' THEN account_id ELSE subscription_id END"))
+        .withColumn("owner_id", F.expr(OWNER))
         .withColumn("month", F.explode(F.sequence(first, last, F.expr("INTERVAL 1 MONTH"))))
         .withColumn("granted_on", anchored(F.col("month"), F.col("anchor_day")))
         .withColumn("ends_on", cycle_end_of(F.col("granted_on"), F.col("anchor_day")))
@@ -42,12 +43,12 @@ def granted_days(contracts: DataFrame, accounts: DataFrame, allowances: DataFram
             F.expr("granted_on >= first_cycle_start AND valid_from <= last_moment AND last_moment < valid_to"),
         )
     )
-    earlier = Window.partitionBy(*OWNED).orderBy("from_day", "to_day", "contract_id")
+    earlier = Window.partitionBy(*BUCKET).orderBy("from_day", "to_day", "contract_id")
     covered_to = F.max("to_day").over(earlier.rowsBetween(Window.unboundedPreceding, -1))
     new_days = F.greatest(F.lit(0), F.date_diff("to_day", F.greatest("from_day", covered_to)))
     return (
         spans.withColumn("new_days", new_days)
-        .groupBy(*OWNED)
+        .groupBy(*BUCKET)
         .agg(
             F.sum("new_days").alias("active_days"),
             F.max("cycle_days").alias("cycle_days"),

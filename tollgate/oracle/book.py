@@ -56,7 +56,7 @@ class PriceBook:
         self.allowances = sheets.read("allowance", clock, entries.allowance)
         self.spend_limits = sheets.read("spend_limit", clock, entries.spend_limit, may_lack=True)
         self.fees = sheets.read("fee", clock, entries.fee)
-        self.top_ups = sheets.read("top_up", clock, entries.top_up) if sheets.has("top_up") else []
+        self.top_ups = sheets.read("top_up", clock, entries.top_up, may_lack=True)
         self.taxes = sheets.read("tax", clock, entries.tax)
         self.discounts = sorted(sheets.read("discount", clock, entries.discount), key=lambda row: row.apply_order)
         self._read_destinations(sheets)

@@ -127,10 +127,6 @@ class Sheets:
                 self.findings.append(f"{self.folder / name}.csv line {number}: {error}")
         return rows
 
-    def has(self, name: str) -> bool:
-        """Whether the folder has NAME.csv; a few sheets need not be there."""
-        return (self.folder / f"{name}.csv").is_file()
-
     def lines(self, name: str) -> Iterator[tuple[int, dict[str, str]]]:
         """Line number and cells of each line of NAME.csv; a missing file is a finding."""
         path = self.folder / f"{name}.csv"
