@@ -103,7 +103,8 @@ def _check_result(folder: Path, after: bytes) -> None:
     """Check the whole book as it would be, beside the one that is there."""
     with tempfile.TemporaryDirectory() as place:
         for file in COLUMNS:
-            shutil.copyfile(folder / f"{file}.csv", Path(place) / f"{file}.csv")
+            if (folder / f"{file}.csv").exists():
+                shutil.copyfile(folder / f"{file}.csv", Path(place) / f"{file}.csv")
         (Path(place) / TARGET).write_bytes(after)
         _, findings = check_price_book(Path(place))
     lines = after.decode().splitlines()

@@ -224,18 +224,23 @@ def test_what_cannot_be_published_is_said_at_once_before_anything_is_sent(settin
     (tmp_path / "plain.jsonl.gz").write_bytes(b"{}\n")
     (tmp_path / "one.jsonl").write_bytes(b"{}\n")
     (tmp_path / "two.jsonl").write_bytes(b"{}\n")
-    names = ["long.jsonl", "cut.jsonl.gz", "plain.jsonl.gz", "one.jsonl", "two.jsonl", "gone.jsonl"]
+    names = ["long.jsonl", "cut.jsonl.gz", "plain.jsonl.gz", "one.jsonl", "two.jsonl"]
     args = publish_usage.parser().parse_args([str(tmp_path / name) for name in names])
     with pytest.raises(TollgateError) as refused:
         publish_usage.run_cli(settings, args)
     told = str(refused.value)
-    assert "5 file(s) cannot be published" in told
-    for line in (r"long.jsonl:2: this line is longer", r"cut.jsonl.gz.*: the file cannot be read",
-                 r"plain.jsonl.gz: the file cannot be read", r"two.jsonl: it holds the same records as .*one.jsonl",
-                 r"gone.jsonl: the file cannot be read\n  found:    No such file"):  # fmt: skip
+    assert "4 file(s) cannot be published" in told
+    for line in (
+        r"long.jsonl:2: this line is longer",
+        r"cut.jsonl.gz.*: the file cannot be read",
+        r"plain.jsonl.gz: the file cannot be read",
+        r"two.jsonl: it holds the same records as .*one.jsonl",
+    ):
         assert re.search(line, told), line
     with pytest.raises(UsageError, match="not a file of JSON lines"):
         publish_usage.run_cli(settings, publish_usage.parser().parse_args(["usage.csv"]))
+    with pytest.raises(UsageError, match=r"no such file\n.*\n  found:    gone.jsonl, lost.jsonl"):
+        publish_usage.run_cli(settings, publish_usage.parser().parse_args(["gone.jsonl", "lost.jsonl"]))
 
 
 def test_the_longest_line_is_taken(tmp_path):

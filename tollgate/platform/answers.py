@@ -94,7 +94,8 @@ _CHANGES = (
 
 def _not_a_question(word: str) -> TollgateError:
     if word not in _CHANGES:
-        meant = get_close_matches(word, QUESTIONS, 1)
+        # Nearer than SET is to SELECT.
+        meant = get_close_matches(word, QUESTIONS, 1, cutoff=0.75)
         return TollgateError(
             "this is no query", expected=f"one that begins with {', '.join(QUESTIONS)}", found=word or "nothing",
             way_out=f"did you mean {meant[0]}?" if meant else "`tollgate tables` lists what there is to ask for",
