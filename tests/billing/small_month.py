@@ -12,7 +12,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
-from tollgate.platform.lake import contract
+from tollgate.platform.lake import contract, kept
 from tollgate.reference.frames import PriceBook, Reference, price_book, reference
 
 SINCE, OPEN = datetime(2024, 1, 1, tzinfo=timezone.utc), datetime(9999, 12, 31, tzinfo=timezone.utc)
@@ -240,8 +240,11 @@ def bill_may(
     book: dict[str, list[dict[str, Any]]] | None = None, posted: PostedRuns | None = None,
     more: dict[str, list[dict[str, Any]]] | None = None, **options: Any,
 ) -> Bill:  # fmt: skip
-    """The bill of May 2025, or of the cycle that `options` name. more: further tables of the snapshot, by name."""
-    options = {"cycle": "2025-05", "as_of": at("2025-07-15T00:00"), "rating_no": 9, **options}
+    """The bill of May 2025, or of the cycle that `options` name, its frames kept as the job keeps them.
+
+    more: further tables of the snapshot, by name.
+    """
+    options = {"cycle": "2025-05", "as_of": at("2025-07-15T00:00"), "rating_no": 9, "keep": kept, **options}
     return bill_cycle(
         rated=frame(spark, "rated_usage", rated), reference=reference_of(spark, accounts, contracts, **(more or {})),
         book=book_of(spark, book or TERM_BOOK),

@@ -87,7 +87,7 @@ def slices(billed: DataFrame) -> DataFrame:
 @pytest.mark.covers("RAT-07", "RAT-51", "CON-20", "BIL-21")
 def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_left(spark: SparkSession) -> None:
     book = {"allowance": ALLOWANCES, "tax": []}
-    may = bill_may(spark, ACCOUNTS, CONTRACTS, RATED, book, keep=kept)
+    may = bill_may(spark, ACCOUNTS, CONTRACTS, RATED, book)
     assert may.parked.isEmpty()
     billed = kept(may.billed_usage)
     assert_rows(
@@ -131,7 +131,7 @@ def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_
     carried = [row for row in RATED if row["account_id"] in ("two", "family", "purse")]
     carried = [row for row in carried if row["event_id"] not in ("long", "message")]
     june = bill_may(
-        spark, [*ACCOUNTS[:3], ACCOUNTS[-1]], CONTRACTS[:4], [*carried, *late], book, posted, cycle="2025-06", keep=kept
+        spark, [*ACCOUNTS[:3], ACCOUNTS[-1]], CONTRACTS[:4], [*carried, *late], book, posted, cycle="2025-06"
     )
     assert_rows(
         slices(june.billed_usage),
@@ -174,7 +174,7 @@ def test_what_a_cycle_leaves_rolls_over_up_to_the_cap_and_late_usage_takes_the_r
             earlier = one if earlier is None else earlier.unionByName(one)
         ends = [(f"2025-{month:02}", f"2025-{month:02}", at("2025-09-01T04:00")) for month in range(5, 9)]
         before = posted_before(spark, earlier, [run for run in ends if run[0] < cycle])
-        found = bill_may(spark, [account("A")], [agreement("A")], rated, book, before, cycle=cycle, keep=kept,
+        found = bill_may(spark, [account("A")], [agreement("A")], rated, book, before, cycle=cycle,
                          as_of=at("2025-09-01T04:00"))  # fmt: skip
         posted.append(kept(found.billed_usage))
         return told(posted[-1])

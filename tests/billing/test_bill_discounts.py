@@ -25,7 +25,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from tollgate.billing.ledger import postings
-from tollgate.platform.lake import kept
 
 MAY_ENDS = at("2025-06-01T04:00")  # Toronto
 FEES = {
@@ -83,7 +82,7 @@ def test_discounts_act_one_after_the_other_on_the_lines_of_the_cycle(spark: Spar
         agreement("stacked", starts_on=date(2024, 1, 1), cancelled_on=date(2025, 5, 1)),
     ]  # fmt: skip
     names = ("stacked", "below", "reached", "half", "term", "two", "nothing")
-    bill = bill_may(spark, [account(name) for name in names], contracts, rated, book, keep=kept)
+    bill = bill_may(spark, [account(name) for name in names], contracts, rated, book)
     lines = bill.invoice_line.persist()
     assert_rows(
         less(lines),
@@ -129,7 +128,7 @@ def test_a_promotion_holds_if_it_does_just_before_the_end_of_the_cycle(spark: Sp
     ]
     rated = [sms(row["account_id"], "10.25", 3) for row in accounts]
     rated = [{**row, "currency": of["currency"]} for row, of in zip(rated, accounts, strict=True)]
-    bill = bill_may(spark, accounts, [], rated, {"bill_discount": promotions, "tax": [HST]}, keep=kept)
+    bill = bill_may(spark, accounts, [], rated, {"bill_discount": promotions, "tax": [HST]})
     assert_rows(
         bill.invoice_line.where("kind = 'discount'").select("account_id", "description", "amount", "exact_total"),
         ("A", "last day", money("-1.03"), Decimal("-1.025")), ("B", "too late", money("-1.03"), Decimal("-1.025")),
@@ -145,9 +144,7 @@ def test_late_usage_changes_a_posted_discount_by_one_line_and_is_not_discounted_
         discount("summer", 3, 10, applies_to="all", valid_from=MAY_ENDS),
     ]}  # fmt: skip
     may = [sms("grows", "50"), sms("reaches", "60"), sms("stays", "70")]
-    first = bill_may(
-        spark, [account(name) for name in ("grows", "reaches", "stays")], [], may, book, run_id="may", keep=kept
-    )
+    first = bill_may(spark, [account(name) for name in ("grows", "reaches", "stays")], [], may, book, run_id="may")
     assert_rows(
         less(first.invoice_line),
         ("grows", "spring", "standard", money("-5")), ("reaches", "spring", "standard", money("-6")),
@@ -164,7 +161,7 @@ def test_late_usage_changes_a_posted_discount_by_one_line_and_is_not_discounted_
         rated += [usage("stays", "june", at("2025-06-02T16:00"), 1, "sms", unit_price_micros=10_000_000)]
         accounts = [account(name) for name in ("grows", "reaches", "stays")]
         cycle = {"cycle": "2025-06"} if len(bills) == 1 else {"cycle": "2025-07", "as_of": at("2025-08-15T00:00")}
-        return bill_may(spark, accounts, [], rated, book, posted, keep=kept, **cycle)
+        return bill_may(spark, accounts, [], rated, book, posted, **cycle)
 
     june = after(first, grows="0.95", reaches="40")
     assert_rows(

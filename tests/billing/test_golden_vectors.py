@@ -28,6 +28,7 @@ def minutes(seconds: int) -> int:
     "CON-09",
     "CON-10",
     "CON-11",
+    "CON-18",
     "CON-19",
     "CON-21",
     "BIL-01",
@@ -54,6 +55,14 @@ def test_golden_vectors_of_term_and_month_to_month(spark: SparkSession) -> None:
 
     bill = bill_may(spark, accounts, [contract for _, contract, *_ in vectors], rated)
 
+    # Ten free minutes left, and a call of eleven.
+    assert_rows(
+        bill.billed_usage.where("account_id = 'G-05'").select(
+            "event_id", "allowance_id", "free_units", "list_charge", "net_charge"
+        ),
+        ("1", "term_voice", 5400, Decimal("9.000000"), Decimal("0.000000")),
+        ("2", "term_voice", 600, Decimal("1.100000"), Decimal("0.100000")),
+    )
     used = (
         bill.invoice_line.where("kind = 'usage'")
         .groupBy("account_id")
@@ -63,14 +72,3 @@ def test_golden_vectors_of_term_and_month_to_month(spark: SparkSession) -> None:
         "account_id", "total", F.coalesce("units", F.lit(0)), F.coalesce("free", F.lit(0))
     )
     assert_rows(found, *[(name, Decimal(total), units, free) for name, _, _, total, units, free in vectors])
-
-
-@pytest.mark.covers("CON-06", "CON-18")
-def test_ten_free_minutes_left_and_a_call_of_eleven(spark: SparkSession) -> None:
-    rated = [usage("A", "first", at("2025-05-01T16:00"), 5400), usage("A", "second", at("2025-05-02T16:00"), 660)]
-    bill = bill_may(spark, [account("A", tax_exempt=True)], [agreement("A")], rated)
-    assert_rows(
-        bill.billed_usage.select("event_id", "allowance_id", "free_units", "list_charge", "net_charge"),
-        ("first", "term_voice", 5400, Decimal("9.000000"), Decimal("0.000000")),
-        ("second", "term_voice", 600, Decimal("1.100000"), Decimal("0.100000")),
-    )

@@ -27,7 +27,6 @@ from pyspark.sql import functions as F
 from tollgate.billing.bill import Bill
 from tollgate.billing.ledger import postings
 from tollgate.billing.prepaid import UNSOUND, prepaid_movements, unsound_accounts
-from tollgate.platform.lake import kept
 
 BOOK: dict[str, list[dict[str, Any]]] = {
     "fee": [fee("mtm_fee", "recurring", "month_to_month", 50), fee("invoice_fee", "invoice", "*", 1)],
@@ -102,7 +101,7 @@ def may(spark: SparkSession) -> Bill:
         usage("no rule", "c1", at("2025-05-02T17:00"), MINUTE, plan_id="prepaid"),
     ]  # fmt: skip
     posted = posted_before(spark, prepaid=frame(spark, "prepaid_balance", before))
-    return bill_may(spark, accounts, contracts, rated, BOOK, posted, keep=kept)
+    return bill_may(spark, accounts, contracts, rated, BOOK, posted)
 
 
 @pytest.mark.covers("CON-13", "CON-14", "CON-15", "CON-16", "CON-17")

@@ -115,10 +115,17 @@ def test_people_see_what_paid_and_what_is_left(operator: Operator, runs: list[di
     )
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-13", "BIL-23")
-def test_a_balance_one_micro_off_is_found(operator: Operator, runs: list[dict[str, Any]]) -> None:
+def test_a_posted_month_is_verified_and_its_equations_hold(operator: Operator, runs: list[dict[str, Any]]) -> None:
     assert operator.bill("verify", "--run-id", runs[1]["run_id"])["verified"]
     assert _failing(operator) == set()
+
+
+@pytest.mark.covers("BIL-13", "BIL-23")
+def test_a_balance_one_micro_off_is_found_by_no_other_equation_than_its_own(
+    operator: Operator, runs: list[dict[str, Any]]
+) -> None:
     path = operator.lake.path("prepaid_balance")
     change = f"UPDATE delta.`{path}` SET closing = closing {{}} 0.000001 WHERE account_id = 'PRE-A'"
     operator.spark.sql(f"{change.format('+')} AND cycle_start = DATE'2025-05-01'")
@@ -127,7 +134,6 @@ def test_a_balance_one_micro_off_is_found(operator: Operator, runs: list[dict[st
         ("every prepaid balance adds up", "2025-05"), ("every prepaid balance adds up", "2025-06"),
     }  # fmt: skip
     operator.spark.sql(f"{change.format('-')} AND cycle_start = DATE'2025-05-01'")
-    assert _failing(operator) == set()
     kept = operator.lake.read("control_reconcile").where(F.col("equation").contains("prepaid") & ~F.col("holds"))
     assert kept.count() == 3
 

@@ -65,7 +65,7 @@ def money(amount: str) -> Decimal:
 
 @pytest.mark.covers("RAT-44", "BIL-21", "BIL-03")
 def test_usage_costs_no_more_than_a_cap_and_no_less_than_a_minimum(spark: SparkSession) -> None:
-    may = bill_may(spark, ACCOUNTS, CONTRACTS, MAY, BOOK, keep=kept)
+    may = bill_may(spark, ACCOUNTS, CONTRACTS, MAY, BOOK)
     assert may.parked.isEmpty()
     assert_rows(
         changed(may.invoice_line),
@@ -91,7 +91,7 @@ def test_usage_costs_no_more_than_a_cap_and_no_less_than_a_minimum(spark: SparkS
         spark, kept(may.billed_usage), [("may", "2025-05", at("2025-06-01T04:00"))],
         lines=kept(may.invoice_line.withColumn("cycle", F.lit("2025-05"))),
     )  # fmt: skip
-    june = bill_may(spark, ACCOUNTS, CONTRACTS, [*MAY, *LATE], BOOK, before, cycle="2025-06", keep=kept)
+    june = bill_may(spark, ACCOUNTS, CONTRACTS, [*MAY, *LATE], BOOK, before, cycle="2025-06")
     assert june.parked.isEmpty()
     assert_rows(
         changed(june.invoice_line),

@@ -11,8 +11,6 @@ from billing.small_month import account, agreement, allowance, at, bill_may, fra
 from frames import assert_rows
 from pyspark.sql import SparkSession
 
-from tollgate.platform.lake import kept
-
 BOOK = {"allowance": [allowance("term_voice", "term", "voice", 60)], "tax": []}
 # 0.10 a minute for 90 s, then 0.05, from 300 s on nothing; messages of an account: two at 0.05, then 0.015
 TIERS = [
@@ -49,7 +47,7 @@ def test_the_place_of_a_unit_in_the_cycle_makes_its_price(spark: SparkSession) -
         call("rounded", 2, 91, "D", digits=2, plan_id="month_to_month"),
     ]  # fmt: skip
     accounts = [account(name) for name in "ABCD"]
-    bill = bill_may(spark, accounts, [agreement("A")], may, BOOK, tiers=prices, keep=kept)
+    bill = bill_may(spark, accounts, [agreement("A")], may, BOOK, tiers=prices)
     found = bill.billed_usage
     assert_rows(
         found.select("event_id", "free_units", "net_charge"),
@@ -65,9 +63,7 @@ def test_the_place_of_a_unit_in_the_cycle_makes_its_price(spark: SparkSession) -
     )  # fmt: skip
     late = [call("earlier", 1, 60), {**call("june", 2, 120), "started_at": at("2025-06-02T16:00")}]
     posted = posted_before(spark, found, [("may", "2025-05", at("2025-06-01T04:00"))])
-    june = bill_may(
-        spark, accounts, [agreement("A")], [*may, *late], BOOK, posted, tiers=prices, cycle="2025-06", keep=kept
-    )
+    june = bill_may(spark, accounts, [agreement("A")], [*may, *late], BOOK, posted, tiers=prices, cycle="2025-06")
     assert_rows(
         june.billed_usage.select("event_id", "origin_cycle", "free_units", "net_charge"),
         # begun before all others, yet it goes on where they ended

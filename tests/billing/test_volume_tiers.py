@@ -56,7 +56,7 @@ def test_all_units_cost_what_the_last_one_does(spark: SparkSession) -> None:
         call("D", "other rate", 3, 600, plan_id="month_to_month", rate_id="r"),
     ]  # fmt: skip
     accounts = [account(name) for name in "ABCD"]
-    may = bill_may(spark, accounts, [agreement("A")], rated, BOOK, tiers=prices, keep=kept)
+    may = bill_may(spark, accounts, [agreement("A")], rated, BOOK, tiers=prices)
     assert may.parked.isEmpty()
     assert_rows(
         told(may.invoice_line),
@@ -80,9 +80,7 @@ def test_all_units_cost_what_the_last_one_does(spark: SparkSession) -> None:
         call("D", "one more", 9, 60, plan_id="month_to_month"),
         {**call("C", "june", 9, 60, plan_id="month_to_month"), "started_at": at("2025-06-02T16:00")},
     ]
-    june = bill_may(
-        spark, accounts, [agreement("A")], [*rated, *late], BOOK, posted, tiers=prices, cycle="2025-06", keep=kept
-    )
+    june = bill_may(spark, accounts, [agreement("A")], [*rated, *late], BOOK, posted, tiers=prices, cycle="2025-06")
     assert june.parked.isEmpty()
     assert_rows(
         told(june.invoice_line),

@@ -11,14 +11,18 @@ import pytest
 from psycopg2 import sql
 
 from faults.route import AS_OF, Route
+from faults.seen import Seen, Watched
 from generators.cdr import GeneratedRecord
 from generators.customers import Population, build_population
+from generators.dirt import DirtRates
 from generators.producer import produce
 from generators.seed_crm import seed
 from generators.usage import plan_usage
 from tollgate.platform import kafka, postgres
 from tollgate.platform.postgres import _address, connect
+from tollgate.platform.progress import job
 from tollgate.platform.settings import Settings
+from tollgate.platform.watching import figures_of
 
 SEED, SUBSCRIBERS, EVENTS, BATCH = 20261, 120, 3_000, 1_500
 SEEDED, TEMPLATE = "route_seeded", "route_prepared"
@@ -30,10 +34,11 @@ def population() -> Population:
 
 
 @pytest.fixture(scope="session")
-def month_of_records(population: Population) -> list[GeneratedRecord]:
-    """What arrives of October before its cut-off, in the order of arrival."""
+def month_of_records(population: Population, settings: Settings) -> list[GeneratedRecord]:
+    """What arrives of October before its cut-off, in the order of arrival, with the demo's dirt."""
     cut_off = int(datetime.fromisoformat(AS_OF.replace("Z", "+00:00")).timestamp() * 1000)
-    return list(plan_usage(population, SEED, EVENTS, "2026-10").records(None, cut_off))
+    rates = DirtRates.from_settings(settings.generator)
+    return list(plan_usage(population, SEED, EVENTS, "2026-10", rates=rates).records(None, cut_off))
 
 
 @pytest.fixture(scope="session")
@@ -73,13 +78,24 @@ def start_route(spark, services: Settings, seeded: Route, prepared: Route) -> Ca
 
 
 @pytest.fixture(scope="session")
-def undisturbed(start_route, month_of_records) -> Route:
-    """The route that nothing happens to: what the others are compared with."""
-    route = start_route("undisturbed", month_of_records)
-    route.mediate()
-    route.night()
+def watched(start_route, month_of_records) -> Watched:
+    """The route that nothing happens to, and what onlookers were told of it."""
+    route, seen = start_route("undisturbed", month_of_records), Seen()
+    with seen.looking():
+        with job("mediate_usage") as running:
+            running.note(**figures_of(route.mediate()))
+        with job("rate_usage") as running:
+            rated = route.night()
+            running.note(**figures_of(rated))
+        metrics = seen.scrape()
     route.bill()
-    return route
+    return Watched(route, seen, metrics, rated)
+
+
+@pytest.fixture(scope="session")
+def undisturbed(watched) -> Route:
+    """The route that nothing happens to: what the others are compared with."""
+    return watched.route
 
 
 @pytest.fixture(scope="session")
@@ -105,11 +121,17 @@ def copy_of(few_batches) -> Callable[[Path], Route]:
 
 
 @pytest.fixture(scope="session")
-def whole(copy_of, tmp_path_factory) -> list[str]:
-    """`Route.records` once an undisturbed copy has taken the rest."""
+def finished(copy_of, tmp_path_factory) -> Route:
+    """An undisturbed copy that has taken the rest; tests only read it."""
     route = copy_of(tmp_path_factory.mktemp("whole") / "lake")
     assert route.mediate()["received"] == 60
-    return route.records()
+    return route
+
+
+@pytest.fixture(scope="session")
+def whole(finished) -> list[str]:
+    """`Route.records` of it."""
+    return finished.records()
 
 
 def _settings(services: Settings, root: Path, name: str) -> Settings:

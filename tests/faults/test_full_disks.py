@@ -65,6 +65,14 @@ def says_that_the_disk_is_full(route: Route, capsys) -> None:
 
 
 @pytest.mark.covers("MED-14", "MED-29")
+def test_a_write_that_finds_no_room_fails_the_batch_in_words(copy_of, tmp_path, capsys):
+    route = copy_of(tmp_path / "lake")
+    with largest_file(route.spark, 4096):
+        says_that_the_disk_is_full(route, capsys)
+
+
+@pytest.mark.long
+@pytest.mark.covers("MED-14", "MED-29")
 def test_a_write_that_finds_no_room_fails_the_batch_and_the_next_start_finishes_it(copy_of, whole, tmp_path, capsys):
     route = copy_of(tmp_path / "lake")
     with largest_file(route.spark, 4096):

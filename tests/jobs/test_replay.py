@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 import pytest
@@ -28,9 +29,8 @@ RECORDS = {
 }
 
 
-@pytest.fixture(scope="module")
-def route(start_route) -> Route:
-    route = start_route("replayed", [])
+def with_records(route: Route) -> Route:
+    """The route with the records in its topic, mediated."""
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap(route.settings), acks="all")
     for event_id, fields in RECORDS.items():
         value = json.dumps({"event_id": event_id, **CALL, **fields}).encode()
@@ -43,6 +43,11 @@ def route(start_route) -> Route:
     return route
 
 
+@pytest.fixture(scope="module")
+def route(start_route) -> Route:
+    return with_records(start_route("replayed", []))
+
+
 def replayed(route: Route, *argv: str):
     return replay.run(route.spark, route.settings, replay.parser().parse_args(list(argv)))
 
@@ -52,15 +57,39 @@ def outcomes(route: Route, event_id: str):
     return [(row.disposition, row.reasons) for row in rows.collect()]
 
 
+def is_interrupted(route: Route, point: str, *argv: str) -> None:
+    def stops(name: str) -> None:
+        if name == point:
+            raise InterruptedError(name)
+
+    with pytest.MonkeyPatch.context() as at, pytest.raises(InterruptedError, match=point):
+        at.setattr(replay, "crash_point", stops)
+        replayed(route, *argv)
+
+
+def is_killed(route: Route, point: str, *argv: str) -> None:
+    route.killed(point, "replay", *argv)
+
+
 @pytest.mark.covers("MED-12", "MED-13", "MED-16")
-def test_held_records_are_released_when_their_time_has_come_once_also_after_a_kill(route):
+def test_held_records_are_released_when_their_time_has_come_once_also_if_a_replay_stops(route):
+    held_are_released_once(route, is_interrupted)
+
+
+@pytest.mark.long
+@pytest.mark.covers("MED-12", "MED-13", "MED-16")
+def test_held_records_are_released_once_also_after_a_kill(start_route):
+    held_are_released_once(with_records(start_route("replayed_killed", [])), is_killed)
+
+
+def held_are_released_once(route: Route, stops: Callable[..., None]) -> None:
     assert [outcomes(route, event_id)[0][1] for event_id in RECORDS] == [
         [], [], ["IN_FUTURE"], ["IN_FUTURE"], ["MSISDN_MALFORMED", "IN_FUTURE"], ["SOURCE_UNKNOWN"],
     ]  # fmt: skip
     nothing = {"replay_no": None, "records": 0, "by_reason": {}}
     assert replayed(route, "--held", "--as-of", "2026-10-08T09:59:59Z") == nothing
     # The first dies when the record is published and not marked so; what it published comes twice.
-    route.killed("replay.after_publish", "replay", "--held", "--as-of", "2026-10-08T10:00:00Z")
+    stops(route, "replay.after_publish", "--held", "--as-of", "2026-10-08T10:00:00Z")
     found = replayed(route, "--held", "--as-of", "2026-10-08T10:00:00Z")
     assert found == {"replay_no": 1, "records": 1, "by_reason": {"IN_FUTURE": 1}}
     assert replayed(route, "--held", "--as-of", "2026-10-08T10:00:00Z") == nothing

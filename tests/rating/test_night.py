@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -12,6 +13,7 @@ from jobs import night, rate_usage
 from jobs.awaiting_usage import Awaiting, Later, awaiting, later_than, taken_to
 from rating import sheet
 from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake
 
 BOOK = ("price_plan", "price_zone", "price_destination", "price_own_range", "price_roaming_zone", "price_rate_key")
 BOOK += ("price_carrier_key", "price_band_day", "price_discount")
@@ -31,9 +33,11 @@ class Lakeside:
     def __init__(self, lake: Any, settings: Any) -> None:
         self.lake = lake
         self.settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": lake.root})})
-        book = sheet.small_book(lake.spark)
+
+    def furnish(self) -> None:
+        book = sheet.small_book(self.lake.spark)
         for name in BOOK:
-            lake.append(book.table(name), name, "seed", 1)
+            self.lake.append(book.table(name), name, "seed", 1)
         version = {"digest": "-", "author": "a", "reason": "r", "name": "small", "currency": "CAD", "factor_den": 10}
         version |= {
             "time_zone": "America/Toronto",
@@ -86,9 +90,22 @@ class Lakeside:
         return [tuple(row) for row in marks.select(*names, "still_suspended", "balanced").collect()]
 
 
+@pytest.fixture(scope="module")
+def furnished(spark, settings, tmp_path_factory) -> str:
+    """Root of a lake without batches, to be copied."""
+    lake = Lake(spark, str(tmp_path_factory.mktemp("night") / "lake"))
+    Lakeside(lake, settings).furnish()
+    return lake.root
+
+
+@pytest.fixture
+def side(furnished, lake, settings) -> Lakeside:
+    shutil.copytree(furnished, lake.root)
+    return Lakeside(lake, settings)
+
+
 @pytest.mark.covers("RAT-01", "RAT-09", "QUA-06")
-def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, settings, monkeypatch):
-    side = Lakeside(lake, settings)
+def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(side, lake, monkeypatch):
     first = [sheet.event("a"), sheet.event("b", msisdn=sheet.HELD), sheet.event("c", destination="+9990000000")]
     side.batch(0, *first, checked=False)
     with pytest.raises(TollgateError, match="quality gate"):
@@ -145,9 +162,7 @@ def test_a_night_rates_once_retries_what_was_held_and_mends_its_mark(lake, setti
 
 
 @pytest.mark.covers("RAT-01")
-def test_a_night_without_a_batch_says_so_and_names_the_date_for_which_batches_wait(lake, settings):
-    side = Lakeside(lake, settings)
-
+def test_a_night_without_a_batch_says_so_and_names_the_date_for_which_batches_wait(side, lake):
     def outlook(day: str) -> dict[str, Any]:
         return night.run(lake.spark, side.settings, night.parser().parse_args(["--date", day, "--dry-run"]))
 

@@ -62,14 +62,45 @@ def edited(folder: Path, price: str) -> Path:
     return book
 
 
-@pytest.mark.covers("RAT-02", "RAT-41", "RAT-42", "BIL-06")
-def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, places, tmp_path, dying):
-    lake = Lake(spark, places.lake.root)
+@pytest.fixture
+def publish(spark, places):
+    """Publish a book, the demo's unless another folder is given."""
 
     def publish(folder: Path = DEMO, *flags: str) -> dict:
         argv = ["--dir", str(folder), "--author", "anna", "--reason", "test", *flags]
         return publish_pricebook.run(spark, places, publish_pricebook.parser().parse_args(argv))
 
+    return publish
+
+
+def rows_by_table(lake: Lake) -> dict[tuple[str, int], int]:
+    """How many rows each filled table has of each version."""
+    tables = [lake.read(name).selectExpr(f"'{name}' AS name", "pricebook_version") for name in FILLED]
+    every = reduce(lambda left, right: left.union(right), tables).groupBy("name", "pricebook_version").count()
+    return {(row["name"], row["pricebook_version"]): row["count"] for row in every.collect()}
+
+
+@pytest.mark.covers("RAT-02", "RAT-41", "RAT-42", "BIL-06")
+def test_a_book_is_published_once_and_an_attempt_that_died_before_its_mark_is_healed(spark, places, publish, dying):
+    lake = Lake(spark, places.lake.root)
+    dying("publish_pricebook.catalog")
+    with pytest.raises(Died):
+        publish()
+    with pytest.raises(TollgateError, match="no price book is published"):
+        load_price_book(lake)
+    before = {name: lake.read(name).count() for name in ("price_rate_key", "price_zone")}
+    dying("never")
+    assert publish()["pricebook_version"] == 1
+    assert (publish()["published"], load_price_book(lake).version) == (False, 1)
+    counts = rows_by_table(lake)
+    assert set(counts) == {(name, 1) for name in FILLED}
+    assert before == {name: counts[name, 1] for name in before}
+
+
+@pytest.mark.long
+@pytest.mark.covers("RAT-02", "RAT-41", "RAT-42", "BIL-06")
+def test_attempts_that_died_anywhere_are_healed_and_no_two_books_are_mixed(spark, places, publish, tmp_path, dying):
+    lake = Lake(spark, places.lake.root)
     dearer, dearest = edited(tmp_path, "0.31"), edited(tmp_path, "0.32")
     assert publish(DEMO, "--dry-run")["message"] == "would publish version 1"
     # One table, then all but the mark: nothing is visible, and the same book goes on under its number.
@@ -94,9 +125,7 @@ def test_a_book_is_published_once_and_an_attempt_that_died_is_healed(spark, plac
         ["rate.csv: mms: price: '0.30' is now '0.32'"],
     )
 
-    tables = [lake.read(name).selectExpr(f"'{name}' AS name", "pricebook_version") for name in FILLED]
-    every = reduce(lambda left, right: left.union(right), tables).groupBy("name", "pricebook_version").count()
-    counts = {(row["name"], row["pricebook_version"]): row["count"] for row in every.collect()}
+    counts = rows_by_table(lake)
     assert counts.pop((PRICE_TABLES[0], 2)) == 3
     assert all(counts[name, 1] == counts[name, 3] for name in FILLED) and len(counts) == 2 * len(FILLED)
     book, first = load_price_book(lake), load_price_book(lake, 1)
