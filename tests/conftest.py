@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--payloads", type=int, default=100_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
+        "--payloads", type=int, default=10_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
     )
     parser.addoption("--events", type=int, default=1_000_000, help="drawn events that `make prove` prices twice")
 
