@@ -158,6 +158,7 @@ def test_usage_that_does_not_balance_up_to_rating_stops_the_whole_run(operator: 
     assert bill_runs.open_run(own, "2025-07") is None
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-19")
 def test_a_posted_run_is_rebuilt_from_its_pins_to_the_same_hash(story: Story) -> None:
     verified = story.operator.bill("verify", "--run-id", story.rest["run_id"])
