@@ -20,7 +20,7 @@ pytest_plugins = ["faults.fixtures"]
 
 
 # These follow one route through the system, which is prepared once; all of them belong in one process.
-ON_ONE_ROUTE = ("faults", "cluster", "notebooks")
+ON_ONE_ROUTE = ("faults", "jobs", "cluster", "notebooks")
 
 
 class _ByRoute(LoadScopeScheduling):

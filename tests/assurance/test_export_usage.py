@@ -227,6 +227,7 @@ def test_what_would_leave_a_hole_or_is_no_export_is_refused_and_nothing_is_writt
     assert "--again needs --from-batch and --to-batch" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-04", "MED-05", "MED-14")
 def test_a_row_that_was_changed_is_found_with_its_batches_and_made_again(exported):
     exported.ask("UPDATE rating.normalized_cdr SET msisdn = '+14165550199' WHERE event_id = 'a'")

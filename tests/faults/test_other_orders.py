@@ -27,6 +27,7 @@ def accepted(route: Route) -> str:
     return canonical_digest(rows.withColumns({no: F.lit(None) for no in PLACE}), "usage_event")
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-11", "GEN-06")
 def test_other_order_other_batches_and_repeats_accept_the_same_events(finished, start_route, month_of_records):
     sent = permuted_and_repeated(month_of_records[:260], seed=5)

@@ -40,6 +40,7 @@ def truncated(start_route, month_of_records) -> Route:
     return route
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-01", "MED-29")
 def test_records_that_the_broker_deleted_unread_stop_the_stream_and_come_again_under_another_name(
     truncated, month_of_records
