@@ -6,6 +6,7 @@ import csv
 import json
 import shutil
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from pathlib import Path
 from random import Random
@@ -26,6 +27,7 @@ from properties.draw import (
 )
 from properties.draw_allowances import draw_allowances, draw_spend_limits
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
+from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
@@ -122,13 +124,25 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     return folder
 
 
+@pytest.fixture
+def in_one_partition(spark: SparkSession) -> Iterator[SparkSession]:
+    """Some hundred rows, and unions of a dozen kinds of lines: each further partition of them is a task."""
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    yield spark
+    spark.conf.set("spark.sql.shuffle.partitions", before or "")
+
+
 @pytest.mark.covers("BIL-01", "BIL-02", "BIL-03", "BIL-04", "BIL-10", "BIL-21", "RAT-07", "RAT-40")
 @pytest.mark.covers("CON-04", "CON-05", "CON-06", "CON-09", "CON-10", "CON-18", "CON-21")
 @pytest.mark.parametrize(
     ("seed", "number", "allowances"),
     [FEW, *(pytest.param(SEED + more, *MANY[1:], marks=pytest.mark.long) for more in range(6))],
 )
-def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_path, seed, number, allowances):
+def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(
+    in_one_partition, tmp_path, seed, number, allowances
+):
+    spark = in_one_partition
     random = Random(seed)
     facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD", lines_of_account=2)
     usage = draw_usage(random, number, LINES, starts(random))
