@@ -26,6 +26,7 @@ from tollgate.platform.watching import figures_of
 
 SEED, SUBSCRIBERS, EVENTS, BATCH = 20261, 120, 3_000, 1_500
 SEEDED, TEMPLATE = "route_seeded", "route_prepared"
+CUT_OFF_MS = int(datetime.fromisoformat(AS_OF.replace("Z", "+00:00")).timestamp() * 1000)
 
 
 @pytest.fixture(scope="session")
@@ -34,11 +35,16 @@ def population() -> Population:
 
 
 @pytest.fixture(scope="session")
-def month_of_records(population: Population, settings: Settings) -> list[GeneratedRecord]:
-    """What arrives of October before its cut-off, in the order of arrival, with the demo's dirt."""
-    cut_off = int(datetime.fromisoformat(AS_OF.replace("Z", "+00:00")).timestamp() * 1000)
+def month_of_records(population: Population) -> list[GeneratedRecord]:
+    """What arrives of October before its cut-off, in the order of arrival."""
+    return list(plan_usage(population, SEED, EVENTS, "2026-10").records(None, CUT_OFF_MS))
+
+
+@pytest.fixture(scope="session")
+def dirty_month(population: Population, settings: Settings) -> list[GeneratedRecord]:
+    """The same with the demo's dirt, under other ids."""
     rates = DirtRates.from_settings(settings.generator)
-    return list(plan_usage(population, SEED, EVENTS, "2026-10", rates=rates).records(None, cut_off))
+    return list(plan_usage(population, SEED, EVENTS, "2026-10", rates=rates).records(None, CUT_OFF_MS))
 
 
 @pytest.fixture(scope="session")
@@ -78,9 +84,9 @@ def start_route(spark, services: Settings, seeded: Route, prepared: Route) -> Ca
 
 
 @pytest.fixture(scope="session")
-def watched(start_route, month_of_records) -> Watched:
+def watched(start_route, dirty_month) -> Watched:
     """The route that nothing happens to, and what onlookers were told of it."""
-    route, seen = start_route("undisturbed", month_of_records), Seen()
+    route, seen = start_route("undisturbed", dirty_month), Seen()
     with seen.looking():
         with job("mediate_usage") as running:
             running.note(**figures_of(route.mediate()))
@@ -99,13 +105,13 @@ def undisturbed(watched) -> Route:
 
 
 @pytest.fixture(scope="session")
-def few_batches(start_route, month_of_records) -> Route:
-    """A lake of 200 records in batches of about 100, while its topic holds 60 more; tests damage copies of it."""
+def few_batches(start_route, month_of_records, dirty_month) -> Route:
+    """A lake of 200 records in batches of about 100, while its topic holds 60 dirty ones more; tests damage copies."""
     route = start_route("few_batches", month_of_records[:200])
     for table in Path(route.settings.lake.root).glob("price_*"):
         shutil.rmtree(table)
     route.mediate(batch=100)
-    produce(month_of_records[200:260], route.settings, Path(route.settings.lake.root).with_name("few_batches_more"))
+    produce(dirty_month[200:260], route.settings, Path(route.settings.lake.root).with_name("few_batches_more"))
     return route
 
 

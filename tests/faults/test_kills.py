@@ -11,9 +11,9 @@ TABLES = ("raw_cdr", "usage_event", "rated_usage", "billed_usage", "invoice_line
 
 
 @pytest.fixture(scope="module")
-def disturbed(start_route, month_of_records) -> Route:
+def disturbed(start_route, dirty_month) -> Route:
     """The same records; stream, night and month die by SIGKILL between two writes and start again."""
-    route = start_route("disturbed", month_of_records)
+    route = start_route("disturbed", dirty_month)
     route.killed("mediate.after_raw:2", "mediate_usage", "--once")
     route.mediate()
     route.check()

@@ -16,21 +16,21 @@ from tollgate.platform.watching import figures_of
 
 
 @pytest.fixture(scope="module")
-def numbers(month_of_records) -> set[str]:
+def numbers(dirty_month) -> set[str]:
     """Every telephone number in the records, as digits."""
-    found = {number for _, value, *_ in month_of_records for number in re.findall(rb"\d{10,15}", value or b"")}
+    found = {number for _, value, *_ in dirty_month for number in re.findall(rb"\d{10,15}", value or b"")}
     assert len(found) > 100
     return {number.decode() for number in found}
 
 
 @pytest.mark.covers("OPS-20")
-def test_each_batch_is_a_line_with_its_number_and_counts(watched, month_of_records) -> None:
+def test_each_batch_is_a_line_with_its_number_and_counts(watched, dirty_month) -> None:
     lines = watched.seen.lines("batch published")
     assert len(lines) >= 2
     assert [(line["job"], line["batch_no"], line["published_to"]) for line in lines] == [
         ("mediate_usage", number, number) for number in range(len(lines))
     ]
-    assert sum(line["received"] for line in lines) == len(month_of_records)
+    assert sum(line["received"] for line in lines) == len(dirty_month)
     for number, line in enumerate(lines):
         assert line["lag"] == sum(later["received"] for later in lines[number + 1 :])
         assert line["received"] == line["accepted"] + line["quarantined"] + line["duplicate"]
