@@ -63,12 +63,12 @@ def assert_shipped_and_silent(cluster: Cluster, package: Path, password: str) ->
 @pytest.mark.long
 @pytest.mark.covers("OPS-13", "OPS-16")
 def test_mediation_on_a_cluster_leaves_the_tables_of_local_mode(
-    undisturbed: Route, start_route, month_of_records, cluster: Cluster, package: Path
+    undisturbed: Route, start_route, dirty_month, cluster: Cluster, package: Path
 ) -> None:
-    route = start_route("cluster", month_of_records)
+    route = start_route("cluster", dirty_month)
     settings = settings_of(route)
     mediated = cluster.submit("mediate_usage", "--once", settings=settings, package=package, spark=QUICK)
-    assert mediated.summary["received"] == len(month_of_records)
+    assert mediated.summary["received"] == len(dirty_month)
     assert was_distributed(mediated), mediated.tasks
     tables = ("raw_cdr", "usage_event")
     assert route.digest(*tables) == undisturbed.digest(*tables)
@@ -94,16 +94,16 @@ def kill_an_executor(cluster: Cluster, route: Route, killed: list[int]) -> None:
 @pytest.mark.long
 @pytest.mark.covers("OPS-13", "MED-29")
 def test_an_executor_that_is_killed_costs_time_and_nothing_else(
-    undisturbed: Route, start_route, month_of_records, cluster: Cluster, package: Path
+    undisturbed: Route, start_route, dirty_month, cluster: Cluster, package: Path
 ) -> None:
-    route = start_route("executor", month_of_records)
+    route = start_route("executor", dirty_month)
     killed: list[int] = []
     killer = threading.Thread(target=kill_an_executor, args=(cluster, route, killed))
     killer.start()
     mediated = cluster.submit("mediate_usage", "--once", settings=settings_of(route), package=package, spark=QUICK)
     killer.join()
     assert len(killed) == 1
-    assert mediated.summary["received"] == len(month_of_records)
+    assert mediated.summary["received"] == len(dirty_month)
     # A third one has taken the place of the one that is gone.
     assert "2" in mediated.tasks
     assert route.records() == undisturbed.records()
@@ -112,9 +112,9 @@ def test_an_executor_that_is_killed_costs_time_and_nothing_else(
 @pytest.mark.long
 @pytest.mark.covers("OPS-13", "OPS-16", "OPS-17", "BIL-19")
 def test_every_job_on_a_cluster_leaves_the_tables_and_invoices_of_local_mode(
-    undisturbed: Route, start_route, month_of_records, cluster: Cluster, package: Path
+    undisturbed: Route, start_route, dirty_month, cluster: Cluster, package: Path
 ) -> None:
-    route = start_route("cluster_route", month_of_records, from_nothing=True)
+    route = start_route("cluster_route", dirty_month, from_nothing=True)
     settings = settings_of(route)
     assert not route.lake.exists("price_version")
     without = cluster.submit(
