@@ -107,6 +107,7 @@ def held_are_released_once(route: Route, stops: Callable[..., None]) -> None:
     assert not broken
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-13")
 def test_records_are_replayed_by_reason_and_each_once(route):
     as_of = ("--as-of", "2026-10-09")
