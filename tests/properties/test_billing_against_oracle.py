@@ -125,8 +125,8 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
 
 
 @pytest.fixture
-def in_one_partition(spark: SparkSession) -> Iterator[SparkSession]:
-    """Some hundred rows, and unions of a dozen kinds of lines: each further partition of them is a task."""
+def spark(spark: SparkSession) -> Iterator[SparkSession]:
+    """The session in one partition: some hundred rows, and unions of a dozen kinds of lines: each further partition of them is a task."""
     before = spark.conf.get("spark.sql.shuffle.partitions")
     spark.conf.set("spark.sql.shuffle.partitions", "1")
     yield spark
@@ -139,10 +139,7 @@ def in_one_partition(spark: SparkSession) -> Iterator[SparkSession]:
     ("seed", "number", "allowances"),
     [FEW, *(pytest.param(SEED + more, *MANY[1:], marks=pytest.mark.long) for more in range(6))],
 )
-def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(
-    in_one_partition, tmp_path, seed, number, allowances
-):
-    spark = in_one_partition
+def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_path, seed, number, allowances):
     random = Random(seed)
     facts = draw_population(LINES, first_cycle=OCTOBER, other_currency="CAD", lines_of_account=2)
     usage = draw_usage(random, number, LINES, starts(random))
