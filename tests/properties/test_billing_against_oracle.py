@@ -126,7 +126,7 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
 
 @pytest.fixture
 def spark(spark: SparkSession) -> Iterator[SparkSession]:
-    """The session in one partition: some hundred rows, and unions of a dozen kinds of lines: each further partition of them is a task."""
+    """The session, in one partition: in unions of a dozen kinds of few lines each further one is a task."""
     before = spark.conf.get("spark.sql.shuffle.partitions")
     spark.conf.set("spark.sql.shuffle.partitions", "1")
     yield spark
