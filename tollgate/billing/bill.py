@@ -19,6 +19,7 @@ from tollgate.billing.lines import all_lines, lines_of_contracts_and_usage, with
 from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.one_off import one_off_lines
 from tollgate.billing.parking import failing_accounts, waiting_accounts
+from tollgate.billing.supplementary import too_little, with_late_closed
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tax_status import exemptions_in_force, with_jurisdiction
 from tollgate.billing.tiers import with_tier_charge
@@ -96,6 +97,9 @@ def bill_cycle(
         reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
         is_open=is_open,
     )  # fmt: skip
+    has_closed = not candidates.where("is_closed").isEmpty()
+    if has_closed:
+        candidates = with_late_closed(candidates, rated, rating_no, posted.usage)
     accounts = keep(
         candidates.join(F.broadcast(book.table("price_currency").drop("pricebook_version")), "currency", how="left")
     )
@@ -116,7 +120,11 @@ def bill_cycle(
     discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
     taxed, exempt = _tax_status(reference, due)
     lines = keep(all_lines(own, discounts, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
-    failing = keep(failing_accounts(carried, usage, lines))
+    failing = failing_accounts(carried, usage, lines)
+    if has_closed:
+        little = too_little(lines, due, fees)
+        failing = failing.unionByName(little.join(failing, "account_id", how="left_anti"))
+    failing = keep(failing)
     sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
     run = F.lit(run_id).alias("run_id")
     return Bill(

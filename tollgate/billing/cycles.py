@@ -67,12 +67,18 @@ def cycle_accounts(accounts: DataFrame, cycle: str) -> DataFrame:
     accounts: ref_account. An account whose first cycle starts later does not have it, nor one that is closed by then:
     its last bill is that of the cycle which contains the last day before `closed_on`.
     """
+    return accounts_of_cycle(accounts, cycle).where("NOT is_closed").drop("is_closed")
+
+
+def accounts_of_cycle(accounts: DataFrame, cycle: str) -> DataFrame:
+    """The same with the accounts that are closed by then, `is_closed`: late usage of theirs may still come."""
     month = F.lit(month_of(cycle))
     return (
         accounts.withColumn("cycle_start", anchored(month, F.col("anchor_day")))
         .withColumn("cycle_end", cycle_end_of(F.col("cycle_start"), F.col("anchor_day")))
         .withColumn("ends_at", local_midnight(F.col("cycle_end"), F.col("time_zone")))
-        .where("cycle_start >= first_cycle_start AND coalesce(cycle_start < closed_on, true)")
+        .withColumn("is_closed", F.expr("coalesce(closed_on <= cycle_start, false)"))
+        .where("cycle_start >= first_cycle_start")
     )
 
 
@@ -86,7 +92,7 @@ def settled_accounts(
     runs that have named accounts, None where no run has.
     """
     runs = posted_runs.where(F.col("cycle") == cycle).select("run_id", "as_of")
-    dealt_with = cycle_accounts(accounts, cycle).join(
+    dealt_with = accounts_of_cycle(accounts, cycle).join(
         F.broadcast(runs), F.col("ends_at") <= F.col("as_of"), how="inner"
     )
     if named is not None:
@@ -114,8 +120,8 @@ def accounts_to_bill(
     only: DataFrame | None = None,
     is_open: bool = False,
 ) -> DataFrame:
-    """Accounts of the cycle that no posted run has settled, with `is_due` and `is_waiting` (an earlier cycle is not
-    posted).
+    """Accounts of the cycle that no posted run has settled, with `is_due`, `is_waiting` (an earlier cycle is not
+    posted) and `is_closed` (they have had their last bill).
 
     as_of: cycles that ended by this instant are due. named: as of `settled_accounts`. only: (account_id) of the
     accounts asked for, unique; None for all. is_open: a preview, which bills a cycle before its end.
@@ -129,7 +135,7 @@ def accounts_to_bill(
     is_due = F.lit(True) if is_open else F.col("ends_at") <= F.lit(as_of)
     has_earlier = F.col("first_cycle_start") < F.col("cycle_start")
     return (
-        cycle_accounts(accounts, cycle)
+        accounts_of_cycle(accounts, cycle)
         .join(settled, "account_id", how="left_anti")
         .join(earlier, "account_id", how="left")
         .withColumn("is_due", is_due)

@@ -78,6 +78,12 @@ def bill_cycle(
     return bill
 
 
+def is_too_little(bill: Bill, book: PriceBook, cycle: Cycle) -> bool:
+    """Whether the net charges of late usage stay below what the book invoices to a closed account."""
+    late = sum(one.net_charge for one in bill.billed)
+    return any(late < row.amount for row in _fees(book, "late_minimum", "*", cycle.end_us // 1_000_000 - 1))
+
+
 def net_charge(priced: Priced, free_units: int) -> tuple[int, int, int]:
     """What an allowance leaves to pay of an event: exact (numerator, denominator) in millionths, and rounded once.
 
