@@ -6,13 +6,22 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from benchmarks.mediation import MEDIATION, mediation_rows
 from benchmarks.route import STAGES, measured
 from benchmarks.rows import Row, told
+from benchmarks.streams import RATE_SECONDS, RATES, long_run, on_history, waits
 from tollgate.platform.job import guarded
 from tollgate.platform.places import project_root
+
+# Parts of stage mediation, by the records of its three runs and the number of lines.
+PARTS: dict[str, Callable[[int, int], list[Row]]] = {
+    "speed": mediation_rows,
+    "long_run": lambda events, lines: [long_run(events * 10 // 3, lines)],
+    "history": lambda events, lines: [on_history(events, lines)],
+    "waits": lambda _, lines: [row for rate in RATES for row in waits(rate, RATE_SECONDS, lines)],
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -22,6 +31,10 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--events", type=int, help="records (default 200000; stage mediation alone 3000000, in three runs)"
     )
+    arguments.add_argument(
+        "--only", choices=sorted(PARTS), action="append", metavar="PART",
+        help=f"stage mediation: one part, can be repeated: {', '.join(sorted(PARTS))} (default: all)",
+    )  # fmt: skip
     arguments.add_argument("--subscribers", type=int, default=2000, help="lines (default 2000)")
     return arguments
 
@@ -33,7 +46,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     def measure() -> None:
         if args.stage == MEDIATION:
-            found = mediation_rows(args.events or 3_000_000, args.subscribers)
+            parts = [PARTS[name] for name in args.only or PARTS]
+            found = [row for part in parts for row in part(args.events or 3_000_000, args.subscribers)]
         else:
             found = measured(args.events or 200_000, args.subscribers)
         rows.extend(row for row in found if args.stage in (None, row.name.partition(".")[0]))

@@ -47,7 +47,7 @@ def measured(rate: int, seconds: int, subscribers: int) -> dict[str, Any]:
         produced(found, rate, subscribers)
         found.run_job(mediate_usage, "--once")
         population, rates = build_population(SEED, subscribers), DirtRates.from_settings(found.settings.generator)
-        with _streaming(found):
+        with streaming(found):
             told = {}
             for profile, times in (("normal", 1), ("peak", 5)):
                 plan = plan_usage(population, SEED + 1, rate * seconds, CYCLE, profile, rates)
@@ -56,8 +56,7 @@ def measured(rate: int, seconds: int, subscribers: int) -> dict[str, Any]:
             ended = time.perf_counter()
             sent = sum(end_offsets(found.settings).values())
             backlog = sent - _published(found)
-            while _published(found) < sent:
-                time.sleep(LOOK_EVERY_S)
+            wait_until_published(found)
         drained = time.perf_counter() - ended
     return {
         "normal_rate": int(told["normal"].records_per_second), "peak_rate": int(told["peak"].records_per_second),
@@ -67,7 +66,7 @@ def measured(rate: int, seconds: int, subscribers: int) -> dict[str, Any]:
 
 
 @contextmanager
-def _streaming(found: Bench) -> Iterator[None]:
+def streaming(found: Bench) -> Iterator[None]:
     """The stream in this session, with a second between two batches."""
     from jobs import mediate_usage
 
@@ -79,6 +78,13 @@ def _streaming(found: Bench) -> Iterator[None]:
         for query in found.spark.streams.active:
             query.stop()
         stream.join(timeout=60)
+
+
+def wait_until_published(found: Bench) -> None:
+    """Until the topic's last record is in a published batch."""
+    sent = sum(end_offsets(found.settings).values())
+    while _published(found) < sent:
+        time.sleep(LOOK_EVERY_S)
 
 
 def _published(found: Bench) -> int:

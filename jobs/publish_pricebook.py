@@ -12,11 +12,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jobs.compare_pricebooks import published_lines
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, guarded, main, settings_from
-from tollgate.platform.progress import step
+from tollgate.platform.progress import remark, step
 from tollgate.platform.watching import lines_of
+from tollgate.reference.book_diff import differences, reaching_back
 from tollgate.reference.catalog_rows import CATALOG_COLUMNS, catalog_rows
 from tollgate.reference.compiled_book import CompiledBook, compile_price_book
 from tollgate.reference.frames import PRICE_TABLES
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 # Written before the others: a number that stands here and has no mark belongs to an attempt that died.
 FIRST_TABLE, *OTHER_TABLES = PRICE_TABLES
 COMMITS_AT_ONCE = 4
+MOST_SAID = 5
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,6 +87,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if newest and newest[0]["digest"] == book.digest:
         return {**summary, "pricebook_version": visible, "message": f"version {visible} is this very book"}
     version = _version(lake, book, visible)
+    if visible:
+        summary["changed_in_place"] = _changed_in_place(settings, source, visible)
     if args.dry_run:
         return {**summary, "pricebook_version": version, "message": f"would publish version {version}"}
     _write_tables(lake, book, version)
@@ -127,6 +132,25 @@ def _free_of_findings(folder: Path, book: SourceBook | None, findings: list[Find
             way_out="mend the lines named; docs/pricebook.md says what each column means",
         )
     return book
+
+
+def _changed_in_place(settings: Settings, source: SourceBook, visible: int) -> list[str] | None:
+    """What of the newest version's rows is changed or gone, which is warned of; None where its rows cannot be read."""
+    try:
+        old = published_lines(settings, visible)
+    except TollgateError:
+        return None
+    new = {file: [cells for _, cells in lines] for file, lines in source.raw.items()}
+    found = [str(one) for one in reaching_back(differences(old, new))]
+    if found:
+        more = f" and {len(found) - MOST_SAID} more" if len(found) > MOST_SAID else ""
+        remark(
+            f"{len(found)} cells or rows of version {visible} are changed in place: usage of their whole validity that"
+            " is rated from now on gets the new ones, late usage too; what was rated keeps the old. To change a price"
+            f" from a day on, end its row (valid_to) and add one. {'; '.join(found[:MOST_SAID])}{more}",
+            level="warning",
+        )
+    return found
 
 
 def _version(lake: Lake, book: CompiledBook, visible: int) -> int:

@@ -21,7 +21,7 @@ import pyspark
 
 ROOT = Path(__file__).resolve().parents[2]
 SPARK_HOME = Path(pyspark.__path__[0])
-WORKERS, START_S, STOP_S, SUBMIT_S = 2, 60, 20, 240
+WORKERS, START_S, STOP_S, SUBMIT_S = 2, 120, 20, 900
 # Processes that live for half a minute: the JVM's first compiler is enough.
 JAVA = "-XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Duser.timezone=UTC"
 # Two cores and a few thousand records; all else is as conf/spark-cluster.conf has it.

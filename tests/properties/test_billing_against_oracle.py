@@ -173,6 +173,11 @@ def test_a_month_and_the_next_preview_are_billed_as_the_oracle_does(spark, tmp_p
         "invoice": True,
         "billed_usage": True,
     }
+    check_features(october, november)
+
+
+def check_features(october: Bill, november: Bill) -> None:
+    """What was drawn is on the bills: else the comparison would say nothing of it."""
     assert october.invoice_line.select("tax_id", "exempt_reason").distinct().count() > 3
     parts = november.invoice_line.where("kind IN ('one_off', 'one_off_credit') AND line_key LIKE '%/2'")
     assert not parts.isEmpty()

@@ -16,7 +16,7 @@ from jobs.list_pricebooks import VERSIONS
 from jobs.second_opinion_rows import book_folders
 from tollgate import cli
 from tollgate.platform.lake import Lake
-from tollgate.reference.book_diff import KEYS, differences
+from tollgate.reference.book_diff import KEYS, differences, reaching_back
 from tollgate.reference.pricebook_columns import COLUMNS
 from tollgate.reference.pricebook_files import read_source_book
 
@@ -144,3 +144,28 @@ def test_lines_for_people_say_what_differs(dearer):
     assert said[0] == "plan.csv: basic: name: 'Basic' is now 'Basic new'"
     assert said[-1] == f"4 differences between {EXAMPLE} and {dearer}"
     assert compare_pricebooks._in_words(old, old, [])[-1].startswith("no difference between")
+
+
+def test_what_reaches_back_is_told_from_what_begins_anew():
+    old = {
+        "rate": [{"rate_id": "r", "price": "1", "valid_from": "2026-01-01", "valid_to": ""}],
+        "plan": [{"plan_id": "p", "name": "P"}],
+        "fee": [{"fee_id": "f", "amount": "1"}],
+    }
+    ended = {"rate_id": "r", "price": "1", "valid_from": "2026-01-01", "valid_to": "2026-11-01"}
+    follows = {"rate_id": "r2", "price": "2", "valid_from": "2026-11-01", "valid_to": ""}
+    step = {"rate_id": "r2", "from_units": "60", "price": "1"}
+    renamed = [{"plan_id": "p", "name": "Q"}, {"plan_id": "q", "name": "Q"}]
+    forward = {"rate": [ended, follows], "segment": [step], "plan": renamed, "fee": old["fee"]}
+    assert reaching_back(differences(old, forward)) == []
+    back = {
+        "rate": [{**old["rate"][0], "price": "2"}],
+        "plan": old["plan"],
+        "segment": [{**step, "rate_id": "r"}],
+        "holiday": [{"calendar": "c", "date": "2026-12-26", "name": "Boxing Day"}],
+    }
+    told = [(one.file, one.key, one.kind) for one in reaching_back(differences(old, back))]
+    assert sorted(told) == [
+        ("fee", "f", "removed"), ("holiday", "c 2026-12-26", "added"), ("rate", "r", "changed"),
+        ("segment", "r 60", "added"),
+    ]  # fmt: skip

@@ -29,6 +29,8 @@ KEYS: dict[str, tuple[str, ...]] = {
     "allowance": ("allowance_id", "service", "zone_id"),
     "tax": ("tax_id",),
 }
+# Files without validity whose rows change the price of what others name.
+_ALWAYS_HOLD = ("segment", "tier", "time_band", "holiday", "own_range", "roaming_zone")
 ADDED, REMOVED, CHANGED = "added", "removed", "changed"
 
 Cells = Mapping[str, str]
@@ -63,6 +65,18 @@ def differences(old: Mapping[str, Iterable[Cells]], new: Mapping[str, Iterable[C
         for key in sorted({*before, *after}):
             found += _of_row(file, key, before.get(key), after.get(key))
     return found
+
+
+def reaching_back(found: Sequence[Difference]) -> list[Difference]:
+    """Those that change what held already, for usage of the past too as soon as it is rated.
+
+    That is a row that is gone, another cell than its name or the end of its validity, and a new row of a file without
+    validity that is not a part of a new rate.
+    """
+    new_rates = {one.key for one in found if (one.file, one.kind) == ("rate", ADDED)}
+    harmless = {ADDED: lambda one: one.file not in _ALWAYS_HOLD or one.key.partition(" ")[0] in new_rates,
+                CHANGED: lambda one: one.column in ("name", "valid_to"), REMOVED: lambda _: False}  # fmt: skip
+    return [one for one in found if not harmless[one.kind](one)]
 
 
 def _by_key(file: str, rows: Iterable[Cells]) -> dict[str, Cells]:
