@@ -92,8 +92,10 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
 
 
 def has_accounts_left(spark: SparkSession, settings: Settings, cycle: str, as_of: datetime, inputs: Inputs) -> bool:
-    """Whether an account of the cycle is due that no posted run has settled. Late usage of closed accounts alone makes no
-    run of a cycle that is posted: it comes with the next cycle's."""
+    """Whether an account of the cycle is due that no posted run has settled.
+
+    Late usage of closed accounts alone makes no run of a cycle that is posted: it comes with the next cycle's.
+    """
     posted = posted_before(spark, settings, Lake(spark, settings.lake.root), cycle, inputs.after_runs)
     left = accounts_to_bill(
         inputs.reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named,

@@ -97,7 +97,7 @@ def bill_cycle(
         reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
         is_open=is_open,
     )  # fmt: skip
-    has_closed = not candidates.where("is_closed").isEmpty()
+    has_closed = not reference.table("ref_account").where("closed_on IS NOT NULL").isEmpty()
     if has_closed:
         candidates = with_late_closed(candidates, rated, rating_no, posted.usage)
     accounts = keep(
@@ -114,17 +114,10 @@ def bill_cycle(
     zones, fees = book.table("price_zone"), book.table("price_fee")
     more = _more_lines(reference, fees, due, posted)
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, more))
-    rules = book.table("price_bill_discount")
-    of_cycle = own.withColumn("cycle", F.lit(cycle))
-    # Most books have no such row; then the plan is without that part.
-    discounts = [] if rules.isEmpty() else [discount_lines(of_cycle, posted.lines, contracts, due, rules)]
+    discounts = _discounts(own.withColumn("cycle", F.lit(cycle)), posted, contracts, due, book)
     taxed, exempt = _tax_status(reference, due)
     lines = keep(all_lines(own, discounts, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
-    failing = failing_accounts(carried, usage, lines)
-    if has_closed:
-        little = too_little(lines, due, fees)
-        failing = failing.unionByName(little.join(failing, "account_id", how="left_anti"))
-    failing = keep(failing)
+    failing = keep(_left_out(failing_accounts(carried, usage, lines), lines, due, fees, has_closed))
     sound_lines = lines.join(F.broadcast(failing), "account_id", how="left_anti")
     run = F.lit(run_id).alias("run_id")
     return Bill(
@@ -148,6 +141,21 @@ def _more_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: P
     if not in_advance.isEmpty():
         found.append(advance_lines(reference.table("ref_contract"), due, in_advance, posted.lines))
     return found
+
+
+def _discounts(
+    own: DataFrame, posted: PostedRuns, contracts: DataFrame, due: DataFrame, book: PriceBook
+) -> list[DataFrame]:
+    # Most books have no such row; then the plan is without that part.
+    rules = book.table("price_bill_discount")
+    return [] if rules.isEmpty() else [discount_lines(own, posted.lines, contracts, due, rules)]
+
+
+def _left_out(failing: DataFrame, lines: DataFrame, due: DataFrame, fees: DataFrame, has_closed: bool) -> DataFrame:
+    """(account_id, reason) of accounts that fail, and of closed ones with too little to invoice; a row each."""
+    if not has_closed:
+        return failing
+    return failing.unionByName(too_little(lines, due, fees).join(failing, "account_id", how="left_anti"))
 
 
 def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFrame | None]:

@@ -1,4 +1,4 @@
-"""Late usage after an account's last bill: an invoice of kind `supplementary`, or, where it is too little, a listed sum.
+"""Late usage after an account's last bill: an invoice of kind `supplementary`, or where it is too little, a listed sum.
 
 A closed account is billed in a later cycle only for usage that no posted run carries; it has no fee of a plan there.
 Source: docs/billing.md, "Supplementary invoices".
