@@ -1,85 +1,137 @@
-"""Rating: events a second, and the charge of a call in native expressions against the same in a Python function."""
+"""Rating by itself: against the same rating in DuckDB and as a Python function, and how its cost grows.
+
+Each contender is a process of its own that reads and writes Parquet; a ratio counts only when both wrote the same
+rows, so they are compared first. Of a busy machine CPU seconds tell more than wall seconds.
+"""
 
 from __future__ import annotations
 
-import time
-from fractions import Fraction
+import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
-from pyspark.sql import functions as F
-
+from benchmarks.rating_growth import CASES, EARLY, LATE
 from benchmarks.rows import Row
-from jobs.pinned import load_price_book, load_reference
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
-from tollgate.platform.settings import Settings
-from tollgate.rating.price import with_net_charge
-from tollgate.rating.rate import rate_events
+from tollgate.platform.places import project_root
 
-TERMS = (
-    "piece_units", "piece_factor_num", "factor_den", "block_units", "unit_price_micros", "connect_fee_micros",
-    "minimum_micros",
-    "maximum_micros", "discount_num", "discount_den", "digits", "rounding",
-)  # fmt: skip
+RATING = "rating"
+MANY_PREFIXES = 170_000
+# Of the events that the two others rate as many, Python functions take this many at most: they would take an hour.
+MOST_BY_FUNCTION = 500_000
+# Rows are compared by a sum over a hash of all columns, so that one other digit anywhere is another sum.
+_FINGERPRINT = """
+SELECT count(*) AS events, count(*) FILTER (retail_status = 'rated') AS rated, sum(charge) AS charge,
+  sum(list_price) AS list_price, sum(cost) AS cost, sum(margin) AS margin, sum(charged_units) AS units,
+  sum(CAST(hash({columns}) AS HUGEINT)) AS contents
+FROM read_parquet('{out}/*.parquet', hive_partitioning = false)"""
 
 
-def rating_rows(spark: SparkSession, settings: Settings, folder: Path) -> list[Row]:
-    """Rate all accepted events of the lake to Parquet, then price the rated calls both ways; their totals must
-    agree."""
-    lake = Lake(spark, settings.lake.root)
-    book, reference = load_price_book(lake), load_reference(lake)
-    events = lake.read("usage_event").where("disposition = 'accepted'")
-    accepted = events.count()
-    rated = str(folder / "rated")
-    seconds = min(_written(rate_events(events, book, reference, 1), rated) for _ in range(2))
-    calls = spark.read.parquet(rated).where("service = 'voice' AND retail_status = 'rated' AND price_source = 'rate'")
-    calls = calls.withColumn("free_units", F.lit(0).cast("bigint")).persist()
-    expected = calls.agg(F.sum("charge")).collect()[0][0]
-    ours = _timed(with_net_charge(calls, book.piece_slots).agg(F.sum("net_charge")), expected, "native expressions")
-    theirs = _timed(calls.agg(F.sum(naive_charge()(*TERMS))), expected, "the Python function")
-    calls.unpersist()
+def rating_rows(events: int, lines: int) -> list[Row]:
+    """All rows of the stage. events: of the contest, and the larger of the two sizes that growth is told by is twice
+    as many; lines: customers with a line each."""
+    folder = project_root() / "build" / "bench_rating"
+    shutil.rmtree(folder, ignore_errors=True)
+    return [*contest(folder, events, lines), *growth(folder, events, lines)]
+
+
+def contest(folder: Path, events: int, lines: int) -> list[Row]:
+    """The ratios against DuckDB and against Python functions."""
+    drawn(folder / "contest", events, lines)
+    ours, duckdb = (_rated(name, folder / "contest", folder) for name in ("native", "duckdb"))
+    agreeing(folder, "native", "duckdb")
+    rows = [_ratio("rating.against_duckdb", ours, duckdb, bar=0.2, aim=0.35)]
+    few = min(events, MOST_BY_FUNCTION)
+    source = folder / "contest"
+    if few < events:
+        source = folder / "slice"
+        drawn(source, few, lines)
+        _rated("native", source, folder)
+    functions = _rated("python_udf", source, folder)
+    agreeing(folder, "native", "python_udf")
+    scaled = {name: value * events / few for name, value in functions.items()}
+    rows.append(_ratio("rating.against_python_udf", ours, scaled, bar=3, aim=6))
+    _print(events, {"native": ours, "duckdb": duckdb}, few, functions)
+    return rows
+
+
+def growth(folder: Path, events: int, lines: int) -> list[Row]:
+    """What more events, one heavy line and more prefixes do to the cost of an event; one session measures all."""
+    drawn(folder / "more", 2 * events, lines)
+    drawn(folder / "skewed", events, lines, "--skewed")
+    drawn(folder / "many", events, lines, "--prefixes", str(MANY_PREFIXES))
+    told = _python("benchmarks.rating_growth", str(folder))
+    for case, cost in told.items():
+        print(f"{case:<14}{cost['cpu_s']:8.1f} s of CPU and {cost['wall_s']:8.1f} s")
+
+    def row(name: str, case: str, base: str, what: str, bar: float, times: int = 1) -> Row:
+        ours, baseline = told[case][what] / times, told[base][what]
+        return Row(name, ours / baseline, bar, 1.0, "x", better="lower", ours=ours, baseline=baseline)
+
+    early, late = f"pricing_{EARLY}", f"pricing_{LATE}"
     return [
-        Row("rating.rate", accepted / seconds, bar=30_000, aim=250_000, unit="events/s"),
-        Row("rating.against_python_udf", theirs / ours, bar=2, aim=10, unit="times", ours=ours, baseline=theirs),
+        row("rating.twice_the_events", "more", CASES[0], "cpu_s", 1.15, times=2),
+        row("rating.half_of_one_line", "skewed", CASES[0], "wall_s", 1.5),
+        row("rating.many_prefixes", "many", CASES[0], "cpu_s", 1.3),
+        row("rating.night_28", late, early, "cpu_s", 1.1),
     ]
 
 
-def naive_charge() -> Any:
-    """What a straightforward port would do: each call's charge in a Python UDF, exact and rounded once, half up."""
-
-    @F.udf("DECIMAL(18,6)")
-    def charge(units, factors, factor_den, block, price, connect_fee, minimum, maximum, kept, of, digits, rounding):  # type: ignore[no-untyped-def]
-        from decimal import Decimal
-
-        exact = sum(
-            (Fraction(u * price * f, factor_den * block) for u, f in zip(units, factors, strict=True)),
-            Fraction(connect_fee),
-        )
-        exact = exact if minimum is None else max(exact, Fraction(minimum))
-        exact = (exact if maximum is None else min(exact, Fraction(maximum))) * Fraction(kept, of)
-        step = 10 ** (6 - digits)
-        cut, rest = divmod(exact.numerator, exact.denominator * step)
-        half = {"half_up": 2 * rest >= exact.denominator * step, "up": rest > 0, "down": False}[rounding]
-        return Decimal((cut + half) * step).scaleb(-6)
-
-    return charge
+def drawn(folder: Path, events: int, lines: int, *more: str) -> None:
+    """The input of a contender, made in a process of its own."""
+    _python("benchmarks.rating_input", str(folder), "--events", str(events), "--lines", str(lines), *more)
 
 
-def _written(frame: DataFrame, path: str) -> float:
-    begun = time.perf_counter()
-    frame.write.mode("overwrite").parquet(path)
-    return time.perf_counter() - begun
+def agreeing(folder: Path, one: str, other: str) -> None:
+    """TollgateError when the two wrote other rows: a wrong result has no speed."""
+    found = {name: fingerprint(folder / name) for name in (one, other)}
+    if found[one] != found[other]:
+        raise TollgateError(f"{one} and {other} rate otherwise", expected=str(found[one]), found=str(found[other]))
 
 
-def _timed(total: DataFrame, expected: object, name: str) -> float:
-    """Seconds of the faster of two runs; TollgateError when the total is another one: a wrong result has no speed."""
-    seconds = []
-    for _ in range(2):
-        begun = time.perf_counter()
-        found = total.collect()[0][0]
-        seconds.append(time.perf_counter() - begun)
-        if found != expected:
-            raise TollgateError(f"{name} give another total", expected=str(expected), found=str(found))
-    return min(seconds)
+def fingerprint(out: Path) -> dict[str, Any]:
+    """Totals over the rows under `out`, and a sum over a hash of each row's columns."""
+    import duckdb
+
+    from tollgate.platform.lake import contract_text
+
+    lines = [line.split(" ")[0] for line in contract_text("rated_usage").splitlines() if not line.startswith("--")]
+    # The types of a whole number and of an instant differ between the writers, their text does not.
+    columns = ", ".join(f"coalesce(CAST({name} AS VARCHAR), '-')" for name in lines if name)
+    with duckdb.connect() as base:
+        base.execute("SET TimeZone = 'UTC'")
+        answer = base.execute(_FINGERPRINT.format(out=out, columns=columns))
+        names = [column[0] for column in answer.description]
+        return dict(zip(names, answer.fetchone() or (), strict=True))
+
+
+def _rated(name: str, source: Path, folder: Path) -> dict[str, float]:
+    out = folder / name
+    shutil.rmtree(out, ignore_errors=True)
+    return _python("benchmarks.contender", name, str(source), str(out))
+
+
+def _python(module: str, *arguments: str) -> Any:
+    """What the last line of a module's output says, as JSON; TollgateError when it fails."""
+    ended = subprocess.run(
+        [sys.executable, "-m", module, *arguments], cwd=project_root(), capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        raise TollgateError(f"{module} {' '.join(arguments)} failed", found=ended.stderr.strip()[-2_000:])
+    return json.loads(ended.stdout.strip().splitlines()[-1])
+
+
+def _ratio(name: str, ours: dict[str, float], baseline: dict[str, float], bar: float, aim: float) -> Row:
+    return Row(
+        name, baseline["cpu_s"] / ours["cpu_s"], bar, aim, "times of CPU", ours=ours["cpu_s"],
+        baseline=baseline["cpu_s"],
+    )  # fmt: skip
+
+
+def _print(events: int, told: dict[str, dict[str, float]], few: int, functions: dict[str, float]) -> None:
+    for name, count, cost in (*((name, events, cost) for name, cost in told.items()), ("python_udf", few, functions)):
+        wall, cpu = (cost[key] * 1e6 / count for key in ("wall_s", "cpu_s"))
+        print(f"{name:<12}{count:>12,} events  {cpu:8.1f} s of CPU and {wall:8.1f} s a million")

@@ -112,11 +112,7 @@ def is_equal(row: Mapping[str, Any]) -> bool:
 
 
 def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    used = {"voice": f"{row['duration_s']} s", "data": f"{row['volume_bytes']} bytes"}.get(row["service"], "1 message")
-    abroad = f" from {row['roaming_country']}" if row["roaming_country"] else ""
-    group = f" ({row['rating_group']})" if row["rating_group"] else ""
-    to = f" to {row['destination']}" if row["destination"] else group
-    yield "event", f"{row['service']}, {used}{to}{abroad}, started {row['started_at']} UTC, id {row['event_id']}"
+    yield "event", f"{_event(row)}, started {row['started_at']} UTC, id {row['event_id']}"
     if row["subscription_id"]:
         yield "line", f"{row['subscription_id']} of account {row['account_id']}, plan {row['plan_id'] or 'none'}"
     if row["zone_id"]:
@@ -138,6 +134,18 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}, run {slice_['run_id']}"
     if "billed_unknown" in row:
         yield "billed", row["billed_unknown"]
+
+
+def _event(row: Mapping[str, Any]) -> str:
+    """What was used, with whom and where."""
+    used = {"voice": f"{row['duration_s']} s", "data": f"{row['volume_bytes']} bytes"}.get(row["service"], "1 message")
+    is_received = row["direction"] == "in" and row["service"] != "data"
+    with_whom = "received from" if is_received else "to"
+    party = f" {with_whom} {row['destination']}" if row["destination"] else ""
+    abroad = f" {'in' if is_received else 'from'} {row['roaming_country']}" if row["roaming_country"] else ""
+    kinds = [row["rating_group"], f"slice {row['slice_id']}" if row["slice_id"] else None]
+    kind = f" ({', '.join(filter(None, kinds))})" if any(kinds) else ""
+    return f"{row['service']}, {used}{party}{kind}{abroad}"
 
 
 def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

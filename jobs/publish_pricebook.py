@@ -210,7 +210,7 @@ def _write_mark(lake: Lake, book: CompiledBook, version: int, args: argparse.Nam
     mark = (
         version, book.digest, args.author, args.reason, book.name, book.currency, book.time_zone,
         book.factor_den, book.discount_den, book.band_slots, book.amount_type, book.segment_slots, book.features,
-        book.rate_values, datetime.now(timezone.utc),
+        book.rate_values, datetime.now(timezone.utc), book.destination_digits,
     )  # fmt: skip
     row = lake.frame([mark], "price_version")
     lake.append(row, "price_version", "publish_pricebook", version)

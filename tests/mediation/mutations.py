@@ -27,6 +27,7 @@ _HISTORY = {
 SOUND = (
     (None, VOICE, "event_id"),
     (None, DATA, "event_id"),
+    (None, {**VOICE, "direction": "in", "slice_id": "s1"}, "event_id"),
     (b"softswitch|v", _VOIP, "call_id"),
     (b"archive|h", _HISTORY, "duration"),
 )
@@ -153,6 +154,12 @@ def negative_duration(chance: random.Random, record: dict[str, Any], _: bool) ->
     return written(record), "DURATION_NEGATIVE"
 
 
+def no_direction(chance: random.Random, record: dict[str, Any], is_native: bool) -> tuple[bytes | None, str]:
+    record["direction"] = chance.choice(("both", "0", "outt", "\u0456n", "in\u200b"))
+    expected = "DIRECTION_UNKNOWN" if record.get("service_type") != "data" else ACCEPTED
+    return written(record), expected if is_native else ANY
+
+
 def no_letters_in_numbers(chance: random.Random, record: dict[str, Any], _: bool) -> tuple[bytes | None, str]:
     name = next(name for name in ("msisdn", "caller_number", "src_number") if name in record)
     record[name] = f"+1416555{chance.choice('OILS')}100"
@@ -231,7 +238,7 @@ def huge_or_deep(chance: random.Random, record: dict[str, Any], _: bool) -> tupl
 
 MUTATIONS: tuple[Mutation, ...] = (
     untouched, other_layout, lost_field, blank_field, hostile_value, hostile_values, unknown_field, renamed_field,
-    swapped_values, field_given_twice, not_a_json_number, negative_duration, no_letters_in_numbers, cut_off,
-    flipped_bits, foreign_bytes, lost_bytes, not_utf8, other_encoding, two_in_one, no_object, noise, nothing,
+    swapped_values, field_given_twice, not_a_json_number, negative_duration, no_direction, no_letters_in_numbers,
+    cut_off, flipped_bits, foreign_bytes, lost_bytes, not_utf8, other_encoding, two_in_one, no_object, noise, nothing,
     huge_or_deep,
 )  # fmt: skip

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 from frames import small_frame
-from mediation.records import payload, raw_rows, small_reference
+from mediation.records import VOICE, payload, raw_rows, small_reference
 
+from tollgate.mediation.dialects.native_json import NATIVE_JSON
 from tollgate.mediation.identity import HISTORY, known_keys, resolve_duplicates
 from tollgate.mediation.usage import mediate
 from tollgate.platform.lake import contract
@@ -78,3 +81,23 @@ def test_the_digest_follows_the_fields_and_not_their_order_or_spacing(spark):
     rows = settled(spark, none, 0, payload(), spaced, payload(call_outcome="answered1", cause="6")).collect()
     digests = {row.kafka_offset: row.content_digest for row in rows}
     assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.covers("MED-11")
+def test_a_field_that_was_added_later_is_content_only_where_it_is_given(spark):
+    none = small_frame(spark, [], contract("usage_event"))
+    same = (payload(), payload(direction="", slice_id=" "), payload()[:-1] + b',"slice_id":null}')
+    others = (
+        payload(direction="in"), payload(direction="out"), payload(slice_id="in"),
+        payload(direction="in", slice_id="in"), payload(slice_id="in,direction=2:in"),
+    )  # fmt: skip
+    rows = settled(spark, none, 0, *same, *others).orderBy("kafka_offset").collect()
+    digests = [row.content_digest for row in rows]
+    # As a release without the two fields made it: field after field, its length first.
+    record = {**VOICE, "roaming": "false"}
+    order = NATIVE_JSON.fields[: NATIVE_JSON.fields.index("direction")]
+    text = ",".join(f"{len(record[name])}:{record[name]}" if name in record else "-" for name in order)
+    assert set(digests[:3]) == {hashlib.sha256(text.encode()).hexdigest()}
+    assert len(set(digests)) == 1 + len(others)
+    assert [row.disposition for row in rows] == ["accepted"] + ["duplicate"] * 2 + ["quarantined"] * len(others)
+    assert {tuple(row.reasons) for row in rows[3:]} == {("ID_CONFLICT",)}

@@ -39,7 +39,9 @@ def book_frames(spark: SparkSession, folder: Path = DEMO_BOOK) -> frames.PriceBo
     tables = {name: small_frame(spark, book.numbered(name, VERSION), contract(name)) for name in frames.PRICE_TABLES}
     version = {field: getattr(book, field) for field in ("digest", "name", "currency", "time_zone", "amount_type")}
     version |= {field: getattr(book, field) for field in ("factor_den", "discount_den", "band_slots")}
-    version |= {field: getattr(book, field) for field in ("segment_slots", "features", "rate_values")}
+    version |= {
+        field: getattr(book, field) for field in ("segment_slots", "features", "rate_values", "destination_digits")
+    }
     return frames.price_book(tables, {"pricebook_version": VERSION, **version})
 
 
@@ -104,8 +106,7 @@ def usage_files(spark: SparkSession, file: Path, usage: list[Usage]) -> DataFram
         .alias(field.name)
         for field in contract("usage_event")
     ]
-    given = [name for name in ("direction", "slice_id") if name not in contract("usage_event").names]
-    return drawn.select(*columns_of_contract, *given)
+    return drawn.select(*columns_of_contract)
 
 
 def _class_of(destination: str | None) -> str | None:

@@ -10,7 +10,8 @@ from jobs.explain_charge import explain_text, is_equal, parser
 
 ROW = {
     "event_id": "e1", "service": "voice", "duration_s": 100, "volume_bytes": 0, "destination": "+14165559999",
-    "roaming_country": None, "rating_group": None, "started_at": "2026-10-05 11:59:30", "subscription_id": "s1",
+    "roaming_country": None, "rating_group": None, "direction": None, "slice_id": None,
+    "started_at": "2026-10-05 11:59:30", "subscription_id": "s1",
     "account_id": "a1", "plan_id": "term", "zone_id": "national", "prefix": "1416", "roaming_zone": "home",
     "retail_status": "rated", "suspense_reason": None, "wholesale_status": "costed", "price_source": "rate",
     "rate_id": "voice_national", "currency": "CAD", "charged_units": 120, "unit": "second", "block_units": 60,
@@ -48,6 +49,15 @@ def test_a_customer_can_follow_the_arithmetic():
         {**ROW, "billed": [], "billed_unknown": "unknown: no PostgreSQL is running; run `tollgate up`"}
     )
     assert without == TEXT + "billed     unknown: no PostgreSQL is running; run `tollgate up`\n"
+
+
+@pytest.mark.covers("RAT-08")
+def test_who_called_and_the_slice_are_told():
+    received = {**ROW, "direction": "in", "roaming_country": "US", "slice_id": "fast"}
+    said = "event      voice, 100 s received from +14165559999 (slice fast) in US, started"
+    assert explain_text(received).startswith(said)
+    data = {"service": "data", "destination": None, "volume_bytes": 7, "rating_group": "web"}
+    assert explain_text({**received, **data}).startswith("event      data, 7 bytes (web, slice fast) from US, started")
 
 
 @pytest.mark.covers("RAT-08")

@@ -23,7 +23,6 @@ from tollgate.rating.result_sheet import RESULT
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "conf" / "example_tariff"
 BERLIN = ZoneInfo("Europe/Berlin")
-KNOWS_DIRECTIONS = "direction" in Usage._fields
 FOREVER = 253_402_214_400_000_000
 HEADER = "event_id,started_at,service,duration_s,volume_bytes,destination,plan_id"
 
@@ -137,8 +136,8 @@ def facts() -> Facts:
     return Facts(accounts, holdings, customers)
 
 
-# The oracle asks a snapshot, in which the first two do not stand.
-NOT_ASKED = {"two_plans", "plan_of_the_row"} | ({"received_abroad", "first_minute"} if not KNOWS_DIRECTIONS else set())
+# The oracle asks a snapshot, in which these do not stand.
+NOT_ASKED = {"two_plans", "plan_of_the_row"}
 
 
 def test_the_oracle_says_the_same_of_every_row_that_it_can_be_asked(example):
@@ -153,7 +152,7 @@ def test_the_oracle_says_the_same_of_every_row_that_it_can_be_asked(example):
             row["destination"] or None, row["rated_destination_country"] or None, int(row["duration_s"] or 0),
             int(row["volume_bytes"] or 0), "internet" if row["service"] == "data" else None,
             bool(row["roaming_country"]), row["roaming_country"] or None, row["carrier_id"] or None,
-            row["call_outcome"] or None, **({"direction": row["direction"] or None} if KNOWS_DIRECTIONS else {}),
+            row["call_outcome"] or None, row["direction"] or None,
         )  # fmt: skip
         priced = price_event(usage, book, known)
         charge = "" if priced.charge is None else f"{Decimal(priced.charge).scaleb(-6):.6f}"

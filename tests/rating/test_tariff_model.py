@@ -7,7 +7,6 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from pyspark.sql import functions as F
 
 from jobs.explain_charge import explain_text, is_equal, readable
 from rating import sheet, tariff
@@ -173,16 +172,6 @@ def customers(spark):
     return reference(frames, sheet.PINS["snapshot_id"])
 
 
-def usage_of(spark, events):
-    """The events as mediation keeps them, and what a network may tell beside it."""
-    usage = sheet.rows(spark, "usage_event", *events)
-    for name in ("direction", "slice_id"):
-        told = {each["event_id"]: each[name] for each in events if name in each}
-        whens = " ".join(f"WHEN '{event_id}' THEN '{value}'" for event_id, value in told.items())
-        usage = usage.withColumn(name, F.expr(f"CASE event_id {whens or 'WHEN NULL THEN NULL'} END").cast("string"))
-    return usage
-
-
 def pieces(row) -> str:
     prices = (f"{Decimal(price).scaleb(-6).normalize():f}" for price in row["piece_price_micros"])
     parts = zip(row["piece_units"], row["piece_band"], prices, strict=True)
@@ -197,7 +186,9 @@ def book(spark, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rated(spark, book):
-    rows = readable(rate_events(usage_of(spark, of_all()), book, customers(spark), rating_no=5)).collect()
+    rows = readable(
+        rate_events(sheet.rows(spark, "usage_event", *of_all()), book, customers(spark), rating_no=5)
+    ).collect()
     assert len(rows) == len(of_all())
     return {row["event_id"]: row.asDict() for row in rows}
 
@@ -249,7 +240,7 @@ def test_the_row_keeps_what_held_at_the_start(rated):
 
 
 def test_a_short_code_never_takes_the_catch_all(spark, book):
-    usage = usage_of(spark, [call("code", "other", destination="912")])
+    usage = sheet.rows(spark, "usage_event", call("code", "other", destination="912"))
     (row,) = rate_events(usage, book, customers(spark), rating_no=1).collect()
     assert (row["retail_status"], row["suspense_reason"]) == ("suspended", "no_zone")
 
@@ -258,7 +249,7 @@ def test_a_short_code_never_takes_the_catch_all(spark, book):
 def test_the_wide_type_gives_the_same_amounts(spark, book, rated):
     wide = replace(book, amount_type="DECIMAL(38,0)")
     assert book.amount_type == "BIGINT"
-    rows = rate_events(usage_of(spark, of_all()), wide, customers(spark), rating_no=5).collect()
+    rows = rate_events(sheet.rows(spark, "usage_event", *of_all()), wide, customers(spark), rating_no=5).collect()
     exact = ("charge", "numerator", "denominator", "cost", "cost_numerator")
     assert {row["event_id"]: [row[name] for name in exact] for row in rows} == {
         name: [row[column] for column in exact] for name, row in rated.items()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from bisect import bisect_right
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tollgate.reference.bucket_digits import as_list, bucket_digits
 from tollgate.reference.compiled_book import compile_price_book
 from tollgate.reference.numbering import country_prefixes
 from tollgate.reference.prefix_intervals import WIDTH, disjoint_intervals
@@ -40,6 +42,38 @@ def test_an_interval_is_its_longest_prefix(prefixes, numbers):
         place = bisect_right(starts, padded) - 1
         found = intervals[place].prefix if place >= 0 and padded < intervals[place].hi else None
         assert found == longest(prefixes, number.ljust(WIDTH, "0"))
+
+
+@pytest.mark.covers("RAT-04")
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sets(PREFIX, min_size=1, max_size=12),
+    st.lists(NUMBER, min_size=1, max_size=12),
+    st.dictionaries(st.from_regex("[1-3][0-9]{2}", fullmatch=True), st.sampled_from((4, 5))),
+)
+def test_in_the_bucket_of_a_number_stands_its_longest_prefix_however_many_digits_it_has(prefixes, numbers, digits):
+    digits |= {prefix[:3]: 5 for prefix in prefixes if len(prefix) > 4}
+    by_bucket = defaultdict(list)
+    for one in disjoint_intervals(prefixes, digits):
+        by_bucket[one.bucket].append(one)
+    for number in (number.ljust(WIDTH, "0") for number in [*numbers, *(prefix.ljust(7, "9") for prefix in prefixes)]):
+        met = by_bucket[number[: digits.get(number[:3], 3)]]
+        found = [one.prefix for one in met if one.lo <= int(number) < one.hi]
+        assert found == [prefix for prefix in [longest(prefixes, number)] if prefix]
+
+
+@pytest.mark.covers("RAT-04")
+def test_buckets_get_digits_where_many_prefixes_lie():
+    assert bucket_digits(["1416", *(f"44{n}" for n in range(10, 22))]) == {}
+    # Of 20 prefixes under 441 eleven lie under 4411 and nine under 4412.
+    few, many = [f"441{n}" for n in (10, 11)], [f"441{n}" for n in range(110, 119)]
+    dense = [*few, *many, *(f"441{n}" for n in range(210, 219))]
+    assert bucket_digits(["44", "49", *dense]) == {"441": 4}
+    # Nobody's numbers differ only behind the seventh digit.
+    assert bucket_digits(f"3361234{n:02}" for n in range(99)) == {"336": 7}
+    assert as_list({}) is None
+    listed = as_list({"441": 4})
+    assert listed is not None and (len(listed), listed[441], sum(listed)) == (1000, 4, 3001)
 
 
 @pytest.mark.covers("RAT-04")

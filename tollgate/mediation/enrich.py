@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -13,9 +15,12 @@ TECHNOLOGY_ALIASES = {
     # Broadband at a fixed line is the service data, over one of these.
     "FIXED": ("FTTH", "FIBRE", "DSL", "VDSL", "CABLE"),
 }
+# The trade's words beside the two that are kept: mobile originated, mobile terminated.
+DIRECTION_ALIASES = {"out": ("OUTGOING", "ORIGINATING", "MO"), "in": ("INCOMING", "TERMINATING", "MT")}
 # What with_context reads.
 CONTEXT = (
-    "cell_id", "carrier_id", "technology_received", "call_outcome_received", "roaming", "roaming_country_received",
+    "cell_id", "carrier_id", "technology_received", "direction_received", "call_outcome_received", "roaming",
+    "roaming_country_received",
     "msisdn", "msisdn_country", "destination", "destination_country", "destination_class", "arrived_at", "started_at",
     "ended_at", "duration_s",
 )  # fmt: skip
@@ -28,7 +33,7 @@ def with_context(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> D
 
 
 def with_network(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> DataFrame:
-    """Add `cell_region`, `is_carrier_known`, `technology`, `call_outcome` and `roaming_country`; NULL where unknown.
+    """Add `cell_region`, `is_carrier_known`, `technology`, `direction`, `call_outcome`, `roaming_country`; else NULL.
 
     cells: ref_cell, unique by `cell_id`; carriers: ref_carrier, unique by `carrier_id`; both of one snapshot.
     """
@@ -37,20 +42,20 @@ def with_network(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> D
     located = records.join(F.broadcast(regions), "cell_id", how="left")
     return located.join(F.broadcast(known), "carrier_id", how="left").withColumns(
         {
-            "technology": F.expr(_technology()),
+            "technology": F.expr(_known_as("technology_received", TECHNOLOGY_ALIASES)),
+            "direction": F.expr(_known_as("direction_received", DIRECTION_ALIASES)),
             "call_outcome": F.when(F.col("call_outcome_received").isin(*OUTCOMES), F.col("call_outcome_received")),
             "roaming_country": F.expr("CASE WHEN roaming THEN roaming_country_received END"),
         }
     )
 
 
-def _technology() -> str:
+def _known_as(column: str, aliases: Mapping[str, tuple[str, ...]]) -> str:
+    """The value that the column's text is a name of, in letters of any case; NULL for any other text."""
     cases = " ".join(
-        f"WHEN '{name}' THEN '{generation}'"
-        for generation, aliases in TECHNOLOGY_ALIASES.items()
-        for name in (generation, *aliases)
+        f"WHEN '{name}' THEN '{value}'" for value, others in aliases.items() for name in (value.upper(), *others)
     )
-    return f"CASE upper(trim(technology_received)) {cases} END"
+    return f"CASE upper(trim({column})) {cases} END"
 
 
 def with_call_type(records: DataFrame) -> DataFrame:

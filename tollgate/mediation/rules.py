@@ -11,7 +11,7 @@ from tollgate.mediation.dialects.dialect import RECEIVED
 from tollgate.mediation.dialects.json_text import MAX_DEPTH
 from tollgate.mediation.dialects.records import MAX_PAYLOAD_BYTES
 
-RULE_VERSION = 3
+RULE_VERSION = 4
 QUARANTINE, FLAG = "quarantine", "flag"
 ID_CONFLICT, IN_FUTURE = "ID_CONFLICT", "IN_FUTURE"
 
@@ -103,6 +103,9 @@ RULES = (
          f"volume_bytes > {MAX_VOLUME_BYTES} OR is_volume_beyond AND volume_received NOT LIKE '-%'", "over 1 TiB"),
     Rule(QUARANTINE, 1, "ROAMING_MALFORMED", "is_parsed AND roaming IS NULL",
          "roaming is neither true nor false: at home and abroad have different prices"),
+    Rule(QUARANTINE, 4, "DIRECTION_UNKNOWN",
+         "coalesce(service, '') <> 'data' AND direction_received IS NOT NULL AND direction IS NULL",
+         "a call or message whose direction is no name of out or in: made and received may have different prices"),
     Rule(QUARANTINE, 1, "END_BEFORE_START", "ended_at < started_at", "ends before it starts"),
     Rule(QUARANTINE, 1, IN_FUTURE, "started_at > arrived_at + INTERVAL 24 HOURS",
          "starts more than 24 h after its arrival; held, and released when its time has come"),
@@ -124,6 +127,9 @@ RULES = (
     Rule(FLAG, 1, "TECHNOLOGY_MISSING", "is_parsed AND technology_received IS NULL", "no radio technology"),
     Rule(FLAG, 1, "TECHNOLOGY_UNKNOWN", "technology_received IS NOT NULL AND technology IS NULL",
          "no known name of 2G to 5G or of a fixed line"),
+    Rule(FLAG, 4, "DIRECTION_OF_DATA",
+         "service = 'data' AND direction_received IS NOT NULL AND coalesce(direction, '') <> 'out'",
+         "data with another direction than out; data is priced as out"),
     Rule(FLAG, 1, "CARRIER_MISSING", f"{_CARRIED} AND carrier_id IS NULL",
          "a call or message at home without an interconnect carrier"),
     Rule(FLAG, 1, "CARRIER_UNKNOWN", f"{_CARRIED} AND carrier_id IS NOT NULL AND is_carrier_known IS NULL",
@@ -173,6 +179,7 @@ REPAIRS = (
         "technology <> technology_received",
         "a name of the network was mapped to its generation, or to FIXED",
     ),
+    ("DIRECTION_ALIAS", "direction <> direction_received", "another name of the direction was mapped to out or in"),
 )
 
 

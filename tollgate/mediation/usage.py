@@ -24,8 +24,8 @@ COLUMNS = (
     "source_offset_s", "duration_s", "volume_bytes", "msisdn", "msisdn_received", "destination",
     "destination_received", "destination_class", "destination_kind", "msisdn_country", "destination_country",
     "call_type", "call_type_given", "country_given", "subscriber_id", "cell_id", "cell_region", "technology",
-    "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome", "cause", "lateness_s",
-    "rule_version", "snapshot_id", "event_month",
+    "direction", "slice_id", "rating_group", "roaming", "roaming_country", "carrier_id", "call_outcome", "cause",
+    "lateness_s", "rule_version", "snapshot_id", "event_month",
 )
 # fmt: on
 

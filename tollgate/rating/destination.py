@@ -8,11 +8,9 @@ from tollgate.rating.as_of import book_rows, with_row_in_force
 from tollgate.reference.book_features import CATCH_ALL
 from tollgate.reference.frames import PriceBook
 
-# Destinations are looked up in the bucket of their first three digits, as a number padded to the 15 digits of E.164.
+# Destinations are looked up in the bucket of their first digits, as a number padded to the 15 digits of E.164.
 _NUMBER = """try_cast(CASE destination_class WHEN 'e164' THEN rpad(substr(destination, 2), 15, '0')
              WHEN 'short' THEN destination END AS BIGINT)"""
-_BUCKET = """CASE destination_class WHEN 'e164' THEN concat('E', substr(destination, 2, 3))
-             WHEN 'short' THEN concat('S', destination) END"""
 _RANGE = "CASE WHEN NOT is_roaming AND destination_class = 'e164' THEN substr(destination, 2, 3) END"
 
 GIVEN = ("zone_id", "roaming_zone", "call_type")
@@ -31,7 +29,7 @@ def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
     events = events.selectExpr(
         "*",
         f"{_NUMBER} AS called",
-        f"{_BUCKET} AS called_bucket",
+        f"{_bucket(book)} AS called_bucket",
         f"{_RANGE} AS called_range",
     )
     events = _with_called_zone(events, book, bucket="called_bucket", into="called_zone")
@@ -91,6 +89,16 @@ def with_carrier_prefix(events: DataFrame, book: PriceBook) -> DataFrame:
     return events.selectExpr(
         "* EXCEPT (called, called_range, carrier_prefix)", "coalesce(carrier_prefix, '*') AS cost_prefix"
     )
+
+
+def _bucket(book: PriceBook) -> str:
+    first = "substr(destination, 2, 3)"
+    if book.destination_digits:
+        # A constant array, in which the place is found by counting.
+        digits = f"get(array({', '.join(map(str, book.destination_digits))}), try_cast({first} AS INT))"
+        first = f"left(rpad(substr(destination, 2), 15, '0'), {digits})"
+    return f"""CASE destination_class WHEN 'e164' THEN concat('E', {first})
+               WHEN 'short' THEN concat('S', destination) END"""
 
 
 def _with_called_zone(events: DataFrame, book: PriceBook, bucket: str, into: str) -> DataFrame:

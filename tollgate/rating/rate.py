@@ -25,19 +25,26 @@ BROUGHT = ("line", "account", "fact", "given", "carried")
 # one by one; what a rule reads stands beside it until that rule is done.
 _TAKEN_OVER = [
     *["batch_no", "source", "event_id", "event_hash", "started_at", "service", "rating_group", "technology"],
-    *["call_outcome", "duration_s", "volume_bytes", "msisdn", "destination", "destination_country", "roaming_country"],
+    *[
+        "direction",
+        "slice_id",
+        "call_outcome",
+        "duration_s",
+        "volume_bytes",
+        "msisdn",
+        "destination",
+        "destination_country",
+        "roaming_country",
+    ],
     *["carrier_id", "event_month"],
 ]
-# What a network may tell of an event and mediation's columns may not have.
-_TOLD_BY_SOME = ["direction", "slice_id"]
 
 
 def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_no: int) -> DataFrame:
     """One row of rated_usage for each row of `usage`: charge, cost and why, or suspended with a reason.
 
     usage: accepted rows of usage_event; `is_id_conflict` BOOLEAN as `with_id_conflicts` adds it (absent: none is);
-    `direction` (out or in) and `slice_id` STRING, where a network tells them (absent: NULL); and any of
-    BROUGHT: `line`, `account`, `fact` as `with_owner` adds them, `given` as in `with_zones`, `carried`.
+    and any of BROUGHT: `line`, `account`, `fact` as `with_owner` adds them, `given` as in `with_zones`, `carried`.
     Each row depends on that event, the book and the snapshot alone: one plan without state, windows or Python, in
     which rating any part again gives the same rows. Raises UnknownDiscountFact for a book that it cannot apply.
     """
@@ -62,12 +69,19 @@ def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_
 def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
     """What rating reads of a usage event, and what follows from it alone."""
     is_id_conflict = IS_ID_CONFLICT if IS_ID_CONFLICT in usage.columns else f"false AS {IS_ID_CONFLICT}"
-    told = {name: name if name in usage.columns else "CAST(NULL AS STRING)" for name in _TOLD_BY_SOME}
-    told_as = [f"{text} AS {name}" for name, text in told.items()]
     return usage.selectExpr(
-        f"struct({', '.join([*_TAKEN_OVER, *told_as])}) AS event",
-        *told_as,
-        *["technology", "started_at", "service", "rating_group", "duration_s", "volume_bytes", "msisdn"],
+        f"struct({', '.join(_TAKEN_OVER)}) AS event",
+        *[
+            "direction",
+            "slice_id",
+            "technology",
+            "started_at",
+            "service",
+            "rating_group",
+            "duration_s",
+            "volume_bytes",
+            "msisdn",
+        ],
         *["carrier_id", "call_type", "destination", "destination_class", "destination_country", "roaming_country"],
         *(name for name in BROUGHT if name in usage.columns),
         is_id_conflict,
@@ -82,7 +96,7 @@ def _row(book: PriceBook, reference: Reference, rating_no: int) -> list[str]:
     """The columns of schemas/rated_usage.ddl, in its order."""
     identity = _of_event("batch_no", "source", "event_id", "event_hash")
     outcome = ["retail_status", "suspense_reason", "wholesale_status"]
-    usage = _of_event("started_at", "service", "rating_group", "technology", *_TOLD_BY_SOME)
+    usage = _of_event("started_at", "service", "rating_group", "technology", "direction", "slice_id")
     usage += _of_event("call_outcome", "duration_s", "volume_bytes")
     parties = _of_event("msisdn", "destination", "destination_country", "roaming_country", "carrier_id")
     owner = ["line.account_id", "account.customer_id", "line.subscription_id", "line.contract_id", "line.plan_id"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from tollgate.reference.band_checks import bands_of
 from tollgate.reference.book_features import NO_EVENT_IS_SO_LONG, features, price_steps, rate_values
+from tollgate.reference.bucket_digits import as_list, bucket_digits
 from tollgate.reference.cells import ALL, MICROS
 from tollgate.reference.charged_steps import steps
 from tollgate.reference.exactness import (
@@ -56,6 +57,7 @@ class CompiledBook:
     segment_slots: int
     features: list[str]
     rate_values: list[str]
+    destination_digits: list[int] | None
     tables: dict[str, Rows]
 
     def numbered(self, table: str, version: int) -> Rows:
@@ -76,12 +78,13 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
     segment_slots = max((len(rate.prices) for rate in rates), default=1)
     used = features(book, splits=any(rate.split_at for rate in rates))
     rows = book.rows
+    digits = bucket_digits({row["prefix"] for row in rows["destination"] if row["match"] == "prefix"})
     tables: dict[str, Rows] = {
         "price_plan": _columns(rows["plan"], "plan_id", "name", "contract_type", "charge_type", "term_months"),
         "price_zone": _columns(rows["zone"], "zone_id", "name", "kind"),
         "price_currency": [(row["currency"], int(row["minor_digits"])) for row in rows["currency"]],
         "price_roaming_zone": _columns(rows["roaming_zone"], "country", "roaming_zone"),
-        "price_destination": list(_destinations(rows["destination"])),
+        "price_destination": list(_destinations(rows["destination"], digits)),
         "price_own_range": [(i.bucket, i.lo, i.hi) for i in disjoint_intervals(r["prefix"] for r in rows["own_range"])],
         "price_rate_key": list(_rate_rows(rates, segment_slots)),
         "price_tier": list(_tiers(book)),
@@ -104,6 +107,7 @@ def compile_price_book(book: SourceBook) -> CompiledBook:
     return CompiledBook(
         book.digest(), operator.name, operator.currency, operator.zone.key,
         common.factor, common.discount, slots, kind, segment_slots, used, rate_values(book),
+        as_list(digits),
         {name: sorted(table, key=repr) for name, table in tables.items()},
     )  # fmt: skip
 
@@ -178,7 +182,7 @@ def _carrier_prefixes(book: SourceBook) -> Iterator[tuple[Any, ...]]:
         yield from ((carrier, service, *interval) for interval in disjoint_intervals(prefixes))
 
 
-def _destinations(rows: Sequence[SourceRow]) -> Iterator[tuple[Any, ...]]:
+def _destinations(rows: Sequence[SourceRow], digits: Mapping[str, int]) -> Iterator[tuple[Any, ...]]:
     for row in rows:
         if row["match"] == "exact":
             code = int(row["prefix"])
@@ -191,7 +195,7 @@ def _destinations(rows: Sequence[SourceRow]) -> Iterator[tuple[Any, ...]]:
     # A number's longest prefix changes only at these edges; what stays the same over one is one row.
     for start, _end in [*pairwise(edges), (None, None)]:
         valid = {} if start is None else _valid_zones(prefixed, start)
-        now = {(interval, valid[interval.prefix]) for interval in disjoint_intervals(valid)}
+        now = {(interval, valid[interval.prefix]) for interval in disjoint_intervals(valid, digits)}
         for gone in [piece for piece in open_since if piece not in now]:
             interval, zone = gone
             until = start or edges[-1]

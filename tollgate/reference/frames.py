@@ -49,6 +49,8 @@ class PriceBook:
 
     amount_type: "BIGINT" or "DECIMAL(38,0)", proven to hold every exact sum. Source: docs/pricebook.md, "Exactness".
     features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`.
+    destination_digits: digits of a destination's bucket by its first three, see `tollgate.reference.bucket_digits`;
+    empty: all have three.
     """
 
     version: int
@@ -64,6 +66,7 @@ class PriceBook:
     segment_slots: int = 1
     features: frozenset[str] = frozenset()
     rate_values: tuple[str, ...] = ()
+    destination_digits: tuple[int, ...] = ()
 
     @property
     def piece_slots(self) -> int:
@@ -136,6 +139,7 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
         segment_slots=int(told.get("segment_slots") or 1),
         features=frozenset(told.get("features") or ()),
         rate_values=tuple(told.get("rate_values") or ()),
+        destination_digits=tuple(told.get("destination_digits") or ()),
     )
 
 

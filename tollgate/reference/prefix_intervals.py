@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 WIDTH = 15
-_BUCKET_SIZE = 10 ** (WIDTH - 3)
+HEAD = 3
 
 
 class Interval(NamedTuple):
-    """Numbers [lo, hi), right-padded with 0 to 15 digits, whose longest prefix is `prefix`; all in one bucket."""
+    """Numbers [lo, hi), right-padded with 0 to 15 digits, whose longest prefix is `prefix`; all in one bucket, the
+    first digits that they share."""
 
     bucket: str
     lo: int
@@ -25,10 +26,11 @@ def bounds(prefix: str) -> tuple[int, int]:
     return int(prefix) * width, (int(prefix) + 1) * width
 
 
-def disjoint_intervals(prefixes: Iterable[str]) -> list[Interval]:
+def disjoint_intervals(prefixes: Iterable[str], digits: Mapping[str, int] | None = None) -> list[Interval]:
     """Cut nested prefixes into disjoint intervals, each owned by its longest prefix, split at buckets of 3 digits.
 
-    prefixes: digits that do not start with 0, 1 to 15 of them, without repetition.
+    prefixes: digits that do not start with 0, 1 to 15 of them, without repetition. digits: first three digits to the
+    digits of their buckets, where those are more.
     """
     pieces: list[Interval] = []
     enclosing: list[tuple[int, str]] = []
@@ -50,11 +52,17 @@ def disjoint_intervals(prefixes: Iterable[str]) -> list[Interval]:
     while enclosing:
         emit(enclosing[-1][0])
         position = max(position, enclosing.pop()[0])
-    return pieces
+    return [piece for one in pieces for piece in cut(one, (digits or {}).get(one.bucket, HEAD))]
 
 
-def _by_bucket(lo: int, hi: int, prefix: str) -> Iterator[Interval]:
+def cut(interval: Interval, digits: int) -> Iterator[Interval]:
+    """The interval in pieces that lie in one bucket of so many digits each."""
+    return _by_bucket(interval.lo, interval.hi, interval.prefix, digits)
+
+
+def _by_bucket(lo: int, hi: int, prefix: str, digits: int = HEAD) -> Iterator[Interval]:
+    size = 10 ** (WIDTH - digits)
     while lo < hi:
-        end = min(hi, (lo // _BUCKET_SIZE + 1) * _BUCKET_SIZE)
-        yield Interval(str(lo // _BUCKET_SIZE), lo, end, prefix)
+        end = min(hi, (lo // size + 1) * size)
+        yield Interval(str(lo // size), lo, end, prefix)
         lo = end

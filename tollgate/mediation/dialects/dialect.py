@@ -10,7 +10,7 @@ RECEIVED = (
     "event_id", "subscriber_id", "msisdn_received", "service", "start_received", "end_received",
     "destination_received", "duration_received", "volume_received", "cell_id", "roaming_received",
     "roaming_country_received", "carrier_id", "technology_received", "rating_group_received",
-    "call_outcome_received", "cause", "call_type_given", "country_given",
+    "call_outcome_received", "cause", "call_type_given", "country_given", "direction_received", "slice_id",
 )  # fmt: skip
 
 
@@ -19,7 +19,8 @@ class Dialect(NamedTuple):
 
     columns: received column to SQL over `json.<field>` and `content_digest`; a column that is absent is NULL.
     any_type: fields that need not be JSON strings; the rules judge their form. minor: fields that no price depends on:
-    a number in place of a string is flagged, not refused.
+    a number in place of a string is flagged, not refused. added: fields that came when records had their digests
+    already; the digest holds them only where they are given, so that a record without them keeps the one that it had.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Dialect(NamedTuple):
     columns: Mapping[str, str]
     any_type: tuple[str, ...] = ()
     minor: tuple[str, ...] = ()
+    added: tuple[str, ...] = ()
 
     @property
     def texts(self) -> tuple[str, ...]:

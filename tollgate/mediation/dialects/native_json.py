@@ -9,7 +9,7 @@ NATIVE_JSON = Dialect(
     fields=(
         "event_id", "source", "subscriber_id", "msisdn", "service_type", "timestamp", "end_time", "destination",
         "duration_seconds", "data_volume_mb", "cell_id", "roaming", "roaming_country", "carrier_id", "technology",
-        "rating_group", "call_outcome", "cause",
+        "rating_group", "call_outcome", "cause", "direction", "slice_id",
     ),
     columns=renamed({
         "event_id": "event_id",
@@ -29,7 +29,10 @@ NATIVE_JSON = Dialect(
         "rating_group": "rating_group_received",
         "call_outcome": "call_outcome_received",
         "cause": "cause",
+        "direction": "direction_received",
+        "slice_id": "slice_id",
     }),
     any_type=("duration_seconds", "data_volume_mb", "roaming"),
     minor=("subscriber_id", "cell_id", "carrier_id", "technology", "call_outcome", "cause"),
+    added=("direction", "slice_id"),
 )  # fmt: skip

@@ -155,7 +155,16 @@ def _text() -> Column:
 
 
 def _digest(dialect: Dialect) -> Column:
-    """SHA-256 over the fields as parsed, before normalisation; lengths keep fields apart, "-" is a missing one."""
-    values = [F.col(f"json.{field}") for field in dialect.fields]
-    marked = [F.coalesce(F.concat(F.length(value).cast("STRING"), F.lit(":"), value), F.lit("-")) for value in values]
-    return F.sha2(F.concat_ws(",", *marked), 256)
+    """SHA-256 over the fields as parsed, before normalisation; lengths keep fields apart, "-" is a missing one.
+
+    An added field stands behind the others by its name, and not at all where it is missing.
+    """
+    first = [_with_length(F.col(f"json.{field}")) for field in dialect.fields if field not in dialect.added]
+    marked = [F.coalesce(value, F.lit("-")) for value in first]
+    # concat_ws leaves out what is NULL.
+    later = [F.concat(F.lit(f"{field}="), _with_length(_given(F.col(f"json.{field}")))) for field in dialect.added]
+    return F.sha2(F.concat_ws(",", *marked, *later), 256)
+
+
+def _with_length(value: Column) -> Column:
+    return F.concat(F.length(value).cast("STRING"), F.lit(":"), value)
