@@ -169,6 +169,7 @@ ALLOWED = [
     ("tollgate/billing/fees.py", "invoice_fee_lines", "broadcast", BOOK),
     ("tollgate/billing/lines.py", "usage_lines", "broadcast", BOOK),
     *[("tollgate/billing/spend_limits.py", name, "broadcast", BOOK) for name in ("spend_limit_lines", "_counted")],
+    ("tollgate/billing/supplementary.py", "too_little", "broadcast", BOOK),
     ("tollgate/billing/tax.py", "with_tax", "broadcast", "a row a jurisdiction, category and end of a cycle"),
     ("tollgate/billing/tax.py", "rules_of_accounts", "broadcast", BOOK),
     ("tollgate/billing/tiers.py", "with_tier_charge", "broadcast", BOOK),

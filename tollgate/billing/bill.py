@@ -29,6 +29,7 @@ from tollgate.billing.prepaid import (
 )
 from tollgate.billing.prepaid_lines import prepaid_lines
 from tollgate.billing.spend_limits import spend_limit_lines
+from tollgate.billing.supplementary import too_little, with_late_closed
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tax_status import exemptions_in_force, with_jurisdiction
 from tollgate.billing.tiers import with_tier_charge
@@ -112,6 +113,9 @@ def bill_cycle(
         reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
         is_open=is_open,
     )  # fmt: skip
+    has_closed = not reference.table("ref_account").where("closed_on IS NOT NULL").isEmpty()
+    if has_closed:
+        candidates = with_late_closed(candidates, rated, rating_no, posted.usage)
     currencies = F.broadcast(book.table("price_currency").drop("pricebook_version"))
     accounts = keep(candidates.join(currencies, "currency", how="left"))
     due = accounts.where("is_due AND NOT is_waiting")
@@ -133,7 +137,7 @@ def bill_cycle(
     more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, taxed, book, exempt)
     lines = keep(all_lines(own, more, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
     unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
-    failing = keep(failing_accounts(carried, usage, lines, unsound))
+    failing = keep(_left_out(failing_accounts(carried, usage, lines, unsound), lines, due, fees, has_closed))
     sound_lines = _sound(lines, failing)
     run = F.lit(run_id).alias("run_id")
     return Bill(
@@ -158,6 +162,13 @@ def _rarer_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: 
     if not in_advance.isEmpty():
         found.append(advance_lines(reference.table("ref_contract"), due, in_advance, posted.lines))
     return found
+
+
+def _left_out(failing: DataFrame, lines: DataFrame, due: DataFrame, fees: DataFrame, has_closed: bool) -> DataFrame:
+    """(account_id, reason) of accounts that fail, and of closed ones with too little to invoice; a row each."""
+    if not has_closed:
+        return failing
+    return failing.unionByName(too_little(lines, due, fees).join(failing, "account_id", how="left_anti"))
 
 
 def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFrame | None]:

@@ -65,7 +65,7 @@ def bill_cycle(
     prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
     lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()))
     lines += _lines_without_usage(account, cycle, calendar, contracts, book, bill.minor_digits, posted, adjustments)
-    bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {})
+    bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {}, account.closed_on)
     if not lines and not bill.prepaid:
         return None
     for fee in _fees(book, "invoice", "*", cycle.end_us // 1_000_000 - 1):
@@ -86,6 +86,12 @@ def bill_cycle(
     bill.net = sum(line.amount for line in bill.lines)
     add_tax(bill, account, rules, exemptions)
     return bill
+
+
+def is_too_little(bill: Bill, book: PriceBook, cycle: Cycle) -> bool:
+    """Whether the net charges of late usage stay below what the book invoices to a closed account."""
+    late = sum(one.net_charge for one in bill.billed)
+    return any(late < row.amount for row in _fees(book, "late_minimum", "*", cycle.end_us // 1_000_000 - 1))
 
 
 def _lines_without_usage(
