@@ -66,15 +66,13 @@ def bill_cycle(
     lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()))
     lines += _lines_without_usage(account, cycle, calendar, contracts, book, bill.minor_digits, posted, adjustments)
     bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {}, account.closed_on)
-    if not lines and not bill.prepaid:
-        return None
-    for fee in _fees(book, "invoice", "*", cycle.end_us // 1_000_000 - 1):
-        if any(not is_prepaid(line) for line in lines):
-            lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
     lines += volume_lines(bill.billed, earlier, cycle, bill.minor_digits, posted)
     lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
+    if not lines and not bill.prepaid:
+        return None
+    lines += _invoice_fees(lines, cycle, book, bill.minor_digits)
     rules = tax_rules(account, book, cycle, jurisdictions)
     free_of_tax = exempt_categories(account, rules, cycle, exemptions)
     taxing = [rule for rule in rules if rule.tax_category not in free_of_tax]
@@ -86,6 +84,17 @@ def bill_cycle(
     bill.net = sum(line.amount for line in bill.lines)
     add_tax(bill, account, rules, exemptions)
     return bill
+
+
+def _invoice_fees(lines: list[Line], cycle: Cycle, book: PriceBook, minor_digits: int) -> list[Line]:
+    """The fees of an invoice; a statement of prepaid contracts alone has none."""
+    if all(is_prepaid(line) for line in lines):
+        return []
+    fees = _fees(book, "invoice", "*", cycle.end_us // 1_000_000 - 1)
+    found = [Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount) for fee in fees]
+    for line in found:
+        line.amount = round_to_minor(line.exact_total, minor_digits)
+    return found
 
 
 def is_too_little(bill: Bill, book: PriceBook, cycle: Cycle) -> bool:
