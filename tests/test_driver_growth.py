@@ -155,7 +155,7 @@ ALLOWED = [
     *[("tollgate/billing/buckets.py", name, "broadcast", BOOK) for name in ("used_units", "with_allowance")],
     ("tollgate/billing/buckets.py", "late_cycles", "collect", "a row a month that late usage belongs to"),
     ("tollgate/billing/granted_days.py", "granted_days", "broadcast", BOOK),
-    ("tollgate/billing/bill.py", "bill_cycle", "broadcast", BOOK),
+    ("tollgate/billing/bill.py", "_with_minor_digits", "broadcast", BOOK),
     ("tollgate/billing/bill.py", "_sound", "broadcast", "accounts that fail an equation; 114 MB a million"),
     *[("tollgate/billing/prepaid.py", "prepaid_contracts", "broadcast", BOOK)] * 2,
     ("tollgate/billing/prepaid_lines.py", "_tax_lines", "broadcast", "a row a jurisdiction, category and cycle's end"),

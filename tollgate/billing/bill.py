@@ -105,8 +105,8 @@ def bill_cycle(
 
     rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book;
     posted: what earlier runs did; tiers: price_tier of all versions, None where no rate has tiers. only: (account_id)
-    of the accounts to bill, None for all of the cycle. is_open: bill cycles that have not ended yet, for a preview.
-    keep: frames that are read more than once pass through it; a job persists them. Source: docs/billing.md.
+    of those to bill, None for all. is_open: bill cycles that have not ended yet, for a preview. keep: frames that are
+    read more than once pass through it; a job persists them. Source: docs/billing.md.
     """
     contracts = reference.table("ref_contract")
     candidates = accounts_to_bill(
@@ -114,10 +114,8 @@ def bill_cycle(
         is_open=is_open,
     )  # fmt: skip
     has_closed = not reference.table("ref_account").where("closed_on IS NOT NULL").isEmpty()
-    if has_closed:
-        candidates = with_late_closed(candidates, rated, rating_no, posted.usage)
-    currencies = F.broadcast(book.table("price_currency").drop("pricebook_version"))
-    accounts = keep(candidates.join(currencies, "currency", how="left"))
+    with_late = with_late_closed(candidates, rated, rating_no, posted.usage) if has_closed else candidates
+    accounts = keep(_with_minor_digits(with_late, book))
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
     late = late_cycles(carried) if ROLLOVER in book.features else None
@@ -149,6 +147,11 @@ def bill_cycle(
         accounts=accounts,
         prepaid_balance=None if balances is None else _sound(balances, failing).select(run, *PREPAID_BALANCE[1:]),
     )
+
+
+def _with_minor_digits(accounts: DataFrame, book: PriceBook) -> DataFrame:
+    currencies = F.broadcast(book.table("price_currency").drop("pricebook_version"))
+    return accounts.join(currencies, "currency", how="left")
 
 
 def _rarer_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: PostedRuns) -> list[DataFrame]:

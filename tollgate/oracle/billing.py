@@ -60,6 +60,7 @@ def bill_cycle(
         account.currency,
         book.minor_digits[account.currency],
         None if account.payment_term_days is None else cycle.end + timedelta(days=account.payment_term_days),
+        "supplementary" if is_closed(account, cycle) else "regular",
     )
     free = Allowances(account, calendar, book, contracts, Counter(used or ()))
     prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
@@ -97,8 +98,15 @@ def _invoice_fees(lines: list[Line], cycle: Cycle, book: PriceBook, minor_digits
     return found
 
 
+def is_closed(account: Account, cycle: Cycle) -> bool:
+    """Whether the account has had its last bill before the cycle."""
+    return account.closed_on is not None and account.closed_on <= cycle.start
+
+
 def is_too_little(bill: Bill, book: PriceBook, cycle: Cycle) -> bool:
-    """Whether the net charges of late usage stay below what the book invoices to a closed account."""
+    """Whether it is a supplementary bill whose net charges stay below what the book invoices to a closed account."""
+    if bill.kind == "regular":
+        return False
     late = sum(one.net_charge for one in bill.billed)
     return any(late < row.amount for row in _fees(book, "late_minimum", "*", cycle.end_us // 1_000_000 - 1))
 

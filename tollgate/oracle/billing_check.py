@@ -14,7 +14,7 @@ import pyarrow as pa
 from tollgate.oracle.allowances import Use, uses_of
 from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine, cycle_of
-from tollgate.oracle.billing import bill_cycle, is_too_little
+from tollgate.oracle.billing import bill_cycle, is_closed, is_too_little
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
 from tollgate.oracle.facts import Facts
@@ -103,8 +103,7 @@ class Biller:
                 and event.started_at < cycle.end_us
                 and (event.source, event.event_id) not in self._carried
             ]
-            is_closed = account.closed_on is not None and account.closed_on <= cycle.start
-            if is_closed and not events:
+            if not events and is_closed(account, cycle):
                 continue
             contracts = facts.contracts.get(account_id, [])
             earlier = (
@@ -118,11 +117,8 @@ class Biller:
                 account, cycle, calendar, events, contracts, book, *earlier, facts.adjustments[account_id],
                 facts.jurisdictions[account_id], facts.exemptions[account_id],
             )  # fmt: skip
-            if bill is None or bill.lacks_tax_rule or (is_closed and is_too_little(bill, book, cycle)):
-                continue
-            if is_closed:
-                bill.kind = "supplementary"
-            bills.append(bill)
+            if bill is not None and not bill.lacks_tax_rule and not is_too_little(bill, book, cycle):
+                bills.append(bill)
         if not pins.is_preview:
             self._post(bills, book)
         return bills
