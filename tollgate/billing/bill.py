@@ -103,10 +103,9 @@ def bill_cycle(
 ) -> Bill:
     """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
 
-    rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book;
-    posted: what earlier runs did; tiers: price_tier of all versions, None where no rate has tiers. only: (account_id)
-    of those to bill, None for all. is_open: bill cycles that have not ended yet, for a preview. keep: frames that are
-    read more than once pass through it; a job persists them. Source: docs/billing.md.
+    rated: rated_usage, which counts up to `rating_no`; reference, book: pinned; posted: what earlier runs did; tiers:
+    price_tier of all versions, None where no rate has any. only: (account_id) to bill, None for all. is_open: bill
+    cycles before their end, for a preview. keep: a job persists here what is read again. Source: docs/billing.md.
     """
     contracts = reference.table("ref_contract")
     candidates = accounts_to_bill(
