@@ -85,7 +85,7 @@ def with_more_fees(folder: Path) -> None:
         "rent,recurring,*,Line rent,7.77,days,standard,2024-01-01,,true",
         "club,recurring,month_to_month,Club,3.33,none,none,2024-01-01,2026-11-01,true",
         "new_club,recurring,month_to_month,Club,4.44,days,none,2026-11-01,,true",
-        "minimum,late_minimum,*,Minimum,4.00,none,none,2024-01-01,,",
+        "minimum,late_minimum,*,Minimum,600.00,none,none,2024-01-01,,",
         "insurance,recurring,term,Insurance,2.22,days,standard,2024-01-01,,false",
     ]
     text = [f"{head},in_advance", *[f"{row}," for row in rows], *more]
