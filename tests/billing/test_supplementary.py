@@ -12,6 +12,8 @@ from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tollgate.platform.lake import kept
+
 JUNE_1 = date(2025, 6, 1)
 BOOK: dict[str, list[dict[str, Any]]] = {
     "fee": [
@@ -47,11 +49,11 @@ def test_late_usage_of_a_closed_account_is_invoiced_from_the_minimum_on(spark: S
         call("grows", "g2", 30, rating_no=3), call("not yet", "n", 100),
     ]  # fmt: skip
     rated = [*first, *late]
-    options = {"as_of": AS_OF}
+    options = {"as_of": AS_OF, "keep": kept}
     may = bill_may(spark, accounts, contracts, rated, BOOK, **{**options, "rating_no": 1})
     assert_rows(may.invoice.select("invoice_kind").distinct(), ("regular",))
-    lines = may.invoice_line.where("account_id <> 'not yet'").withColumn("cycle", F.lit("2025-05")).persist()
-    posted_usage = may.billed_usage.where("account_id <> 'not yet'").persist()
+    lines = may.invoice_line.where("account_id <> 'not yet'").withColumn("cycle", F.lit("2025-05"))
+    lines, posted_usage = kept(lines), kept(may.billed_usage.where("account_id <> 'not yet'"))
     # The run of May parked one account, whose last bill is still to come.
     runs, parked = [("may", "2025-05", AS_OF)], [("may", "not yet")]
     before = posted_before(spark, posted_usage, runs, parked, lines)
@@ -74,7 +76,7 @@ def test_late_usage_of_a_closed_account_is_invoiced_from_the_minimum_on(spark: S
     )  # fmt: skip
     # In July what has come since then makes it enough; June has dealt with those that it only listed.
     runs += [("june", "2025-06", AS_OF)]
-    billed = posted_usage.unionByName(june.billed_usage)
+    billed = kept(posted_usage.unionByName(june.billed_usage))
     before = posted_before(spark, billed, runs, [("june", "not yet")], lines)
     july = bill_may(
         spark, accounts, contracts, rated, BOOK, before, **{**options, "rating_no": 3, "cycle": "2025-07"}
@@ -86,5 +88,3 @@ def test_late_usage_of_a_closed_account_is_invoiced_from_the_minimum_on(spark: S
     assert_rows(
         july.parked, ("too little", "account_closed"), ("not yet", "earlier cycle not posted")
     )  # fmt: skip
-    lines.unpersist()
-    posted_usage.unpersist()
