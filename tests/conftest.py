@@ -20,7 +20,7 @@ pytest_plugins = ["faults.fixtures"]
 
 
 # These follow one route through the system, which is prepared once; all of them belong in one process.
-ON_ONE_ROUTE = ("faults", "cluster", "notebooks")
+ON_ONE_ROUTE = ("faults", "jobs", "cluster", "notebooks")
 
 
 class _ByRoute(LoadScopeScheduling):
@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--payloads", type=int, default=100_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
+        "--payloads", type=int, default=10_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
     )
     parser.addoption("--events", type=int, default=1_000_000, help="drawn events that `make prove` prices twice")
 

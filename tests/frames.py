@@ -25,6 +25,14 @@ def table(spark: SparkSession, ddl: str, *rows: tuple[Any, ...]) -> DataFrame:
     return small_frame(spark, rows, ddl)
 
 
+def session_beside(spark: SparkSession) -> SparkSession:
+    """A session for views of its own, with the settings that the tests gave `spark`; a new one has Spark's own."""
+    other = spark.newSession()
+    for name in ("spark.sql.codegen.wholeStage", "spark.sql.shuffle.partitions"):
+        other.conf.set(name, spark.conf.get(name) or "")
+    return other
+
+
 def assert_rows(df: DataFrame, *rows: tuple[Any, ...]) -> None:
     """Check that `df` has exactly these rows, in any order, to the last digit."""
     named = Row(*df.columns)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from assurance import analysts_lake
 from assurance.analysts_lake import ABROAD, ANN, BOB, NOWHERE, POSTED, REPORTS
-from frames import assert_rows, table
+from frames import assert_rows, session_beside, table
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
@@ -49,16 +49,9 @@ def lake_settings(settings, tmp_path_factory):
     return settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": str(root)})})
 
 
-def with_own_views(spark):
-    """A session beside `spark`: views of one belong to no other."""
-    other = spark.newSession()
-    other.conf.set("spark.sql.codegen.wholeStage", "false")
-    return other
-
-
 @pytest.fixture(scope="module")
 def seen(spark, lake_settings):
-    session = with_own_views(spark)
+    session = session_beside(spark)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv(TOKEN_KEY_ENV, KEY)
         analyst_views.register(session, lake_settings, posted=[POSTED])
@@ -67,7 +60,7 @@ def seen(spark, lake_settings):
 
 @pytest.fixture
 def other(spark):
-    return with_own_views(spark)
+    return session_beside(spark)
 
 
 def settings_with_database(settings, url: str):

@@ -173,8 +173,15 @@ def stopped_at(point: str) -> Any:
 
 
 @pytest.mark.covers("MED-04", "MED-05", "MED-29")
-def test_an_export_that_dies_anywhere_and_runs_again_leaves_the_same_copy(copier, exported, monkeypatch):
-    Route(copier.spark, copier.settings).killed("export.before_commit", "export_usage", "--to", "postgres")
+@pytest.mark.parametrize("how", ["it is interrupted", pytest.param("it is killed", marks=pytest.mark.long)])
+def test_an_export_that_dies_anywhere_and_runs_again_leaves_the_same_copy(copier, exported, monkeypatch, how):
+    before_commit = "export.before_commit"
+    if how == "it is killed":
+        Route(copier.spark, copier.settings).killed(before_commit, "export_usage", "--to", "postgres")
+    else:
+        with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+            patched.setattr(usage_in_postgres, "crash_point", stopped_at(before_commit))
+            copier.export("--to", "postgres")
     assert copier.exports() == []
     for to, (module, *points) in POINTS.items():
         for point in points:
@@ -220,6 +227,7 @@ def test_what_would_leave_a_hole_or_is_no_export_is_refused_and_nothing_is_writt
     assert "--again needs --from-batch and --to-batch" in capsys.readouterr().err
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-04", "MED-05", "MED-14")
 def test_a_row_that_was_changed_is_found_with_its_batches_and_made_again(exported):
     exported.ask("UPDATE rating.normalized_cdr SET msisdn = '+14165550199' WHERE event_id = 'a'")

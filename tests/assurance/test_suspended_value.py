@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from frames import session_beside
 from rating import sheet
 from rating.sheet import rate
 
@@ -66,7 +67,7 @@ def suspended(event_id: str, known: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def session(spark):
-    other = spark.newSession()
+    other = session_beside(spark)
     rated = [suspended(name, known) for name, known, _ in EVENTS]
     rated.append({**suspended("rated later", {}), "rating_no": 1})
     rated.append({**rated[-1], "rating_no": 2, "retail_status": "rated", "suspense_reason": None, "charge": D(1)})

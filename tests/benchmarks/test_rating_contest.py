@@ -26,6 +26,7 @@ def folder(spark, tmp_path: Path) -> Iterator[Path]:
         spark.conf.set(name, value)
 
 
+@pytest.mark.long
 @pytest.mark.covers("QUA-05")
 def test_all_contenders_rate_the_same_and_another_row_is_seen(spark, folder):
     source = folder / "input"

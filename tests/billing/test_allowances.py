@@ -160,6 +160,7 @@ def messages(name: str, month: int, day: int, units: int) -> dict[str, Any]:
     return usage("A", name, at(f"2025-{month:02}-{day:02}T16:00"), units, "sms", tax_category="none")
 
 
+@pytest.mark.long
 @pytest.mark.covers("RAT-51", "CON-06", "BIL-21")
 def test_what_a_cycle_leaves_rolls_over_up_to_the_cap_and_late_usage_takes_the_rest(spark: SparkSession) -> None:
     book = {"allowance": ROLLING, "tax": []}

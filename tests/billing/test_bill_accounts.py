@@ -183,6 +183,7 @@ def test_analysts_see_the_lines_of_posted_runs_only(operator: Operator, may: dic
     assert draft["run_id"] not in {run_id for run_id, _ in found}
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-11", "BIL-12", "BIL-21")
 def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left(
     operator: Operator, may: dict[str, Any]

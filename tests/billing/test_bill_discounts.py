@@ -137,6 +137,7 @@ def test_a_promotion_holds_if_it_does_just_before_the_end_of_the_cycle(spark: Sp
     )  # fmt: skip
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-03", "BIL-21")
 def test_late_usage_changes_a_posted_discount_by_one_line_and_is_not_discounted_twice(spark: SparkSession) -> None:
     book = {**FEES, "bill_discount": [

@@ -95,6 +95,7 @@ def issued(operator: Operator, cycle_start: str) -> list[tuple[Any, ...]]:
     )
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-08", "BIL-19")
 def test_an_account_by_name_is_billed_alone_and_the_others_under_the_next_sequence(story: Story) -> None:
     # 50.00 + 0.50 voice - 0.05 discount + 1.00 fee; below 0.10 there is no discount.
@@ -109,6 +110,7 @@ def test_an_account_by_name_is_billed_alone_and_the_others_under_the_next_sequen
     assert numbers == [([1, 2, 3],)]
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-19", "BIL-21")
 def test_a_draft_is_finished_under_its_pins_whatever_was_rated_and_published_since(story: Story) -> None:
     # With the late usage BOTH would have 1.00 more, with the other book the fee ten times.
@@ -120,6 +122,7 @@ def test_a_draft_is_finished_under_its_pins_whatever_was_rated_and_published_sin
     )
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-19")
 def test_a_process_that_was_overtaken_cannot_complete_the_draft(story: Story) -> None:
     assert story.overtaken.what == "another process has taken this run over"
@@ -133,6 +136,7 @@ def test_a_process_that_was_overtaken_cannot_complete_the_draft(story: Story) ->
     assert left == [(0,)], "staging is emptied, the sleeper's rows too"
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-13")
 def test_a_broken_equation_of_one_account_parks_that_one(story: Story) -> None:
     shown = story.operator.bill("show", story.rest["run_id"])
@@ -141,6 +145,7 @@ def test_a_broken_equation_of_one_account_parks_that_one(story: Story) -> None:
     assert shown["numbers"] == {"first": 2, "last": 3}
 
 
+@pytest.mark.long
 def test_a_run_of_names_that_are_billed_begins_nothing(story: Story) -> None:
     again = story.operator.bill("run", *MAY, "--account", "ALONE")
     assert "no account of it is left to bill" in again["note"]
@@ -158,6 +163,7 @@ def test_usage_that_does_not_balance_up_to_rating_stops_the_whole_run(operator: 
     assert bill_runs.open_run(own, "2025-07") is None
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-19")
 def test_a_posted_run_is_rebuilt_from_its_pins_to_the_same_hash(story: Story) -> None:
     verified = story.operator.bill("verify", "--run-id", story.rest["run_id"])
@@ -165,6 +171,7 @@ def test_a_posted_run_is_rebuilt_from_its_pins_to_the_same_hash(story: Story) ->
     assert (verified["verified"], verified["invoices"], hashes) == (True, 2, {story.rest["content_hash"]})
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-13", "BIL-23")
 def test_every_equation_of_billing_and_ledger_holds(story: Story) -> None:
     checked = reconcile.check(story.operator.spark, story.operator.settings)["equations"]

@@ -108,6 +108,7 @@ def test_a_file_is_entered_whole_and_once_or_not_at_all(desk: Settings, tmp_path
     assert measured(desk)["one_off_awaited"] == "125.00"
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-08", "BIL-23")
 def test_charges_are_billed_once_each(spark: SparkSession, desk: Settings) -> None:
     operator = Operator(spark, desk)

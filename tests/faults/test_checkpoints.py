@@ -132,6 +132,7 @@ def test_a_checkpoint_that_does_not_fit_is_refused(route, damage: Callable[[Path
         shutil.copytree(tmp_path / "sound", folder)
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-01", "MED-14")
 def test_a_new_generation_goes_on_after_a_lost_checkpoint_as_if_nothing_had_happened(copy_of, whole, tmp_path):
     route = copy_of(tmp_path / "lake")

@@ -10,11 +10,9 @@ from jobs import micro_batch
 POINTS = ("mediate.after_raw", "mediate.after_usage", "mediate.after_mark")
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-14", "MED-24", "MED-29")
-@pytest.mark.parametrize(
-    "point",
-    [pytest.param(POINTS[0], marks=pytest.mark.long), POINTS[1], pytest.param(POINTS[2], marks=pytest.mark.long)],
-)
+@pytest.mark.parametrize("point", POINTS)
 def test_a_batch_that_stops_between_two_writes_is_finished_by_the_next_start(
     copy_of, whole, tmp_path, monkeypatch, point
 ):

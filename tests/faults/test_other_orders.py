@@ -27,6 +27,7 @@ def accepted(route: Route) -> str:
     return canonical_digest(rows.withColumns({no: F.lit(None) for no in PLACE}), "usage_event")
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-11", "GEN-06")
 def test_other_order_other_batches_and_repeats_accept_the_same_events(copy_of, start_route, month_of_records, tmp_path):
     first = copy_of(tmp_path / "lake")

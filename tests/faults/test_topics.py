@@ -40,6 +40,7 @@ def truncated(start_route, month_of_records) -> Route:
     return route
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-01", "MED-29")
 def test_records_that_the_broker_deleted_unread_stop_the_stream_and_come_again_under_another_name(
     truncated, month_of_records
@@ -61,6 +62,7 @@ def test_records_that_the_broker_deleted_unread_stop_the_stream_and_come_again_u
     assert (published(again), again.lake.read("usage_event").count()) == (80, 80)
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-01", "MED-29")
 def test_a_topic_made_anew_is_known_by_its_id_however_far_it_has_grown(start_route, month_of_records):
     route = start_route("made_anew", month_of_records[:40])

@@ -38,6 +38,7 @@ def filled(start_route) -> tuple[Route, dict[str, Any]]:
     return route, summary
 
 
+@pytest.mark.long
 @pytest.mark.covers("GEN-15", "GEN-08")
 def test_mediation_finds_in_each_class_what_was_counted(filled):
     route, summary = filled
@@ -61,6 +62,7 @@ def test_mediation_finds_in_each_class_what_was_counted(filled):
     assert codes.keys() > {"ID_CONFLICT", "LATE", "MSISDN_MALFORMED", "PAYLOAD_UNPARSEABLE", "END_BEFORE_START"}
 
 
+@pytest.mark.long
 @pytest.mark.covers("GEN-15")
 def test_start_and_arrival_of_an_event_move_by_the_same_days(filled):
     """By serial number: an event of January, its twins in February and March."""
@@ -109,6 +111,7 @@ def test_a_run_that_died_and_the_whole_run_after_it_leave_the_same_accepted_even
     assert not route.lake.spark._jvm.java.io.File(route.lake.path("_staging/backfill")).exists()
 
 
+@pytest.mark.long
 def test_a_dry_run_counts_the_same_and_sends_nothing(filled):
     route, summary = filled
     before = end_offsets(route.settings)

@@ -1,4 +1,7 @@
-"""Damaged payloads by the hundred thousand, through the job's own batches: one disposition each, no failed batch."""
+"""Damaged payloads by the thousand, in `make fuzz` by the million, through the job's own batches.
+
+One disposition each, no failed batch.
+"""
 
 from __future__ import annotations
 

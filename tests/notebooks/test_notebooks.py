@@ -26,7 +26,14 @@ def test_a_notebook_is_kept_without_outputs_and_begins_with_what_it_is(path: Pat
         assert cell.outputs == [] and cell.execution_count is None, f"{path.name}: strip the outputs"
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+# With a Spark session of its own.
+LONG = {"1_tour_with_spark"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [pytest.param(path, marks=pytest.mark.long if path.stem in LONG else (), id=path.stem) for path in NOTEBOOKS],
+)
 def test_a_notebook_runs(path: Path, undisturbed: Route) -> None:
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(ROOT / "notebooks")}})

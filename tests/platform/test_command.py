@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import subprocess
@@ -37,24 +38,48 @@ def test_help_lists_every_command_without_loading_spark() -> None:
     assert all(name in shown for name in [*PASSED_ON, "up", "down", "status", "clean", "sql", "pricebook"])
 
 
-@pytest.mark.parametrize("name", sorted(PASSED_ON))
-def test_a_job_shows_its_help_by_either_spelling_without_starting_java(name: str) -> None:
+# One process for all, as each would load the same libraries again.
+HELP = """
+import contextlib, io, json, sys
+from tollgate import cli
+
+told = {}
+for words in json.load(sys.stdin):
+    sys.argv = ["tollgate", *words, "--help"]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        try:
+            cli.main()
+            code = 0
+        except SystemExit as ended:
+            code = ended.code
+    told[" ".join(words)] = (code or 0, out.getvalue())
+print(json.dumps(told))
+"""
+
+
+@pytest.fixture(scope="module")
+def helps() -> dict[str, tuple[int, str]]:
+    """Exit code and output of the help of each command, where there is no Java."""
+    words = [[name.replace("-", "_")] for name in PASSED_ON]
+    words += [[group, name] for group, names in GROUPED.items() for name in names]
     done = subprocess.run(
-        [sys.executable, "-m", "tollgate.cli", name.replace("-", "_"), "--help"], cwd=ROOT, capture_output=True,
-        text=True, timeout=60, check=False, env={**os.environ, "JAVA_HOME": "/nowhere"},
+        [sys.executable, "-c", HELP], cwd=ROOT, input=json.dumps(words), capture_output=True, text=True, timeout=120,
+        check=False, env={**os.environ, "JAVA_HOME": "/nowhere"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "usage: tollgate" in done.stdout
+    return json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("name", sorted(PASSED_ON))
+def test_a_job_shows_its_help_by_either_spelling_without_starting_java(name: str, helps) -> None:
+    code, shown = helps[name.replace("-", "_")]
+    assert code == 0 and "usage: tollgate" in shown
 
 
 @pytest.mark.parametrize(("group", "name"), [(group, name) for group, names in GROUPED.items() for name in names])
-def test_a_command_of_a_group_shows_its_help_without_starting_java(group: str, name: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "tollgate.cli", group, name, "--help"], cwd=ROOT, capture_output=True, text=True,
-        timeout=60, check=False, env={**os.environ, "JAVA_HOME": "/nowhere"},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert f"usage: tollgate {group} {name}" in done.stdout
+def test_a_command_of_a_group_shows_its_help_without_starting_java(group: str, name: str, helps) -> None:
+    code, shown = helps[f"{group} {name}"]
+    assert code == 0 and f"usage: tollgate {group} {name}" in shown
 
 
 def test_an_unknown_command_is_answered_with_the_nearest() -> None:

@@ -26,7 +26,7 @@ QUANTITIES = {"second": (61, 3600, 20_000, 400_000), "message": (1, 3, 20), "byt
               "currency": ("0.000001", "0.35", "12.345678", "250")}  # fmt: skip
 
 
-def draw_allowances(random: Random, number: int = 20) -> list[str]:
+def draw_allowances(random: Random, number: int) -> list[str]:
     """The file: its header and the lines of so many allowances of the demo's plans; some hold in a part of October."""
     lines = [HEADER]
     for place in range(number):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from decimal import Decimal
 
 import pytest
@@ -21,9 +22,12 @@ def model(spark, tmp_path_factory):
     return tariff.frames_of(spark, tariff.compiled(tariff.written(tmp_path_factory.mktemp("plan") / "m", tariff.MODEL)))
 
 
+USES = ("a price and bands", "the whole model")
+
+
 @pytest.fixture(scope="module")
-def plan_of(spark, tmp_path_factory):
-    """The executed plan, as text, of rating stored events and customers by a book."""
+def plan_of(spark, model, tmp_path_factory):
+    """The executed plan, as text, of rating stored events and customers by the book that uses so much of the model."""
     folder = tmp_path_factory.mktemp("stored")
 
     def stored(frame, name):
@@ -35,7 +39,9 @@ def plan_of(spark, tmp_path_factory):
     customers = reference({name: stored(small.table(name), name) for name in lines}, small.snapshot_id)
     usage = stored(sheet.rows(spark, "usage_event", sheet.event("a")), "usage_event")
 
-    def plan_of(book):
+    @functools.cache
+    def plan_of(uses):
+        book = sheet.small_book(spark) if uses == USES[0] else model
         rated = rate_events(usage, book, customers, rating_no=1)
         # A plan is told in full, not its first columns alone.
         spark.conf.set("spark.sql.debug.maxToStringFields", "100000")
@@ -48,17 +54,17 @@ def plan_of(spark, tmp_path_factory):
 
 
 @pytest.mark.covers("RAT-01")
-@pytest.mark.parametrize("uses", ["a price and bands", "the whole model"])
-def test_the_plan_has_no_python_no_window_no_shuffle_and_no_lambda(spark, model, plan_of, uses):
-    plan = plan_of(sheet.small_book(spark) if uses == "a price and bands" else model)
+@pytest.mark.parametrize("uses", USES)
+def test_the_plan_has_no_python_no_window_no_shuffle_and_no_lambda(plan_of, uses):
+    plan = plan_of(uses)
     assert [banned for banned in BANNED if banned in plan] == []
     assert plan.count("FileScan parquet [batch_no") == 1
     assert plan.count("BroadcastHashJoin") == plan.count("LeftOuter")
 
 
 @pytest.mark.covers("RAT-01")
-def test_a_book_pays_for_what_it_uses_alone(spark, model, plan_of):
-    plain, whole = plan_of(sheet.small_book(spark)), plan_of(model)
+def test_a_book_pays_for_what_it_uses_alone(plan_of):
+    plain, whole = map(plan_of, USES)
     # Owner 3; zones 4; plan and rate; country and default of the carrier; day of bands.
     assert plain.count("BroadcastHashJoin") == 12
     # The catch-all, and the carrier's prefix.
@@ -104,10 +110,10 @@ def test_the_first_record_owns_its_id_whatever_month_the_second_names(spark):
 
 
 @pytest.mark.covers("RAT-01")
-@pytest.mark.parametrize("uses", ["a price and bands", "the whole model"])
+@pytest.mark.parametrize("uses", [pytest.param(USES[0], marks=pytest.mark.long), USES[1]])
 def test_the_generated_code_of_pricing_compiles(spark, model, uses):
     usage = sheet.rows(spark, "usage_event", sheet.event("a"), sheet.event("b", "data", 1))
-    book = sheet.small_book(spark) if uses == "a price and bands" else model
+    book = sheet.small_book(spark) if uses == USES[0] else model
     rated = rate_events(usage, book, sheet.small_reference(spark), rating_no=1)
     # As by spark-submit: local sessions turn code off. Without the fallback, too much code is an error and no slow
     # plan.
@@ -117,7 +123,7 @@ def test_the_generated_code_of_pricing_compiles(spark, model, uses):
     spark.conf.set("spark.sql.codegen.fallback", "false")
     try:
         # The model's book leads a national number to its catch-all, and sells data in packages.
-        expected = {"0.1", "0"} if uses == "a price and bands" else {"1", "5"}
+        expected = {"0.1", "0"} if uses == USES[0] else {"1", "5"}
         assert {row["charge"] for row in rated.collect()} == {Decimal(charge) for charge in expected}
     finally:
         spark.conf.unset("spark.sql.codegen.fallback")

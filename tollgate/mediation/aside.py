@@ -9,6 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 ASIDE = "aside"
+# A condition on these reaches the scan from the end of the plan only while they are columns of their own.
+FILTERED_BY = ("batch_no",)
 
 
 def with_step(records: DataFrame, step: Callable[..., DataFrame], needed: tuple[str, ...], *tables: Any) -> DataFrame:
@@ -17,8 +19,7 @@ def with_step(records: DataFrame, step: Callable[..., DataFrame], needed: tuple[
     Too wide for one generated method, a plan copies each record column by column at every projection and join. Fifty
     columns of a record cost more there than the rules; in a struct they are one copy of bytes.
     """
-    others = [name for name in records.columns if name not in needed]
-    narrow = records.select(*needed, F.struct(*others).alias(ASIDE))
-    done = step(narrow, *tables)
-    made = [name for name in done.columns if name != ASIDE]
-    return done.select(*[F.col(f"{ASIDE}.{name}").alias(name) for name in others], *made)
+    beside = [name for name in FILTERED_BY if name in records.columns and name not in needed]
+    others = ", ".join(f"`{name}`" for name in records.columns if name not in needed and name not in beside)
+    narrow = records.select(*needed, *beside, F.expr(f"struct({others})").alias(ASIDE))
+    return step(narrow, *tables).select(F.col(f"{ASIDE}.*"), "*").drop(ASIDE)

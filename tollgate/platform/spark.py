@@ -11,6 +11,7 @@ from tollgate.platform import class_archive
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.gateway import quiet_gateway
 from tollgate.platform.java import java_binary
+from tollgate.platform.jvm_names import keep_names
 from tollgate.platform.places import jars_dir, project_root
 from tollgate.platform.progress import follow
 from tollgate.platform.skipping import SKIPPING
@@ -29,9 +30,7 @@ _ON_ONE_MACHINE = {
     # Small files are shared out by their size. The default counts 4 MB for opening each, and one core gets them all.
     "spark.sql.files.openCostInBytes": "65536",
     "spark.databricks.delta.snapshotPartitions": "1",
-    # Finding out which partitions of a few files to leave unread costs a query of its own.
-    "spark.sql.optimizer.dynamicPartitionPruning.enabled": "false",
-    # So does finding out by their statistics; `Lake` turns it on for tables of many files.
+    # Finding out by statistics which of a few files to leave unread costs a query; `Lake` turns it on for many files.
     SKIPPING: "false",
     # Spark looks each plan over after each of its own rules; the tests do, and leave it on.
     "spark.sql.lightweightPlanChangeValidation": "false",
@@ -65,6 +64,7 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
     session.conf.set("spark.sql.shuffle.partitions", str(settings.spark.shuffle_partitions))
     session.sparkContext.setLogLevel("ERROR")
     logging: Any = session._jvm
+    keep_names(logging)
     for name in _SAID_TWICE:
         logging.org.apache.logging.log4j.core.config.Configurator.setLevel(name, "OFF")
     follow(session)

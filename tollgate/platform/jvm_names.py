@@ -1,0 +1,31 @@
+"""Names of the JVM looked up once: a plan of some thousand expressions asks for the same few of them each time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+# As PySpark spells them: the functions of SQL, and what turns lists and lambdas into Scala's.
+_NAMES = ("functions", "org.apache.spark.sql.functions", "PythonUtils", "PythonSQLUtils")
+
+
+class _Kept:
+    """A class of the JVM whose members are asked for once each."""
+
+    def __init__(self, of_jvm: Any) -> None:
+        self._of_jvm = of_jvm
+
+    def __getattr__(self, name: str) -> Any:
+        member = getattr(self._of_jvm, name)
+        setattr(self, name, member)
+        return member
+
+
+def keep_names(jvm: Any) -> None:
+    """Let the gateway's view of a JVM remember what PySpark asks it for with every column.
+
+    Each question is a round trip, in which the JVM looks for the class in every jar of every imported package and then
+    copies the list of its methods. A name never comes to mean another class while the JVM lives.
+    """
+    for name in _NAMES:
+        if not isinstance(vars(jvm).get(name), _Kept):
+            setattr(jvm, name, _Kept(getattr(jvm, name)))
