@@ -87,6 +87,7 @@ def test_the_gate_takes_each_batch_once_and_stays_shut_until_a_range_passes(spar
     assert_rows(results, (0, 0, 3, True, 0, 1, 1), (1, 1, 5, False, 7, 1, 1))
 
 
+@pytest.mark.long
 def test_the_gate_can_be_told_its_last_batch_and_refuses_one_that_is_not_published(spark, lake, settings):
     settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": lake.root})})
     for batch_no, rows in enumerate((2, 3, 4)):

@@ -128,6 +128,7 @@ def test_the_same_records_under_another_name_are_refused_until_asked_for_again(p
     assert [row[0] for row in manifest(route)] == ["october.jsonl", "november.jsonl.gz"]
 
 
+@pytest.mark.long
 @pytest.mark.covers("GEN-17", "MED-14")
 def test_an_upload_that_was_killed_goes_on_and_ends_as_one_that_was_not(published, start_route, usage_file):
     route = start_route("published_killed", [])
@@ -149,6 +150,7 @@ def test_an_upload_that_was_killed_goes_on_and_ends_as_one_that_was_not(publishe
     assert sorted(int(row[3]) for row in headers_of(route)) == list(range(1, total + 1))
 
 
+@pytest.mark.long
 @pytest.mark.covers("GEN-17", "GEN-12", "GEN-13", "MED-22")
 def test_every_source_of_the_register_is_fed_by_files_of_its_dialect(start_route, tmp_path):
     """The native record names its source, the others take the one that is given; what is no record goes on as it is."""

@@ -78,6 +78,7 @@ def test_held_records_are_released_when_their_time_has_come_once_also_after_a_ki
     assert not broken
 
 
+@pytest.mark.long
 @pytest.mark.covers("MED-13")
 def test_records_are_replayed_by_reason_and_each_once(route):
     as_of = ("--as-of", "2026-10-09")
