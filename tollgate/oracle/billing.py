@@ -208,8 +208,10 @@ def _usage_lines(
 
 def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, closed_on: date | None) -> list[Line]:
     """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation: the
-    last bill of an account that closes as its cycle ends has those that end with it."""
+    last bill of an account that closes as its cycle ends has those that end with it, and none comes after it."""
     settled_to = cycle.end + timedelta(days=closed_on == cycle.end)
+    if closed_on is not None and closed_on <= cycle.start:
+        settled_to = cycle.start
     lines = []
     at = cycle.end_us // 1_000_000 - 1
     for contract in contracts:
