@@ -188,8 +188,8 @@ def test_analysts_see_the_lines_of_posted_runs_only(operator: Operator, may: dic
 def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left(
     operator: Operator, may: dict[str, Any]
 ) -> None:
-    of_may = operator.lake.read("invoice_line").where(F.col("run_id") == may["run_id"])
-    written = {row.line_key: row for row in of_may.collect()}
+    of_may = F.col("run_id") == may["run_id"]
+    written = set(operator.lake.read("invoice_line").where(of_may).collect())
     operator.write("rated_usage", LATE, version=2)
     operator.write("control_rating", [rating(2, 1)], version=2)
     operator.gate()
@@ -212,4 +212,5 @@ def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left
     operator("post", "2025-06")
     assert operator.rows("SELECT count(*) FROM billing.invoice WHERE account_id LIKE 'JOB-%'") == [(4,)]
     assert bill_accounts.posted_runs(operator.settings)[-2:] == [may["run_id"], june["run_id"]]
-    assert {row.line_key: row for row in of_may.collect()} == written, "what was posted never changes"
+    now = operator.lake.read("invoice_line").where(of_may).collect()
+    assert len(now) == len(written) > 0 and set(now) == written, "what was posted never changes"
