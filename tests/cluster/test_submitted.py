@@ -136,7 +136,9 @@ def test_every_job_on_a_cluster_leaves_the_tables_and_invoices_of_local_mode(
     submit(QUICK, "check_quality", "--table", "rated_usage")
     run = submit({}, "bill_accounts", "--cycle", CYCLE, "--as-of", AS_OF, "--started-by", "ann")
     submit(QUICK, "check_quality", "--table", "invoice")
-    approved = submit(QUICK, "bill_accounts", "--cycle", CYCLE, "--action", "approve", "--approver", "ben")
+    approved = submit(
+        QUICK, "bill_accounts", "--cycle", CYCLE, "--action", "approve", "--approver", "ben", "--accept-outliers"
+    )
     posted = submit(QUICK, "bill_accounts", "--cycle", CYCLE, "--action", "post")
     reconciled = submit(QUICK, "reconcile")
 
