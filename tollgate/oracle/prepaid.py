@@ -109,7 +109,9 @@ def prepaid_lines(lines: list[Line], of: list[PrepaidBalance], minor_digits: int
         amounts["prepaid_forfeit"] = 0 if one.forfeited else None
         for kind, amount in amounts.items():
             if amount is not None:
-                found.append(_line(kind, "none", amount, one.contract_id, one.subscription_id))
+                line = _line(kind, "none", amount, one.contract_id, one.subscription_id)
+                line.units = one.top_ups if kind == "top_up" else 0
+                found.append(line)
         usage = [line for line in lines if is_prepaid(line) and line.ref == one.contract_id]
         if usage:
             paid = -sum(line.amount for line in usage)
