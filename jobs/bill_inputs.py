@@ -13,6 +13,7 @@ from jobs.bill_runs import BillRun, all_runs
 from jobs.pinned import load_price_book, load_reference
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
 from tollgate.billing.cycles import accounts_to_bill, month_before
+from tollgate.billing.supplementary import ACCOUNT_CLOSED
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, few_rows, kept
 from tollgate.platform.postgres import jdbc
@@ -76,7 +77,9 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
     named = [(run.run_id, account_id) for run in near for account_id in run.only_accounts or ()]
     if any(run.parked for run in near):
         table = spark.read.format("jdbc").options(**jdbc(settings), dbtable="ops.bill_account_park").load()
-        parked = table.where(F.col("run_id").isin([run.run_id for run in near])).select("run_id", "account_id")
+        # A closed account whose usage stayed below the minimum is listed there too, and that cycle is done with it.
+        is_parked = F.col("run_id").isin([run.run_id for run in near]) & (F.col("reason") != ACCOUNT_CLOSED)
+        parked = table.where(is_parked).select("run_id", "account_id")
     return PostedRuns(
         spark.createDataFrame(rows, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
         parked,
@@ -90,13 +93,16 @@ def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: st
 
 
 def has_accounts_left(spark: SparkSession, settings: Settings, cycle: str, as_of: datetime, inputs: Inputs) -> bool:
-    """Whether an account of the cycle is due that no posted run has settled."""
+    """Whether an account of the cycle is due that no posted run has settled.
+
+    Late usage of closed accounts alone makes no run of a cycle that is posted: it comes with the next cycle's.
+    """
     posted = posted_before(spark, settings, Lake(spark, settings.lake.root), cycle, inputs.after_runs)
     left = accounts_to_bill(
         inputs.reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named,
         only=_named(spark, inputs),
     )  # fmt: skip
-    return not left.where("is_due").isEmpty()
+    return not left.where("is_due AND NOT is_closed").isEmpty()
 
 
 def _named(spark: SparkSession, inputs: Inputs) -> DataFrame | None:

@@ -184,10 +184,12 @@ def test_analysts_see_the_lines_of_posted_runs_only(operator: Operator, may: dic
 
 
 @pytest.mark.long
-@pytest.mark.covers("BIL-11", "BIL-21")
+@pytest.mark.covers("BIL-11", "BIL-12", "BIL-21")
 def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left(
     operator: Operator, may: dict[str, Any]
 ) -> None:
+    of_may = F.col("run_id") == may["run_id"]
+    written = set(operator.lake.read("invoice_line").where(of_may).collect())
     operator.write("rated_usage", LATE, version=2)
     operator.write("control_rating", [rating(2, 1)], version=2)
     operator.gate()
@@ -210,3 +212,5 @@ def test_late_usage_comes_on_the_next_invoice_and_takes_what_the_posted_one_left
     operator("post", "2025-06")
     assert operator.rows("SELECT count(*) FROM billing.invoice WHERE account_id LIKE 'JOB-%'") == [(4,)]
     assert bill_accounts.posted_runs(operator.settings)[-2:] == [may["run_id"], june["run_id"]]
+    now = operator.lake.read("invoice_line").where(of_may).collect()
+    assert len(now) == len(written) > 0 and set(now) == written, "what was posted never changes"

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from billing.small_month import account, agreement, at, bill_may, usage
+from billing.small_month import account, agreement, at, bill_may, posted_before, usage
 from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
@@ -72,3 +72,29 @@ def test_golden_vectors_of_term_and_month_to_month(spark: SparkSession) -> None:
         "account_id", "total", F.coalesce("units", F.lit(0)), F.coalesce("free", F.lit(0))
     )
     assert_rows(found, *[(name, Decimal(total), units, free) for name, _, _, total, units, free in vectors])
+
+
+@pytest.mark.covers("CON-12")
+def test_a_month_to_month_bill_knows_nothing_of_the_months_before(spark: SparkSession) -> None:
+    june_1, plan = date(2025, 6, 1), "month_to_month"
+    accounts = [account("old", tax_exempt=True), account("new", tax_exempt=True, first_cycle_start=june_1)]
+    contracts = [agreement("old", plan), agreement("new", plan, starts_on=june_1)]
+    may = [usage("old", "may", at("2025-05-09T16:00"), 86_400, plan_id=plan)]
+    june = [
+        usage(name, f"{day}", at(f"2025-06-{day:02d}T16:00"), minutes(length), plan_id=plan)
+        for name in ("old", "new")
+        for day, length in enumerate((248, 335, 884), start=1)
+    ]
+    first = bill_may(spark, accounts, contracts, may)
+    assert_rows(first.invoice.select("account_id", "total"), ("old", Decimal("122.000")))
+    posted = posted_before(
+        spark, first.billed_usage, [("may", "2025-05", at("2025-06-01T04:00"))],
+        lines=first.invoice_line.withColumn("cycle", F.lit("2025-05")),
+    )  # fmt: skip
+    then = bill_may(spark, accounts, contracts, [*may, *june], None, posted, cycle="2025-06")
+    # G-07: 26 minutes
+    assert_rows(
+        then.invoice_line.select("account_id", "kind", "events", "units", "amount"),
+        *[row for name in ("old", "new") for row in ((name, "recurring", 0, 1, Decimal("50.000")),
+                                                     (name, "usage", 3, 1560, Decimal("1.300")))],
+    )  # fmt: skip

@@ -119,6 +119,17 @@ def test_golden_vectors_and_top_ups(may: Bill) -> None:
     )  # fmt: skip
 
 
+def test_an_exempt_account_has_no_tax_inside_its_usage(may: Bill) -> None:
+    # 7 minutes are 0.175: a line of 0.18, which the credit pays whole.
+    lines = may.invoice_line.where("account_id = 'G-09'").select("kind", "amount", "tax_id", "tax_share")
+    amounts = {"usage": "0.18", "prepaid_used": "-0.18", "prepaid_balance": "0"}
+    to_mill = Decimal("0.001")
+    assert_rows(
+        lines, *[(kind, Decimal(text).quantize(to_mill), None, Decimal(0).quantize(to_mill))
+                 for kind, text in amounts.items()]
+    )  # fmt: skip
+
+
 @pytest.mark.covers("CON-13", "CON-15")
 def test_late_usage_of_an_ended_contract_takes_what_its_end_took_and_asks_for_the_rest(may: Bill) -> None:
     # 3 minutes, 0.075: 0.05 from the forfeited credit, 0.025 rounded to 0.03; the half cent stays as credit.

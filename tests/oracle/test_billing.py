@@ -243,3 +243,20 @@ def test_an_account_is_taxed_where_it_is_on_the_last_day_and_without_a_rule_it_h
     assert [taxes(snapshot_id) for snapshot_id in snapshots] == [
         [("vat_gb", None)], [("hst_on", None)], [(None, "all")], [("hst_on", None)], [],
     ]  # fmt: skip
+
+
+def test_late_usage_of_a_closed_account_is_supplementary_from_the_minimum_on(tmp_path):
+    minimum = {"fee_id": "least", "kind": "late_minimum", "plan_id": "*", "amount": "2.00", "tax_category": "none"}
+    deposit = {"fee_id": "kept", "kind": "deposit", "plan_id": "month_to_month", "amount": "70", "tax_category": "none"}
+    book = PriceBook(write_book(tmp_path, fee=sheet("fee", minimum, deposit)))
+    events = [rated(book, call(2340, local_us(2026, 10, 3, 12)), 1, "month_to_month"),  # 39 minutes: 1.95
+              rated(book, call(60, local_us(2026, 10, 4, 12)), 2, "month_to_month")]  # fmt: skip
+    closed = account(is_exempt=True)._replace(closed_on=OCTOBER)
+    biller = Biller({"A1": events}, lambda _: facts(of=closed), lambda _: book,
+                    [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 2, 1, 1)])  # fmt: skip
+    assert biller.bill(RunPins("october", OCTOBER, 1, 1)) == []
+    (bill,) = biller.bill(RunPins("november", NOVEMBER, 2, 1))
+    assert (bill.kind, bill.net) == ("supplementary", 2_000_000)
+    # The deposit was for September's bill to settle.
+    ended, calendar = TERM._replace(plan_id="month_to_month", cancelled_on=OCTOBER), CycleCalendar("America/Toronto", 1)
+    assert bill_cycle(closed, calendar.starting_in(OCTOBER), calendar, [], [ended], book) is None

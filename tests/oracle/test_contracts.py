@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from fractions import Fraction
 
@@ -54,6 +55,14 @@ def prepaid(credit: int) -> PrepaidContract:
 def test_a_month_and_its_free_and_billed_minutes(vector, contract, months, free_min, billed_min, total):
     statement = played(contract, *months).statement
     assert (statement.free_s, statement.billed_s, statement.total) == (free_min * 60, billed_min * 60, total), vector
+
+
+@pytest.mark.covers("CON-12")
+def test_a_month_to_month_line_carries_nothing_from_month_to_month():
+    calls = (248, 335, 884)
+    line, new = (played(MonthToMonthContract(MONTHLY, MAY), *months) for months in ([(86_400, 1), calls], [calls]))
+    assert replace(line.statement, month=MAY) == new.statement
+    assert set(vars(line)) == {"terms", "start", "statements"}, "no balance, no counter"
 
 
 @pytest.mark.covers("CON-01", "CON-02", "CON-07", "CON-11")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
-from oracle.people import call, facts, local_us
+from oracle.people import account, call, facts, local_us
 from oracle.small_book import sheet, write_book
 
 from tollgate.oracle.bill_discounts import PostedLine
+from tollgate.oracle.billing import bill_cycle
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar
 from tollgate.oracle.lines import BilledEvent, Line, RatedEvent
@@ -35,8 +36,8 @@ def told(lines: list[Line]) -> list[tuple]:
 def limits(tmp_path):
     columns = "limit_id,kind,plan_id,name,scope,service,amount,tax_category,valid_from,valid_to"
 
-    def of(*rows: str) -> PriceBook:
-        folder = write_book(tmp_path / "book")
+    def of(*rows: str, **sheets: str) -> PriceBook:
+        folder = write_book(tmp_path / "book", **sheets)
         (folder / "spend_limit.csv").write_text("\n".join([columns, *rows]) + "\n", encoding="utf-8")
         return PriceBook(folder)
 
@@ -68,6 +69,23 @@ def test_what_is_over_a_cap_is_shared_out_and_what_is_short_of_a_minimum_is_char
         ("prior_minimum_spend", None, "none", "min", -100),
         ("minimum_spend", None, "none", "min", 1200),
     ]  # fmt: skip
+
+
+@pytest.mark.covers("QUA-02", "RAT-44", "BIL-04")
+def test_a_minimum_alone_makes_a_bill_with_its_fee(limits):
+    fee = sheet("fee", {"fee_id": "paper", "kind": "invoice", "plan_id": "*", "amount": "1.00"})
+    book = limits("min,minimum,*,M,account,*,12.00,none,2024-01-01,", fee=fee)
+
+    def bill(contracts: list[Contract]):
+        return bill_cycle(account(is_exempt=True), OCTOBER, CALENDAR, [], contracts, book)
+
+    made = bill(CONTRACTS)
+    assert made is not None
+    assert told(made.lines) == [
+        ("invoice_fee", None, "standard", "paper", 100), ("minimum_spend", None, "none", "min", 1200),
+    ]  # fmt: skip
+    ended = [one._replace(cancelled_on=OCTOBER.start) for one in CONTRACTS]
+    assert bill(ended) is None, "no contract is in force in October"
 
 
 @pytest.mark.covers("QUA-02", "RAT-44")

@@ -29,6 +29,7 @@ from tollgate.billing.prepaid import (
 )
 from tollgate.billing.prepaid_lines import prepaid_lines
 from tollgate.billing.spend_limits import spend_limit_lines
+from tollgate.billing.supplementary import too_little, with_late_closed
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tax_status import exemptions_in_force, with_jurisdiction
 from tollgate.billing.tiers import with_tier_charge
@@ -102,18 +103,18 @@ def bill_cycle(
 ) -> Bill:
     """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
 
-    rated: rated_usage, counted up to the pinned `rating_no`; reference, book: the pinned snapshot and price book;
-    posted: what earlier runs did; tiers: price_tier of all versions, None where no rate has tiers. only: (account_id)
-    of the accounts to bill, None for all of the cycle. is_open: bill cycles that have not ended yet, for a preview.
-    keep: frames that are read more than once pass through it; a job persists them. Source: docs/billing.md.
+    rated: rated_usage, which counts up to `rating_no`; reference, book: pinned; posted: what earlier runs did; tiers:
+    price_tier of all versions, None where no rate has any. only: (account_id) to bill, None for all. is_open: bill
+    cycles before their end, for a preview. keep: a job persists here what is read again. Source: docs/billing.md.
     """
     contracts = reference.table("ref_contract")
     candidates = accounts_to_bill(
         reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
         is_open=is_open,
     )  # fmt: skip
-    currencies = F.broadcast(book.table("price_currency").drop("pricebook_version"))
-    accounts = keep(candidates.join(currencies, "currency", how="left"))
+    has_closed = not reference.table("ref_account").where("closed_on IS NOT NULL").isEmpty()
+    with_late = with_late_closed(candidates, rated, rating_no, posted.usage) if has_closed else candidates
+    accounts = keep(_with_minor_digits(with_late, book))
     due = accounts.where("is_due AND NOT is_waiting")
     carried = carried_usage(rated, rating_no, posted.usage, due)
     late = late_cycles(carried) if ROLLOVER in book.features else None
@@ -133,7 +134,7 @@ def bill_cycle(
     more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, taxed, book, exempt)
     lines = keep(all_lines(own, more, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
     unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
-    failing = keep(failing_accounts(carried, usage, lines, unsound))
+    failing = keep(_left_out(failing_accounts(carried, usage, lines, unsound), lines, due, fees, has_closed))
     sound_lines = _sound(lines, failing)
     run = F.lit(run_id).alias("run_id")
     return Bill(
@@ -147,6 +148,11 @@ def bill_cycle(
     )
 
 
+def _with_minor_digits(accounts: DataFrame, book: PriceBook) -> DataFrame:
+    currencies = F.broadcast(book.table("price_currency").drop("pricebook_version"))
+    return accounts.join(currencies, "currency", how="left")
+
+
 def _rarer_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: PostedRuns) -> list[DataFrame]:
     """Lines that most operators do not have: one-off charges, fees in advance; plans without those that there are
     none of."""
@@ -158,6 +164,13 @@ def _rarer_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: 
     if not in_advance.isEmpty():
         found.append(advance_lines(reference.table("ref_contract"), due, in_advance, posted.lines))
     return found
+
+
+def _left_out(failing: DataFrame, lines: DataFrame, due: DataFrame, fees: DataFrame, has_closed: bool) -> DataFrame:
+    """(account_id, reason) of accounts that fail, and of closed ones with too little to invoice; a row each."""
+    if not has_closed:
+        return failing
+    return failing.unionByName(too_little(lines, due, fees).join(failing, "account_id", how="left_anti"))
 
 
 def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFrame | None]:

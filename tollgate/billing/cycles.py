@@ -62,17 +62,19 @@ def overlap_days(starts_on: Column, ends_on: Column, cycle_start: Column, cycle_
 
 
 def cycle_accounts(accounts: DataFrame, cycle: str) -> DataFrame:
-    """Accounts that have the cycle `cycle`, with `cycle_start`, `cycle_end` (DATE, exclusive) and `ends_at` (instant).
+    """Accounts that have the cycle `cycle`, with `cycle_start`, `cycle_end` (DATE, exclusive), `ends_at` (instant) and
+    `is_closed`.
 
-    accounts: ref_account. An account whose first cycle starts later does not have it, nor one that is closed by then:
-    its last bill is that of the cycle which contains the last day before `closed_on`.
+    accounts: ref_account. An account whose first cycle starts later does not have it. One that is closed by its start
+    has had its last bill, that of the cycle which contains the last day before `closed_on`; late usage may still come.
     """
     month = F.lit(month_of(cycle))
     return (
         accounts.withColumn("cycle_start", anchored(month, F.col("anchor_day")))
         .withColumn("cycle_end", cycle_end_of(F.col("cycle_start"), F.col("anchor_day")))
         .withColumn("ends_at", local_midnight(F.col("cycle_end"), F.col("time_zone")))
-        .where("cycle_start >= first_cycle_start AND coalesce(cycle_start < closed_on, true)")
+        .withColumn("is_closed", F.expr("coalesce(closed_on <= cycle_start, false)"))
+        .where("cycle_start >= first_cycle_start")
     )
 
 
@@ -114,8 +116,8 @@ def accounts_to_bill(
     only: DataFrame | None = None,
     is_open: bool = False,
 ) -> DataFrame:
-    """Accounts of the cycle that no posted run has settled, with `is_due` and `is_waiting` (an earlier cycle is not
-    posted).
+    """Accounts of the cycle that no posted run has settled, with `is_due`, `is_waiting` (an earlier cycle is not
+    posted) and `is_closed` (they have had their last bill).
 
     as_of: cycles that ended by this instant are due. named: as of `settled_accounts`. only: (account_id) of the
     accounts asked for, unique; None for all. is_open: a preview, which bills a cycle before its end.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-KIND, SEQUENCE = "regular", 1
+KIND, SEQUENCE = "CASE WHEN is_closed THEN 'supplementary' ELSE 'regular' END", 1
 HEAD = ["account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency"]
 # Counted from the cycle's end and not from the day of posting, so that a run done again says the same.
 DUE_ON = "date_add(cycle_end, payment_term_days)"
@@ -19,9 +19,9 @@ HASHED = [
 def invoices(lines: DataFrame, accounts: DataFrame) -> DataFrame:
     """One row an account with lines: the columns of `invoice` without run_id.
 
-    lines: with_tax, unique by (account_id, line_no); accounts: accounts to bill, with minor_digits.
+    lines: with_tax, unique by (account_id, line_no); accounts: accounts to bill, with minor_digits and is_closed.
     """
-    heads = accounts.withColumns({"invoice_kind": F.lit(KIND), "sequence": F.lit(SEQUENCE), "due_on": F.expr(DUE_ON)})
+    heads = accounts.withColumns({"invoice_kind": F.expr(KIND), "sequence": F.lit(SEQUENCE), "due_on": F.expr(DUE_ON)})
     return summed_up(heads, lines)
 
 

@@ -47,9 +47,12 @@ def prepaid_contracts(contracts: DataFrame, accounts: DataFrame, top_ups: DataFr
         F.col("plan_id").alias("of_plan"), "opening_credit_micros", "below_micros", "amount_micros", "moment",
         "valid_from", "valid_to",
     )  # fmt: skip
-    account = accounts.select("account_id", "cycle_start", "cycle_end", "ends_at", "minor_digits")
+    account = accounts.select("account_id", "cycle_start", "cycle_end", "ends_at", "closed_on", "minor_digits")
     days = overlap_days(F.col("starts_on"), F.col("cancelled_on"), F.col("cycle_start"), F.col("cycle_end"))
-    is_over = F.coalesce(F.col("cancelled_on") < F.col("cycle_end"), F.lit(False))
+    # The last bill of an account that closes as its cycle ends settles what ends with it.
+    is_over = F.expr(
+        "coalesce(cancelled_on < cycle_end OR (cancelled_on = cycle_end AND closed_on = cycle_end), false)"
+    )
     return (
         contracts.drop("snapshot_id")
         .join(F.broadcast(plans), "plan_id", how="left_semi")
@@ -58,7 +61,7 @@ def prepaid_contracts(contracts: DataFrame, accounts: DataFrame, top_ups: DataFr
         .withColumn("is_closed", is_over)
         .withColumn("goes_on", F.coalesce(F.col("cancelled_on") > F.col("cycle_end"), F.lit(True)))
         .withColumn("was_in_force", (days > 0) | (is_over & (F.col("cancelled_on") >= F.col("cycle_start"))))
-        .drop("of_plan", "valid_from", "valid_to", "ends_at")
+        .drop("of_plan", "valid_from", "valid_to", "ends_at", "closed_on")
     )
 
 

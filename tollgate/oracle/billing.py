@@ -60,21 +60,20 @@ def bill_cycle(
         account.currency,
         book.minor_digits[account.currency],
         None if account.payment_term_days is None else cycle.end + timedelta(days=account.payment_term_days),
+        "supplementary" if is_closed(account, cycle) else "regular",
     )
     free = Allowances(account, calendar, book, contracts, Counter(used or ()))
     prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
     lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()))
     lines += _lines_without_usage(account, cycle, calendar, contracts, book, bill.minor_digits, posted, adjustments)
-    bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {})
-    if not lines and not bill.prepaid:
-        return None
-    for fee in _fees(book, "invoice", "*", cycle.end_us // 1_000_000 - 1):
-        if any(not is_prepaid(line) for line in lines):
-            lines.append(Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount))
+    bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {}, account.closed_on)
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
     lines += volume_lines(bill.billed, earlier, cycle, bill.minor_digits, posted)
     lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
+    if not lines and not bill.prepaid:
+        return None
+    lines += _invoice_fees(lines, cycle, book, bill.minor_digits)
     rules = tax_rules(account, book, cycle, jurisdictions)
     free_of_tax = exempt_categories(account, rules, cycle, exemptions)
     taxing = [rule for rule in rules if rule.tax_category not in free_of_tax]
@@ -86,6 +85,30 @@ def bill_cycle(
     bill.net = sum(line.amount for line in bill.lines)
     add_tax(bill, account, rules, exemptions)
     return bill
+
+
+def _invoice_fees(lines: list[Line], cycle: Cycle, book: PriceBook, minor_digits: int) -> list[Line]:
+    """The fees of an invoice; a statement of prepaid contracts alone has none."""
+    if all(is_prepaid(line) for line in lines):
+        return []
+    fees = _fees(book, "invoice", "*", cycle.end_us // 1_000_000 - 1)
+    found = [Line("invoice_fee", fee.tax_category, fee.fee_id, exact_total=fee.amount) for fee in fees]
+    for line in found:
+        line.amount = round_to_minor(line.exact_total, minor_digits)
+    return found
+
+
+def is_closed(account: Account, cycle: Cycle) -> bool:
+    """Whether the account has had its last bill before the cycle."""
+    return account.closed_on is not None and account.closed_on <= cycle.start
+
+
+def is_too_little(bill: Bill, book: PriceBook, cycle: Cycle) -> bool:
+    """Whether it is a supplementary bill whose net charges stay below what the book invoices to a closed account."""
+    if bill.kind == "regular":
+        return False
+    late = sum(one.net_charge for one in bill.billed)
+    return any(late < row.amount for row in _fees(book, "late_minimum", "*", cycle.end_us // 1_000_000 - 1))
 
 
 def _lines_without_usage(
@@ -185,8 +208,10 @@ def _usage_lines(
 
 def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, closed_on: date | None) -> list[Line]:
     """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation: the
-    last bill of an account that closes as its cycle ends has those that end with it."""
+    last bill of an account that closes as its cycle ends has those that end with it, and none comes after it."""
     settled_to = cycle.end + timedelta(days=closed_on == cycle.end)
+    if closed_on is not None and closed_on <= cycle.start:
+        settled_to = cycle.start
     lines = []
     at = cycle.end_us // 1_000_000 - 1
     for contract in contracts:

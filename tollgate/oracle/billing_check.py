@@ -14,7 +14,7 @@ import pyarrow as pa
 from tollgate.oracle.allowances import Use, uses_of
 from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine, cycle_of
-from tollgate.oracle.billing import bill_cycle
+from tollgate.oracle.billing import bill_cycle, is_closed, is_too_little
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
 from tollgate.oracle.facts import Facts
@@ -93,8 +93,7 @@ class Biller:
             account = facts.accounts[account_id]
             calendar = cycle_calendar(account, self._calendars)
             cycle = calendar.starting_in(pins.cycle_start)
-            is_closed = account.closed_on is not None and account.closed_on <= cycle.start
-            is_done = is_closed or (account_id, cycle.start) in self._billed
+            is_done = (account_id, cycle.start) in self._billed
             if is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
             events = [
@@ -104,6 +103,8 @@ class Biller:
                 and event.started_at < cycle.end_us
                 and (event.source, event.event_id) not in self._carried
             ]
+            if not events and is_closed(account, cycle):
+                continue
             contracts = facts.contracts.get(account_id, [])
             earlier = (
                 self._used[account_id],
@@ -116,7 +117,7 @@ class Biller:
                 account, cycle, calendar, events, contracts, book, *earlier, facts.adjustments[account_id],
                 facts.jurisdictions[account_id], facts.exemptions[account_id],
             )  # fmt: skip
-            if bill is not None and not bill.lacks_tax_rule:
+            if bill is not None and not bill.lacks_tax_rule and not is_too_little(bill, book, cycle):
                 bills.append(bill)
         if not pins.is_preview:
             self._post(bills, book)
@@ -213,7 +214,7 @@ def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
 def expected_invoice(bill: Bill) -> dict[str, Any]:
     """What the invoice must say; its number and content hash are not the oracle's."""
     fields = {name: getattr(bill, name) for name in ("customer_id", "cycle_start", "cycle_end", "currency", "due_on")}
-    fields |= {"invoice_kind": "regular", "sequence": 1, "minor_digits": bill.minor_digits, "lines": len(bill.lines)}
+    fields |= {"invoice_kind": bill.kind, "sequence": 1, "minor_digits": bill.minor_digits, "lines": len(bill.lines)}
     return fields | {"net": decimal_of(bill.net), "tax": decimal_of(bill.tax), "total": decimal_of(bill.total)}
 
 

@@ -112,6 +112,7 @@ class Bill:
     currency: str
     minor_digits: int
     due_on: date | None = None
+    kind: str = "regular"
     lines: list[Line] = field(default_factory=list)
     billed: list[BilledEvent] = field(default_factory=list)
     prepaid: list[PrepaidBalance] = field(default_factory=list)

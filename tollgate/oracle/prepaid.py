@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from fractions import Fraction
 from typing import NamedTuple
 
@@ -68,8 +69,12 @@ def balances(
     book: PriceBook,
     minor_digits: int,
     purses: dict[str, Purse],
+    closed_on: date | None = None,
 ) -> list[PrepaidBalance]:
-    """What the month does to each prepaid contract of an account; billed: events in the order of their starts."""
+    """What the month does to each prepaid contract of an account; billed: events in the order of their starts.
+
+    closed_on: the account's; its last bill has the end of contracts that end as the cycle does.
+    """
     found = []
     for contract in contracts:
         charges = [one.net_charge for one in billed if _payer(one) == contract.contract_id]
@@ -77,7 +82,7 @@ def balances(
         ended = contract.cancelled_on
         if not is_prepaid_contract(contract, book) or contract.starts_on >= cycle.end:
             continue
-        is_closed = ended is not None and ended < cycle.end
+        is_closed = ended is not None and (ended < cycle.end or ended == cycle.end == closed_on)
         if not charges and not _goes_through(contract, cycle, purse, is_closed):
             continue
         terms = _terms(contract, book, cycle)
@@ -104,7 +109,9 @@ def prepaid_lines(lines: list[Line], of: list[PrepaidBalance], minor_digits: int
         amounts["prepaid_forfeit"] = 0 if one.forfeited else None
         for kind, amount in amounts.items():
             if amount is not None:
-                found.append(_line(kind, "none", amount, one.contract_id, one.subscription_id))
+                line = _line(kind, "none", amount, one.contract_id, one.subscription_id)
+                line.units = one.top_ups if kind == "top_up" else 0
+                found.append(line)
         usage = [line for line in lines if is_prepaid(line) and line.ref == one.contract_id]
         if usage:
             paid = -sum(line.amount for line in usage)

@@ -54,10 +54,10 @@ def _contradictions_of_small_files(book: SourceBook) -> Iterator[Finding]:
     for row in book.rows["discount"]:
         yield from (row.finding(message) for message in _contradictions_of_discount(row))
     for row in book.rows["fee"]:
-        if row["kind"] == "invoice" and row["plan_id"] != "*":
-            yield row.finding("an invoice fee is for all plans: plan_id must be *")
-        if row["kind"] == "deposit" and row["tax_category"] != "none":
-            yield row.finding("a deposit is not taxed: tax_category must be none")
+        if row["kind"] in ("invoice", "late_minimum") and row["plan_id"] != "*":
+            yield row.finding(f"a fee of kind {row['kind']} is for all plans: plan_id must be *")
+        if row["kind"] in ("deposit", "late_minimum") and row["tax_category"] != "none":
+            yield row.finding(f"a {row['kind']} is not taxed: tax_category must be none")
         if row["kind"] != "recurring" and row["proration"] != "none":
             yield row.finding("only recurring fees are prorated")
         if row["kind"] != "recurring" and row["in_advance"]:

@@ -126,7 +126,7 @@ COLUMNS: dict[str, dict[str, c.Cell]] = {
     "own_range": {"prefix": _PREFIX},
     "fee": {
         "fee_id": c.ident,
-        "kind": c.one_of("recurring", "deposit", "invoice"),
+        "kind": c.one_of("recurring", "deposit", "invoice", "late_minimum"),
         "plan_id": c.ident_or_all,
         "name": c.words,
         "amount": c.amount,
