@@ -104,7 +104,7 @@ def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSess
     job = partial(_run_job, spark, settings)
     steps.run("snapshot_reference", partial(job, snapshot_reference))
     crash_point("night.after_snapshot")
-    totals: dict[str, Any] = {"batches": 0, **dict.fromkeys(("rated", "zero_rated", "suspended"), 0)}
+    totals: dict[str, Any] = {"batches": 0, **dict.fromkeys(("rated", "zero_rated", "suspended", "left_suspended"), 0)}
     totals |= {"charge": NOTHING, "cost": NOTHING}
     for day in days:
         steps.resume = _command(day, days[-1])
@@ -119,8 +119,8 @@ def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSess
     found = steps.run("reconcile", lambda: _equations(job(reconcile)))
     # Last, for it alone needs the broker; what it publishes is mediated for the next night.
     steps.run("release_held", partial(replay.release, spark, settings, _end_of(days[-1])))
-    held = f"{totals['suspended']} event(s) are suspended; mend their cause, the next night tries them again"
-    ways = [held] if totals["suspended"] else []
+    held = f"{totals['left_suspended']} event(s) are suspended; mend their cause, the next night tries them again"
+    ways = [held] if totals["left_suspended"] else []
     return {"totals": {**totals, **found}, "next": _next(ways, lake, taken_to(lake))}
 
 
@@ -172,7 +172,10 @@ def _add(totals: dict[str, Any], night: Mapping[str, Any]) -> None:
     totals["batches"] += night["batches"]
     totals["rated"] += night["rated"]
     totals["zero_rated"] += night["zero_rated"]
-    totals["suspended"] += sum(night["suspended"].values())
+    suspended = sum(night["suspended"].values())
+    totals["suspended"] += suspended
+    # What one night leaves, the next one tries again: what the last one left is what stands. A mended one may not know.
+    totals["left_suspended"] = suspended + night.get("still_suspended", 0)
     for leg in ("charge", "cost"):
         totals[leg] += sum(night[leg].values(), NOTHING)
 
