@@ -59,7 +59,7 @@ FIELDS = {
     "events": (NUMBER, "accepted events exported"),
     "accounts": (NUMBER, "accounts due"),
     "not_due": (NUMBER, "accounts not due yet"),
-    "parked": (NUMBER, "accounts parked"),
+    "parked": (NUMBER, "accounts parked, or listed as `account_closed`"),
     "invoices": (NUMBER, "invoices of the bill run"),
     "lines": (NUMBER, "their lines"),
     "run_no": (NUMBER, "reconciliation"),
