@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 import pytest
-from frames import assert_rows, table
+from frames import assert_rows, small_frame, table
+from pyspark.sql.types import StructField, StructType
 
 from tollgate.assurance.retention import HOLD_COLUMNS, RULES, blanked, cutoffs, due, fates, held, reach, what_stays
 from tollgate.assurance.tokens import PERSONAL
@@ -16,33 +17,24 @@ PAYLOAD, LOCATION, ITEMISED, ITEMISED_RATED = RULES
 CUTOFF = datetime(2026, 10, 1, tzinfo=UTC)
 OLD, NEW = datetime(2026, 9, 30, 23, 59, 59), datetime(2026, 10, 1)
 KEY = "batch_no BIGINT, kafka_partition INT, kafka_offset BIGINT"
-USAGE = (
-    f"{KEY}, arrived_at TIMESTAMP, source STRING, started_at TIMESTAMP, msisdn STRING, msisdn_received STRING, "
-    "destination STRING, destination_received STRING, subscriber_id STRING, cell_id STRING, cell_region STRING"
-)
 A, B, C = "+14165550001", "+14165550002", "+14165550003"
 
 
-def event(offset, arrived=OLD, source="msc", started=OLD, msisdn=A, destination=B):
-    return (
-        1,
-        0,
-        offset,
-        arrived,
-        source,
-        started,
-        msisdn,
-        msisdn,
-        destination,
-        destination,
-        "sub",
-        f"cell{offset}",
-        "on",
-    )
+def event(offset, arrived=OLD, source="msc", started=OLD, msisdn=A, destination=B, **more):
+    told = {"batch_no": 1, "kafka_partition": 0, "kafka_offset": offset, "arrived_at": arrived, "source": source}
+    told |= {"started_at": started, "msisdn": msisdn, "msisdn_received": msisdn, "destination": destination}
+    told |= {"destination_received": destination, "subscriber_id": "sub", "cell_id": f"cell{offset}"}
+    return {**told, "cell_region": "on", "event_month": f"{started:%Y-%m}" if started else "none", **more}
+
+
+def usage_of(spark, *events):
+    """Events in the contract's columns; what an event does not name is NULL."""
+    schema = StructType([StructField(field.name, field.dataType) for field in contract("usage_event")])
+    return small_frame(spark, [tuple(one.get(name) for name in schema.names) for one in events], schema)
 
 
 @pytest.mark.covers("CMP-03")
-def test_every_personal_column_of_the_usage_leaves_some_day():
+def test_every_personal_column_of_the_usage_leaves_some_day(spark):
     """The digest stays: it says whether a late record is a copy or a conflict."""
     for name in {rule.table for rule in RULES}:
         personal = {field.name for field in contract(name).fields if PERSONAL.search(field.metadata["comment"])}
@@ -62,7 +54,7 @@ def test_each_period_is_counted_back_from_the_given_instant():
 
 @pytest.mark.covers("CMP-03")
 def test_what_is_due_becomes_null_and_the_rest_of_the_row_stays(spark):
-    usage = table(spark, USAGE, event(1), event(2, arrived=NEW), event(3))
+    usage = usage_of(spark, event(1), event(2, arrived=NEW), event(3))
     kept = table(spark, KEY, (1, 0, 3))
     after = blanked(usage, LOCATION, CUTOFF, kept)
     assert after.columns == usage.columns
@@ -92,9 +84,10 @@ def test_usage_by_start_leaves_later_months_unread(spark):
 @pytest.mark.covers("CMP-03")
 def test_a_hold_reaches_numbers_while_they_were_held_both_parties_sources_and_times(spark):
     july, august = datetime(2026, 7, 1), datetime(2026, 8, 1)
-    unread = (1, 0, 9, july, None, None, None, "??", None, None, None, None, None)
-    usage = table(
-        spark, USAGE, event(1, started=july), event(2, started=OLD), event(3, msisdn=C, destination=A, started=july),
+    unread = event(9, arrived=july, source=None, started=None, msisdn=None, destination=None, msisdn_received="??",
+                   subscriber_id=None, cell_id=None, cell_region=None)  # fmt: skip
+    usage = usage_of(
+        spark, event(1, started=july), event(2, started=OLD), event(3, msisdn=C, destination=A, started=july),
         event(4, msisdn=C, destination=C, source="smsc"), event(5, msisdn=C, destination=C), unread,
     )  # fmt: skip
     lines = table(
