@@ -26,7 +26,7 @@ JOB = "mediate_usage"
 COUNTED = ("received", *DISPOSITIONS, "late")
 SUMMED = ("records", *DISPOSITIONS, "late")  # by source
 # The plan of mediation and its snapshot, by session and lake.
-_RULES: dict[tuple[str, str], tuple[int, DataFrame]] = {}
+_PLANS: dict[tuple[str, str], tuple[int, DataFrame]] = {}
 
 
 def app_id(generation: int) -> str:
@@ -65,7 +65,6 @@ class MicroBatches:
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._reference: Reference | None = None
         # Of the batches since the start. A stream runs for months, so their marks are added up and not kept.
         self.figures: Counter[str] = Counter()
         self.by_reason: Counter[str] = Counter()
@@ -122,7 +121,7 @@ class MicroBatches:
                 found=f"rule version {RULE_VERSION}",
                 way_out="let the release with that version finish the batch, then start this one",
             )
-        with _kept(self._rules(pins.snapshot_id).where(F.col("batch_no") == pins.batch_no)) as candidates:
+        with _kept(self._planned(pins.snapshot_id).where(F.col("batch_no") == pins.batch_no)) as candidates:
             sources = handed_over(candidates).collect()
             touched = sorted({month for row in sources for month in row["months"]} - {NO_MONTH})
             history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
@@ -169,26 +168,24 @@ class MicroBatches:
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
         return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)
 
-    def _rules(self, snapshot_id: int) -> DataFrame:
+    def _planned(self, snapshot_id: int) -> DataFrame:
         """The usage events of all of raw_cdr: describing them costs seconds, so the plan is made once a snapshot. What
         of it runs is decided by the condition on top, which the optimizer brings down to the scan."""
-        kept = _RULES.get(key := (self._lake.spark.sparkContext.applicationId, self._lake.root))
+        kept = _PLANS.get(key := (self._lake.spark.sparkContext.applicationId, self._lake.root))
         if kept is None or kept[0] != snapshot_id:
             kept = snapshot_id, mediate(self._lake.read("raw_cdr"), self._pinned(snapshot_id))
-            _RULES[key] = kept
+            _PLANS[key] = kept
         return kept[1]
 
     def _pinned(self, snapshot_id: int) -> Reference:
-        if self._reference is None or self._reference.snapshot_id != snapshot_id:
-            pinned = load_reference(self._lake, snapshot_id)
-            if pinned.table("ref_number_range").isEmpty():
-                raise TollgateError(
-                    f"reference snapshot {snapshot_id} has no numbering plans: an earlier release took it",
-                    where=self._lake.path("ref_number_range"),
-                    way_out="run `tollgate snapshot_reference`",
-                )
-            self._reference = pinned
-        return self._reference
+        pinned = load_reference(self._lake, snapshot_id)
+        if pinned.table("ref_number_range").isEmpty():
+            raise TollgateError(
+                f"reference snapshot {snapshot_id} has no numbering plans: an earlier release took it",
+                where=self._lake.path("ref_number_range"),
+                way_out="run `tollgate snapshot_reference`",
+            )
+        return pinned
 
 
 @contextmanager

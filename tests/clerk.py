@@ -13,18 +13,17 @@ from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
+
+from oracle.people import ALWAYS, TORONTO
 
 from tollgate.oracle.account_rows import Adjustment
 from tollgate.oracle.facts import Facts
-from tollgate.oracle.rows import OPEN_END_S, Account, Contract, CustomerFact, Holding, Usage
+from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 from tollgate.platform.settings import tomllib
 
 FOLDER = Path(__file__).resolve().parent / "golden" / "invoices"
 BOOK = FOLDER / "pricebook"
 OCTOBER = date(2026, 10, 1)
-TORONTO = ZoneInfo("America/Toronto")
-ALWAYS = (0, OPEN_END_S * 1_000_000)
 COLUMNS = ("kind", "line", "service", "events", "units", "free_units", "amount", "tax_share")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from fractions import Fraction
 
 from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
@@ -124,7 +124,7 @@ def _lines_without_usage(
     """Fees, in arrears and in advance, deposits, and one-off charges."""
     is_last = account.closed_on is not None and account.closed_on <= cycle.end
     return [
-        *_contract_lines(contracts, cycle, book, account.closed_on),
+        *_contract_lines(contracts, cycle, book, account),
         *advance_lines(contracts, cycle, calendar, book, minor_digits, posted),
         *one_off_lines(adjustments, cycle, calendar, minor_digits, posted, is_last=is_last),
     ]
@@ -206,11 +206,11 @@ def _usage_lines(
     return list(lines.values())
 
 
-def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, closed_on: date | None) -> list[Line]:
+def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, account: Account) -> list[Line]:
     """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation: the
     last bill of an account that closes as its cycle ends has those that end with it, and none comes after it."""
-    settled_to = cycle.end + timedelta(days=closed_on == cycle.end)
-    if closed_on is not None and closed_on <= cycle.start:
+    settled_to = cycle.end + timedelta(days=account.closed_on == cycle.end)
+    if is_closed(account, cycle):
         settled_to = cycle.start
     lines = []
     at = cycle.end_us // 1_000_000 - 1
