@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from tollgate.billing.advance import advance_lines
 from tollgate.billing.allowances import with_credits, with_free_units
 from tollgate.billing.buckets import Grants, grants_of, late_cycles
-from tollgate.billing.carried import carried_usage
+from tollgate.billing.carried import carried_usage, reversals_of
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
@@ -41,7 +41,7 @@ BILLED_USAGE = [
     "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id",
     "origin_cycle", "line_key",
     "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge", "slices",
-    "money_slices",
+    "money_slices", "kind",
 ]  # fmt: skip
 INVOICE_LINE = [
     "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
@@ -112,11 +112,12 @@ def bill_cycle(
         reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
         is_open=is_open,
     )  # fmt: skip
+    back = reversals_of(rated, rating_no)
     has_closed = not reference.table("ref_account").where("closed_on IS NOT NULL").isEmpty()
-    with_late = with_late_closed(candidates, rated, rating_no, posted.usage) if has_closed else candidates
+    with_late = with_late_closed(candidates, rated, rating_no, posted.usage, back) if has_closed else candidates
     accounts = keep(_with_minor_digits(with_late, book))
     due = accounts.where("is_due AND NOT is_waiting")
-    carried = carried_usage(rated, rating_no, posted.usage, due)
+    carried = carried_usage(rated, rating_no, posted.usage, due, back)
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
     net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers)
@@ -135,8 +136,7 @@ def bill_cycle(
     lines = keep(all_lines(own, more, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
     unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
     failing = keep(_left_out(failing_accounts(carried, usage, lines, unsound), lines, due, fees, has_closed))
-    sound_lines = _sound(lines, failing)
-    run = F.lit(run_id).alias("run_id")
+    sound_lines, run = _sound(lines, failing), F.lit(run_id).alias("run_id")
     return Bill(
         billed_usage=_sound(usage, failing).select(run, *BILLED_USAGE[1:]),
         invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),

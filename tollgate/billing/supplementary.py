@@ -17,13 +17,19 @@ from tollgate.money import to_decimal
 ACCOUNT_CLOSED = "account_closed"
 
 
-def with_late_closed(candidates: DataFrame, rated: DataFrame, rating_no: int, posted_usage: DataFrame) -> DataFrame:
+def with_late_closed(
+    candidates: DataFrame,
+    rated: DataFrame,
+    rating_no: int,
+    posted_usage: DataFrame,
+    taken_back: DataFrame | None = None,
+) -> DataFrame:
     """Candidates of a run without the closed ones that have nothing to bill; those that wait for their last bill stay.
 
     candidates: accounts_to_bill; rated: rated_usage up to the pinned rating_no; posted_usage: billed_usage of posted
-    runs.
+    runs; taken_back: of `reversals_of`.
     """
-    late = carried_usage(rated, rating_no, posted_usage, candidates.where("is_closed"))
+    late = carried_usage(rated, rating_no, posted_usage, candidates.where("is_closed"), taken_back)
     with_usage = late.select("account_id").distinct().withColumn("has_usage", F.lit(True))
     return (
         candidates.join(with_usage, "account_id", how="left")

@@ -171,7 +171,7 @@ def _usage_lines(
     prepaid: the contracts that pay for their usage from credit.
     """
     lines: dict[str, Line] = {}
-    for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
+    for event in sorted(events, key=_order):
         origin = calendar.containing(event.started_at)
         priced = event.priced
         assert priced.holding is not None
@@ -204,6 +204,10 @@ def _usage_lines(
         billed = BilledEvent(event, line.line_key, origin.start, slices, numerator, denominator, net, paid)
         bill.billed.append(billed)
     return list(lines.values())
+
+
+def _order(event: RatedEvent) -> tuple[int, bytes, bytes, int]:
+    return event.started_at, event.source.encode(), event.event_id.encode(), event.revision
 
 
 def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, account: Account) -> list[Line]:

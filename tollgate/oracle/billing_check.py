@@ -17,6 +17,7 @@ from tollgate.oracle.bill_discounts import PostedLine, cycle_of
 from tollgate.oracle.billing import bill_cycle, is_closed, is_too_little
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
+from tollgate.oracle.due_versions import Version, due_versions, version_of
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
 from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
@@ -34,7 +35,7 @@ INVOICE_COLUMNS = (
     *("minor_digits", "lines", "net", "tax", "total", "due_on"),
 )
 BILLED_COLUMNS = (
-    *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
+    *("source", "event_id", "revision", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
     *("slices", "money_slices"),
 )
@@ -71,7 +72,7 @@ class Biller:
         self._events = events
         self._facts_of, self._book_of = facts_of, book_of
         self._book_version = {run.rating_no: run.pricebook_version for run in rating_runs}
-        self._carried: set[tuple[str, str]] = set()
+        self._carried: set[Version] = set()
         self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Use]] = defaultdict(Counter)
         self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
@@ -96,13 +97,8 @@ class Biller:
             is_done = (account_id, cycle.start) in self._billed
             if is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
-            events = [
-                event
-                for event in self._events.get(account_id, ())
-                if event.rating_no <= pins.rating_no
-                and event.started_at < cycle.end_us
-                and (event.source, event.event_id) not in self._carried
-            ]
+            known = [event for event in self._events.get(account_id, ()) if event.rating_no <= pins.rating_no]
+            events = due_versions(known, self._carried, cycle.end_us)
             if not events and is_closed(account, cycle):
                 continue
             contracts = facts.contracts.get(account_id, [])
@@ -133,7 +129,7 @@ class Biller:
                 taken = one.forfeited + (before.forfeited if before else 0)
                 self._purses[bill.account_id][one.contract_id] = Purse(one.closing, taken, one.is_closed)
             for billed in bill.billed:
-                self._carried.add((billed.event.source, billed.event.event_id))
+                self._carried.add(version_of(billed.event))
                 counter = tier_counter(billed.event, billed.origin_cycle)
                 if counter is not None:
                     units = billed.event.priced.charged_units or 0
@@ -183,7 +179,7 @@ def compare_run(
         _compare(report, "invoice", pins.run_id, heads, _by_key(invoices, INVOICE_COLUMNS, 1))
     if billed is not None:
         events = {_billed_key(one): expected_billed(bill, one) for bill in bills for one in bill.billed}
-        rows = _by_key(billed, BILLED_COLUMNS, 3)
+        rows = _by_key(billed, BILLED_COLUMNS, 4)
         for row in rows.values():
             row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
             if row["slices"] is None:
@@ -251,8 +247,8 @@ def expected_balance(one: PrepaidBalance) -> dict[str, Any]:
     return {**one._asdict(), **{name: decimal_of(getattr(one, name)) for name in amounts}}
 
 
-def _billed_key(one: BilledEvent) -> tuple[str, str, int]:
-    return one.event.source, one.event.event_id, one.event.rating_no
+def _billed_key(one: BilledEvent) -> tuple[str, str, int, int]:
+    return (*version_of(one.event), one.event.rating_no)
 
 
 def _by_key(table: pa.Table, columns: tuple[str, ...], parts: int) -> dict[tuple[Any, ...], dict[str, Any]]:
