@@ -79,7 +79,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     """Correct what was selected and return the figures: rating_no (None when nothing was to correct), corrected,
     charge and cost before and after by service, and would_be_suspended: events left as they are, by reason.
 
-    Raises TollgateError, and writes nothing, where an event stands on a posted invoice.
+    Raises TollgateError, and writes nothing, where an event is on a posted invoice from which it cannot be taken back.
     """
     check_args(args)
     check_before_spark(settings, args)
@@ -101,7 +101,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if all(row[0] is not None for row in counted):
         return {**_told(correction), "rating_no": None, **corrected_by_service(lake.frame([], "rated_usage")),
                 "would_be_suspended": left}  # fmt: skip
-    _refuse_billed(lake, settings, to_correct)
+    _refuse_uncorrectable(lake, settings, to_correct)
     rows = correction_rows(to_correct, correction.rating_no)
     if args.dry_run:
         return {**_told(correction), **corrected_by_service(rows), "would_be_suspended": left, "dry_run": True}
@@ -147,22 +147,34 @@ def _both(
     return standing, rate_events(events, book, reference, correction.rating_no)
 
 
-def _refuse_billed(lake: Lake, settings: Settings, pairs: DataFrame) -> None:
-    """TollgateError that names the first accounts of which an event to correct stands on a posted run."""
+def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame) -> None:
+    """TollgateError that names the first accounts of which an event stands on a posted run and cannot be taken back
+    there: its rate, the old or the new one, has tiers, or a prepaid contract paid for it."""
     posted = bill_runs.posted_runs(settings)
     if not posted:
         return
     key = ["source", "event_id", "revision"]
-    billed = lake.read("billed_usage").where(F.col("run_id").isin(posted)).select(*key)
-    found = pairs.select("was.*").join(billed, key, how="left_semi").groupBy("account_id").count()
-    first = found.orderBy("account_id").limit(ACCOUNTS_SHOWN + 1).collect()
-    if first:
-        names = ", ".join(row["account_id"] for row in first[:ACCOUNTS_SHOWN])
-        more = " and more" if len(first) > ACCOUNTS_SHOWN else ""
+    billed = lake.read("billed_usage").where(F.col("run_id").isin(posted)).select(*key, "line_key")
+    tiers = (
+        lake.read("price_tier").select("pricebook_version", "rate_id").distinct().withColumn("has_tiers", F.lit(True))
+    )
+    rates = pairs.select(
+        *[f"was.{name}" for name in key], "was.account_id",
+        F.explode(F.array(*[F.struct(f"{of}.pricebook_version", f"{of}.rate_id") for of in ("was", "now")])).alias("of"),
+    ).select(*key, "account_id", "of.*")  # fmt: skip
+    found = (
+        rates.join(billed, key, how="inner")
+        .join(tiers, ["pricebook_version", "rate_id"], how="left")
+        .where("has_tiers OR NOT endswith(line_key, '|')")
+    )
+    accounts = found.select("account_id").distinct().orderBy("account_id").limit(ACCOUNTS_SHOWN + 1).collect()
+    if accounts:
+        names = ", ".join(row["account_id"] for row in accounts[:ACCOUNTS_SHOWN])
+        more = " and more" if len(accounts) > ACCOUNTS_SHOWN else ""
         raise TollgateError(
-            "events to correct stand on posted invoices; nothing was written", where=lake.path("billed_usage"),
-            found=f"events of {names}{more}",
-            way_out="narrow the correction to what is not billed yet; for what is: `tollgate bill credit`, "
+            "posted usage of rates with tiers, or paid from prepaid credit, cannot be corrected; nothing was written",
+            where=lake.path("billed_usage"), found=f"such events of {names}{more}",
+            way_out="narrow the correction with --service, --plan or --account; for these: `tollgate bill credit`, "
             "or a charge of `tollgate charges`",
         )  # fmt: skip
 

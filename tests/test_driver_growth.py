@@ -64,7 +64,7 @@ ALLOWED = [
     *[("jobs/correct_usage.py", "run", call, GROUPS) for call in ("collect", "frame")],
     *[("jobs/correct_usage.py", "_both", call, NAMED) for call in ("few_rows", "broadcast")],
     ("jobs/correct_usage.py", "_next_correction", "collect", ONE_ROW),
-    ("jobs/correct_usage.py", "_refuse_billed", "collect", "the first ACCOUNTS_SHOWN accounts"),
+    ("jobs/correct_usage.py", "_refuse_uncorrectable", "collect", "the first ACCOUNTS_SHOWN accounts"),
     *[("jobs/correction_mark.py", "mark_correction", call, ONE_ROW) for call in ("collect", "frame")],
     ("jobs/correction_mark.py", "corrected_by_service", "collect", GROUPS),
     *[("jobs/explain_charge.py", name, "collect", ONE_EVENT) for name in ("explained", "_billed")],

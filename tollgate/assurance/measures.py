@@ -14,7 +14,7 @@ from tollgate.assurance.measured import measured
 from tollgate.assurance.prepaid_credit import prepaid_credit
 
 ALL = "all"
-USAGE_KINDS = ("usage", "prior_period")
+USAGE_KINDS = ("usage", "prior_period", "usage_reversal", "usage_correction")
 # Of 16 hexadecimal digits the first could be a sign.
 DIGEST_DIGITS = 15
 
@@ -191,7 +191,7 @@ def invoice_lines(lines: DataFrame, billed: DataFrame) -> DataFrame:
     own = billed.groupBy("run_id", "account_id", "line_key").agg(
         F.count("*").alias("own_events"),
         F.sum("net_charge").alias("own_net"),
-        F.sum("free_units").alias("own_free"),
+        F.abs(F.sum("free_units")).alias("own_free"),
         F.min("origin_cycle").alias("own_from"),
         F.max("origin_cycle").alias("own_to"),
     )

@@ -13,6 +13,7 @@ from tollgate.billing.advance import advance_lines
 from tollgate.billing.allowances import with_credits, with_free_units
 from tollgate.billing.buckets import Grants, grants_of, late_cycles
 from tollgate.billing.carried import carried_usage, reversals_of
+from tollgate.billing.corrected import Corrected, parted, without_beyond
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
@@ -120,7 +121,8 @@ def bill_cycle(
     carried = carried_usage(rated, rating_no, posted.usage, due, back)
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
-    net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers)
+    corrected = None if back is None else parted(carried, rated, posted.usage, tiers, keep)
+    net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers, corrected)
     top_ups = book.table("price_top_up")
     prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
     keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
@@ -182,15 +184,29 @@ def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFr
 
 
 def _with_net_charges(
-    carried: DataFrame, rated: DataFrame, grants: Grants, book: PriceBook, posted: DataFrame, tiers: DataFrame | None
+    carried: DataFrame,
+    rated: DataFrame,
+    grants: Grants,
+    book: PriceBook,
+    posted: DataFrame,
+    tiers: DataFrame | None,
+    corrected: Corrected | None,
 ) -> DataFrame:
     """What carried usage costs: free units come first, then the price of the rest, by tiers where a rate has them, then
-    what money allowances pay of it."""
-    net = carried.transform(with_free_units, grants, posted, book.allowance_slots)
+    what money allowances pay of it. Reversals give back what was billed before anything is taken."""
+    if corrected is None:
+        net = carried.transform(with_free_units, grants, posted, book.allowance_slots)
+    else:
+        frozen = corrected.unit_slices()
+        net = corrected.others.transform(with_free_units, grants, posted, book.allowance_slots, frozen)
+        net = net.unionByName(corrected.kept)
     net = net.transform(with_net_charge, book.piece_slots)
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted)
-    return net.transform(with_credits, grants, posted, book.money_slots)
+    if corrected is None:
+        return net.transform(with_credits, grants, posted, book.money_slots)
+    paid = net.transform(with_credits, grants, posted, book.money_slots, corrected.money_slices())
+    return paid.unionByName(corrected.reversals).transform(without_beyond)
 
 
 def _with_volume(

@@ -39,7 +39,8 @@ def with_late_closed(
 
 
 def too_little(lines: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
-    """(account_id, reason) of closed accounts whose late net charges do not reach the price book's minimum.
+    """(account_id, reason) of closed accounts whose late net charges do not reach the price book's minimum; what is
+    given back is invoiced however little it is.
 
     lines: the run's lines; accounts: accounts to bill, with ends_at and is_closed; fees: price_fee, whose row of kind
     `late_minimum` in force at the cycle's end says the minimum; without one everything is invoiced.
@@ -52,7 +53,7 @@ def too_little(lines: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFr
         accounts.where("is_closed")
         .join(F.broadcast(minimum), in_force(), how="inner")
         .join(late, "account_id", how="inner")
-        .where("late < minimum")
+        .where("late >= 0 AND late < minimum")
         .select("account_id", F.lit(ACCOUNT_CLOSED).alias("reason"))
         .distinct()
     )

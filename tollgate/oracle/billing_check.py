@@ -20,7 +20,7 @@ from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
 from tollgate.oracle.due_versions import Version, due_versions, version_of
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
-from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
+from tollgate.oracle.lines import USAGE, Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
 from tollgate.oracle.prepaid import Purse
 from tollgate.oracle.report import Report
 from tollgate.oracle.tiers import TierCounter, tier_counter
@@ -37,10 +37,9 @@ INVOICE_COLUMNS = (
 BILLED_COLUMNS = (
     *("source", "event_id", "revision", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
-    *("slices", "money_slices"),
+    *("slices", "money_slices", "kind"),
 )
 BALANCE_COLUMNS = PrepaidBalance._fields
-USAGE_KINDS = ("usage", "prior_period")
 
 
 @dataclass(frozen=True)
@@ -185,6 +184,7 @@ def compare_run(
             if row["slices"] is None:
                 row["slices"] = _older_slices(row)
             row["money_slices"] = row["money_slices"] or ()
+            row["kind"] = row["kind"] or "original"
         _compare(report, "billed_usage", pins.run_id, events, rows)
     expected_balances = {one[:2]: expected_balance(one) for bill in bills for one in bill.prepaid}
     if balances is not None or (expected_balances and invoices is not None):
@@ -201,7 +201,7 @@ def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
     fields |= {"events": line.events, "amount": decimal_of(line.amount), "tax_category": line.tax_category}
     fields |= {"tax_id": line.tax_id, "tax_share": decimal_of(line.tax_share)}
     fields["exempt_reason"] = line.exempt_reason
-    if line.kind in USAGE_KINDS:
+    if line.kind in USAGE:
         fields |= {"units": line.units, "free_units": line.free_units, "unit": line.unit}
         fields["exact_total"] = decimal_of(int(line.exact_total))
     return fields
@@ -230,7 +230,8 @@ def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
             for part in one.money_slices
         ),
         "exact_net": Fraction(one.net_numerator, one.net_denominator),
-        "list_charge": decimal_of(priced.charge),
+        "list_charge": decimal_of(-(priced.charge or 0) if one.event.kind == "reversal" else priced.charge),
+        "kind": one.event.kind,
         "net_charge": decimal_of(one.net_charge),
     }
 

@@ -59,6 +59,11 @@ class BilledEvent(NamedTuple):
         return self.slices[0].allowance_id if self.slices else None
 
 
+LATE_USAGE = ("prior_period", "usage_reversal", "usage_correction")
+USAGE = ("usage", *LATE_USAGE)
+"""Kinds of lines that carry usage, of the bill's own cycle and of earlier ones."""
+
+
 @dataclass
 class Line:
     """One line of an invoice."""
