@@ -13,7 +13,7 @@ import sys
 from dataclasses import asdict
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -94,7 +94,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         of_run = lake.read("rated_usage").where(f"rating_no = {died.rating_no}")
         return {**_told(died), **corrected_by_service(of_run), "would_be_suspended": {}, "repaired": True}
     with step("price again", rating_no=correction.rating_no):
-        pairs = kept(changed(*_both(lake, selection, correction, book, reference)))
+        standing = kept(standing_of(lake, selection, correction.rating_no))
+        pairs = kept(changed(standing, _again(lake, standing, selection, correction, book, reference)))
         counted = pairs.groupBy("now.suspense_reason").count().collect()
     left = {row[0]: row[1] for row in sorted(counted, key=str) if row[0] is not None}
     to_correct = pairs.where("now.retail_status <> 'suspended'")
@@ -126,12 +127,9 @@ def _next_correction(lake: Lake, snapshot_id: int, pricebook_version: int, selec
     return Night(last + 1, row["to_no"] + 1, row["to_no"], snapshot_id, pricebook_version, selection.as_json())
 
 
-def _both(
-    lake: Lake, selection: Selection, correction: Night, book: PriceBook, reference: Reference
-) -> tuple[DataFrame, DataFrame]:
-    """The rows that stand of what was selected, and the same events rated again by the night's own plan."""
-    months = F.col("event_month").between(f"{selection.begin:%Y-%m}", f"{selection.end:%Y-%m}")
-    rated = lake.read("rated_usage").where(months & (F.col("rating_no") < correction.rating_no))
+def standing_of(lake: Lake, selection: Selection, rating_no: int) -> DataFrame:
+    """The rows of rated_usage that are selected and stand before the rating run `rating_no`."""
+    rated = lake.read("rated_usage").where(_in_months(selection) & (F.col("rating_no") < rating_no))
     standing = current_rating(rated).where(F.col("retail_status") != "suspended")
     standing = standing.where((F.col("started_at") >= selection.begin) & (F.col("started_at") < selection.end))
     if selection.service is not None:
@@ -142,9 +140,20 @@ def _both(
         column = StructType([StructField("account_id", StringType())])
         named = few_rows(lake.spark, [(one,) for one in selection.accounts], column)
         standing = standing.join(F.broadcast(named), "account_id", how="left_semi")
-    accepted = lake.read("usage_event").where(months & (F.col("disposition") == "accepted"))
+    return standing
+
+
+def _again(
+    lake: Lake, standing: DataFrame, selection: Selection, correction: Night, book: PriceBook, reference: Reference
+) -> DataFrame:
+    """The events of these rows rated by the night's own plan with the pins of the correction."""
+    accepted = lake.read("usage_event").where(_in_months(selection) & (F.col("disposition") == "accepted"))
     events = accepted.join(standing.select(*EVENT), EVENT, how="left_semi")
-    return standing, rate_events(events, book, reference, correction.rating_no)
+    return rate_events(events, book, reference, correction.rating_no)
+
+
+def _in_months(selection: Selection) -> Column:
+    return F.col("event_month").between(f"{selection.begin:%Y-%m}", f"{selection.end:%Y-%m}")
 
 
 def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame) -> None:
@@ -158,10 +167,9 @@ def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame) -> N
     tiers = (
         lake.read("price_tier").select("pricebook_version", "rate_id").distinct().withColumn("has_tiers", F.lit(True))
     )
-    rates = pairs.select(
-        *[f"was.{name}" for name in key], "was.account_id",
-        F.explode(F.array(*[F.struct(f"{of}.pricebook_version", f"{of}.rate_id") for of in ("was", "now")])).alias("of"),
-    ).select(*key, "account_id", "of.*")  # fmt: skip
+    both = F.array(*[F.struct(f"{of}.pricebook_version", f"{of}.rate_id") for of in ("was", "now")])
+    rates = pairs.select(*[f"was.{name}" for name in (*key, "account_id")], F.explode(both).alias("rate"))
+    rates = rates.select(*key, "account_id", "rate.*")
     found = (
         rates.join(billed, key, how="inner")
         .join(tiers, ["pricebook_version", "rate_id"], how="left")

@@ -62,7 +62,7 @@ ALLOWED = [
     ("jobs/book_in_memory.py", "book_in_memory", "few_rows", BOOK),
     ("jobs/compare_pricebooks.py", "published_lines", "fetchall", BOOK),
     *[("jobs/correct_usage.py", "run", call, GROUPS) for call in ("collect", "frame")],
-    *[("jobs/correct_usage.py", "_both", call, NAMED) for call in ("few_rows", "broadcast")],
+    *[("jobs/correct_usage.py", "standing_of", call, NAMED) for call in ("few_rows", "broadcast")],
     ("jobs/correct_usage.py", "_next_correction", "collect", ONE_ROW),
     ("jobs/correct_usage.py", "_refuse_uncorrectable", "collect", "the first ACCOUNTS_SHOWN accounts"),
     *[("jobs/correction_mark.py", "mark_correction", call, ONE_ROW) for call in ("collect", "frame")],

@@ -12,6 +12,7 @@ import pytest
 
 from jobs import bill_runs, correct_usage, explain_charge
 from jobs.quality_slices import known_of, new_range, rows_of
+from jobs.rating_runs import Selection
 from rating import sheet
 from rating.test_night import BOOK, Lakeside
 from tollgate.assurance.conservation import EQUATIONS, balances, of_corrections
@@ -154,20 +155,16 @@ def test_what_costs_otherwise_is_taken_back_and_rated_anew_and_nothing_twice(at,
         assert line in shown, shown
 
 
-@pytest.mark.parametrize(
-    ("asked", "corrected"),
-    [
-        (["--service", "data"], ["data"]), (["--plan", "none"], []), (["--account", "a_second"], ["moved"]),
-        (["--from", "2026-10-09", "--to", "2026-10-10"], ["later"]), (["--price-book", "7"], ["moved"]),
-        (["--snapshot", "3"], ["data", "national"]),
-    ],
-    ids=str,
-)  # fmt: skip
-def test_only_what_was_asked_for_is_corrected(at, asked, corrected, monkeypatch):
-    # Accounts of this lake are not in the database.
-    monkeypatch.setattr(correct_usage, "refuse_unknown", lambda *_: None)
-    at.correct(*OCTOBER_5, *asked)
-    assert [row[0] for row in at.rows("event_id", "kind = 'correction'")] == corrected
+def test_only_what_was_asked_for_is_looked_at(furnished):
+    asked = [
+        ({"service": "data"}, ["data"]), ({"plan": "none"}, []), ({"accounts": ["a_second", "x"]}, ["moved"]),
+        ({"begin": sheet.local(9), "end": sheet.local(9, 7, 0, 1)}, ["later"]), ({"end": sheet.local(5, 7)}, []),
+        ({"begin": sheet.local(5, 7, 0, 1), "service": "voice"}, ["moved"]),
+    ]  # fmt: skip
+    for fields, wanted in asked:
+        span = {"begin": sheet.local(5), "end": sheet.local(6), **fields}
+        found = correct_usage.standing_of(furnished.lake, Selection(**span), 2).select("event_id")
+        assert sorted(row.event_id for row in found.collect()) == wanted, fields
 
 
 @pytest.mark.covers("RAT-01")
