@@ -178,6 +178,7 @@ ALLOWED = [
     ("tollgate/billing/tax.py", "with_tax", "broadcast", "a row a jurisdiction, category and end of a cycle"),
     ("tollgate/billing/tax.py", "rules_of_accounts", "broadcast", BOOK),
     ("tollgate/billing/tiers.py", "with_tier_charge", "broadcast", BOOK),
+    ("tollgate/billing/corrected.py", "_with_tiered", "broadcast", BOOK),
     ("tollgate/billing/volume_tiers.py", "volume_lines", "broadcast", BOOK),
     ("tollgate/demo/figures.py", "report", "collect", FIGURES),
     ("tollgate/demo/figures.py", "truth_figures", "collect", GROUPS),

@@ -125,8 +125,7 @@ def bill_cycle(
     net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers, corrected)
     top_ups = book.table("price_top_up")
     prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
-    keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
-    usage = keep(keyed.withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
+    usage = keep(net.transform(_billed, prepaid))
     zones, fees = book.table("price_zone"), book.table("price_fee")
     rarer = _rarer_lines(reference, fees, due, posted)
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, rarer))
@@ -261,8 +260,8 @@ def _sound(rows: DataFrame, failing: DataFrame) -> DataFrame:
     return rows.join(F.broadcast(failing), "account_id", how="left_anti")
 
 
-def _usage_columns() -> list[str]:
-    """What lines, equations and billed_usage need of a carried row; nothing else is kept."""
+def _billed(net: DataFrame, prepaid: DataFrame | None) -> DataFrame:
+    """What lines, equations and billed_usage need of a carried row with its net charge; nothing else is kept."""
     of_lines = [
         "service",
         "zone_id",
@@ -275,4 +274,5 @@ def _usage_columns() -> list[str]:
         "line_kind",
         "prepaid_contract_id",
     ]
-    return [*BILLED_USAGE[1:], *of_lines]
+    keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
+    return keyed.withColumnRenamed("charge", "list_charge").select(*BILLED_USAGE[1:], *of_lines)
