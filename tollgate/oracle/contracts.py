@@ -155,7 +155,7 @@ class PrepaidContract(Contract):
 
     def _spent(self, cost: Fraction) -> None:
         self.balance += cost
-        while self.terms.topped_up_at == "event" and self._is_low():
+        while cost and self.terms.topped_up_at == "event" and self._is_low():
             self._buy(self.statement)
 
     def _is_low(self) -> bool:
