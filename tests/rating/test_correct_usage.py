@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from faults.route import Route
 
 from jobs import bill_runs, correct_usage, explain_charge
 from jobs.quality_slices import known_of, new_range, rows_of
@@ -42,11 +43,17 @@ EVENTS = [
     sheet.event("held", msisdn=sheet.HELD),
     sheet.event("later", at=sheet.local(9, 7)),
 ]
+WRITTEN = "event_id, revision, kind, account_id, charge, cost, rating_no, pricebook_version, snapshot_id"
 OCTOBER_5 = ("--from", "2026-10-05", "--to", "2026-10-06T04:00:00Z")
 
 
 class Corrector(Lakeside):
     """The night's lake, on which a newer book and a newer snapshot are right."""
+
+    def customers(self, snapshot_id: int, lines: list[dict[str, Any]]) -> None:
+        super().customers(snapshot_id, lines)
+        more = [{**sheet.account(name), "snapshot_id": snapshot_id} for name in ("first", "second")]
+        self.lake.append(sheet.rows(self.lake.spark, "ref_account", *more), "ref_account", "more", snapshot_id)
 
     def put_right(self) -> None:
         book = sheet.small_book(self.lake.spark)
@@ -81,9 +88,6 @@ def furnished(spark, services, tmp_path_factory) -> Corrector:
     lake = Lake(spark, str(tmp_path_factory.mktemp("corrected") / "lake"))
     side = Corrector(lake, services)
     side.furnish()
-    for name in ("first", "second"):
-        pin = {"snapshot_id": 3}
-        side.put("ref_account", 30 + len(name), {**sheet.account(name), **pin})
     side.batch(0, *EVENTS)
     assert side.night()["rated"] == 6
     side.put_right()
@@ -109,13 +113,24 @@ def stands(at: Corrector) -> set[str]:
     return {one.equation.name for one in balances(facts, (*wanted, *of_corrections(facts))) if not one.holds}
 
 
+@pytest.fixture(scope="module")
+def whole(furnished, tmp_path_factory) -> tuple[Corrector, dict[str, Any]]:
+    """A copy that was corrected, after a dry run that wrote nothing, and the figures of both."""
+    root = tmp_path_factory.mktemp("whole") / "lake"
+    shutil.copytree(furnished.lake.root, root)
+    made = Corrector(Lake(furnished.lake.spark, str(root)), furnished.settings)
+    before = made.rows(WRITTEN)
+    dry = made.correct(*OCTOBER_5, "--dry-run")
+    assert made.rows(WRITTEN) == before and dry.pop("dry_run") is True
+    done = made.correct(*OCTOBER_5)
+    assert dry == done
+    return made, done
+
+
 @pytest.mark.covers("RAT-01", "RAT-08", "RAT-09", "BIL-13", "QUA-06")
-def test_what_costs_otherwise_is_taken_back_and_rated_anew_and_nothing_twice(at, lake, capsys):
-    before = at.rows("event_id, revision, charge")
-    dry = at.correct(*OCTOBER_5, "--dry-run")
-    assert at.rows("event_id, revision, charge") == before and dry["dry_run"] is True
-    done = at.correct(*OCTOBER_5)
-    assert {name: value for name, value in dry.items() if name != "dry_run"} == done
+def test_what_costs_otherwise_is_taken_back_and_rated_anew_and_nothing_twice(whole, capsys):
+    at, done = whole
+    lake = at.lake
     # 150 s are 3 minutes: 0.30 becomes 0.45. Data: 0.003 of cost become 0.006. The call of `moved` has another owner.
     assert (done["rating_no"], done["corrected"], done["would_be_suspended"]) == (2, 3, {"no_rate": 1})
     assert done["charge_before"] == {"data": D("0.030000"), "voice": D("0.550000")}
@@ -132,8 +147,10 @@ def test_what_costs_otherwise_is_taken_back_and_rated_anew_and_nothing_twice(at,
     assert (mark.balanced, mark.rated, mark.corrected, mark.charge_total) == (True, 6, 3, D("0.150000"))
     assert stands(at) == set()
 
+    written = at.rows(WRITTEN)
     assert at.correct(*OCTOBER_5)["rating_no"] is None, "a second start finds nothing"
     assert at.night()["rated"] == 0, "a night tries the held one again and leaves what is corrected"
+    assert at.rows(WRITTEN) == written
     current = current_rating(lake.read("rated_usage")).select("event_id", "revision", "retail_status").collect()
     assert {row[0]: row[1] for row in current} == {
         **dict.fromkeys(("europe", "message", "unanswered", "held", "later"), 1),
@@ -167,29 +184,30 @@ def test_only_what_was_asked_for_is_looked_at(furnished):
         assert sorted(row.event_id for row in found.collect()) == wanted, fields
 
 
-@pytest.mark.covers("RAT-01")
-@pytest.mark.parametrize("mended_by", ["correction", "night"])
-def test_a_correction_that_died_before_its_mark_is_finished_by_the_next_run(at, lake, monkeypatch, mended_by):
+@pytest.mark.covers("RAT-01", "OPS-01")
+def test_a_correction_that_died_before_its_mark_is_finished_by_the_next_night(at, lake, monkeypatch):
     with monkeypatch.context() as dies:
         dies.setattr(correct_usage, "mark_correction", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             at.correct(*OCTOBER_5)
-    written = at.rows("event_id, revision, charge, rating_no")
-    if mended_by == "night":
-        assert at.night()["rated"] == 0
-        assert [mark[0] for mark in at.marks()] == [1, 2, 3]
+    written = at.rows(WRITTEN)
+    assert at.night()["rated"] == 0
+    assert at.rows(WRITTEN) == written
+    assert [(mark[0], mark[-1]) for mark in at.marks()] == [(1, True), (2, True), (3, True)]
+
+
+@pytest.mark.covers("RAT-01", "OPS-01")
+@pytest.mark.parametrize("point", ["correct.after_rated", pytest.param("correct.after_mark", marks=pytest.mark.long)])
+def test_a_correction_that_is_killed_leaves_the_same_tables(at, lake, whole, point):
+    Route(lake.spark, at.settings).killed(point, "correct_usage", *OCTOBER_5)
+    again = at.correct(*OCTOBER_5)
+    undisturbed, done = whole
+    if point == "correct.after_rated":
+        assert again == {**done, "would_be_suspended": {}, "repaired": True}
     else:
-        assert at.correct(*OCTOBER_5) | {"repaired": 1} == {
-            **_undisturbed(at), "would_be_suspended": {}, "repaired": True
-        }  # fmt: skip
-    assert at.rows("event_id, revision, charge, rating_no") == written
-    assert lake.read("control_rating").where("rating_no = 2").first().balanced
-    assert at.correct(*OCTOBER_5)["rating_no"] is None
-
-
-def _undisturbed(at: Corrector) -> dict[str, Any]:
-    of_run = at.lake.read("rated_usage").where("rating_no = 2")
-    return {"rating_no": 2, "snapshot_id": 4, "pricebook_version": 8, **correct_usage.corrected_by_service(of_run)}
+        assert again["rating_no"] is None
+    assert at.rows(WRITTEN) == undisturbed.rows(WRITTEN)
+    assert at.marks() == undisturbed.marks()[:2]
 
 
 @pytest.mark.covers("BIL-11")
