@@ -88,9 +88,7 @@ def without_beyond(usage: DataFrame) -> DataFrame:
     return usage.withColumns(known).drop("is_beyond")
 
 
-_GIVEN_BACK = [
-    *["slices", "free_units", "allowance_id", "net_numerator", "net_denominator", "net_charge", "money_slices"],
-]
+_GIVEN_BACK = ["slices", "free_units", "allowance_id", "net_numerator", "net_denominator", "net_charge", "money_slices"]
 
 
 def _posted_versions(carried: DataFrame, rated: DataFrame, posted_usage: DataFrame) -> DataFrame:
@@ -124,7 +122,8 @@ def _given_back(reversals: DataFrame) -> DataFrame:
     named = "named_struct('allowance_id', s.allowance_id, 'granted_on', s.granted_on, '{0}', {1})"
     units = F.expr(f"transform(posted.slices, s -> {named.format('units', '-s.units')})").cast(SLICES)
     amount = "CAST(-s.amount AS DECIMAL(18,6))"
-    money = F.expr(f"transform(coalesce(posted.money_slices, array()), s -> {named.format('amount', amount)})")
+    paid = f"coalesce(posted.money_slices, CAST(array() AS {MONEY_SLICES}))"
+    money = F.expr(f"transform({paid}, s -> {named.format('amount', amount)})")
     negated = {name: -F.col(f"posted.{name}") for name in ("free_units", "net_numerator", "net_charge")}
     net = {"net_numerator": "decimal(38,0)", "net_charge": "decimal(18,6)", "free_units": "bigint"}
     return (
