@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
-from oracle.people import call, facts, local_us
+from oracle.people import account, call, facts, local_us
 from oracle.small_book import sheet, write_book
 
+from tollgate.oracle.billing_check import Biller, RunPins
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.due_versions import due_versions, version_of
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import Accepted, RatingRun
 from tollgate.oracle.rating_check import Outcome, rate_all, rated_events
-from tollgate.oracle.rows import Usage
+from tollgate.oracle.rows import Contract, Usage
 
 DAYS = [local_us(2026, 10, day, 12) for day in (6, 7, 8)]
 ALL = {"from": DAYS[0], "to": DAYS[2] + 1, "accounts": None, "service": None, "plan": None}
@@ -103,3 +105,28 @@ def test_what_was_taken_back_before_it_was_billed_is_on_no_bill(books):
     billed = ("switch", "day 0", 1)
     assert due(2, billed) == [("day 0", 2), ("day 0", 3), *others]
     assert due(3, billed) == [("day 0", 2), ("day 0", 5), *others]
+
+
+NOVEMBER = [
+    # 99 minutes are free, of the call after them one minute of three: 0.20 of October, at 0.15 it is 0.30.
+    ("usage_correction", 1, 180, 60, 300_000),
+    ("usage_reversal", 1, 180, 60, -200_000),
+]
+
+
+@pytest.mark.covers("BIL-11", "BIL-12", "BIL-21")
+def test_the_bill_after_gives_back_what_was_billed_and_keeps_what_was_free(books):
+    usage = [call(5_940, DAYS[0])._replace(event_id="first"), call(179, DAYS[1])._replace(event_id="half free")]
+    accepted = [Accepted(1, 0, n, one) for n, one in enumerate(usage)]
+    runs = [RatingRun(1, 1, 1, 1, 1), correction(2, 2, **{"from": DAYS[1]})]
+    contract = Contract("K1", "S1", "A1", "term", date(2026, 9, 1), date(2027, 9, 1), None)
+    known = facts(of=account(is_exempt=True)._replace(first_cycle_start=date(2026, 10, 1)), contracts=[contract])
+    events = rated_events(rate_all(accepted, runs, {1: known}.__getitem__, books.__getitem__))
+    biller = Biller(events, lambda _: known, books.__getitem__, runs)
+    (october,) = biller.bill(RunPins("october", date(2026, 10, 1), 1, 1))
+    (november,) = biller.bill(RunPins("november", date(2026, 11, 1), 2, 1))
+    of_usage = [line for line in (*october.lines, *november.lines) if line.service]
+    told = [(line.kind, line.events, line.units, line.free_units, line.amount) for line in of_usage]
+    assert told == [("usage", 2, 6_120, 6_000, 200_000), *NOVEMBER]
+    assert [one.free_units for one in november.billed] == [-60, 60]
+    assert [one.net_charge for one in november.billed] == [-200_000, 300_000]
