@@ -23,7 +23,7 @@ from jobs.correction_mark import corrected_by_service, mark_correction
 from jobs.instants import instant
 from jobs.pinned import load_price_book, load_reference
 from jobs.rate_usage import finish
-from jobs.rating_runs import APP_ID, Night, Selection, out_of_balance, unmarked_night
+from jobs.rating_runs import APP_ID, Night, Selection, append_run, out_of_balance, unmarked_night
 from tollgate.assurance.current_rating import current_rating
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
@@ -107,7 +107,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if args.dry_run:
         return {**_told(correction), **corrected_by_service(rows), "would_be_suspended": left, "dry_run": True}
     with step("correct", rating_no=correction.rating_no):
-        lake.append(rows, "rated_usage", APP_ID, correction.rating_no, asdict(correction))
+        append_run(lake, rows, correction)
     crash_point("correct.after_rated")
     with step("balance", rating_no=correction.rating_no):
         figures = mark_correction(lake, correction)

@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from jobs.correction_mark import mark_correction
 from jobs.pinned import load_price_book, load_reference, not_published
 from jobs.quality_gates import refuse_unchecked_usage
-from jobs.rating_runs import APP_ID, EVENT, Night, out_of_balance, unmarked_night
+from jobs.rating_runs import APP_ID, EVENT, Night, append_run, out_of_balance, unmarked_night
 from tollgate.assurance.current_rating import broadcast_if_few, current_rating
 from tollgate.assurance.publication import published_to
 from tollgate.platform.crash import crash_point
@@ -63,7 +63,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if args.dry_run:
         return {**_figures(rated, night), "dry_run": True}
     with step("rate", rating_no=night.rating_no):
-        lake.append(rated, "rated_usage", APP_ID, night.rating_no, asdict(night))
+        append_run(lake, rated, night)
     crash_point("rate.after_rated")
     with step("balance", rating_no=night.rating_no):
         figures = _mark(lake, night, held)

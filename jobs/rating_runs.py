@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
+
+from pyspark.sql import DataFrame
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
@@ -53,6 +55,21 @@ def unmarked_night(lake: Lake) -> Night | None:
     if committed is None or committed == marked:
         return None
     return Night(**lake.commit_metadata("rated_usage", 1, "rating_no")[0])
+
+
+def append_run(lake: Lake, rows: DataFrame, run: Night) -> None:
+    """Append the rows of a rating run in its one commit.
+
+    TollgateError when another run, a night beside a correction, has taken its number meanwhile: then nothing of this
+    one was written.
+    """
+    lake.append(rows, "rated_usage", APP_ID, run.rating_no, asdict(run))
+    newest = lake.commit_metadata("rated_usage", 4, "rating_no")
+    if [told for told in newest if told["rating_no"] == run.rating_no] != [asdict(run)]:
+        raise TollgateError(
+            f"another rating run has taken number {run.rating_no} meanwhile; nothing of this one was written",
+            where=lake.path("rated_usage"), way_out="start it again when the other one has ended",
+        )  # fmt: skip
 
 
 def out_of_balance(lake: Lake, rating_no: int) -> TollgateError:

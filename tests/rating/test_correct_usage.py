@@ -13,7 +13,7 @@ from faults.route import Route
 
 from jobs import bill_runs, correct_usage, explain_charge
 from jobs.quality_slices import known_of, new_range, rows_of
-from jobs.rating_runs import Selection
+from jobs.rating_runs import Night, Selection, append_run
 from rating import sheet
 from rating.test_night import BOOK, Lakeside
 from tollgate.assurance.conservation import EQUATIONS, balances, of_corrections
@@ -235,3 +235,6 @@ def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake
     with pytest.raises(TollgateError, match="such events of a_plain, a_second"):
         at.correct(*OCTOBER_5)
     assert lake.read("control_rating").count() == 1 and not at.rows("event_id", "revision > 1")
+    taken = Night(1, 1, 0, 4, 8, "{}")
+    with pytest.raises(TollgateError, match="another rating run has taken number 1 meanwhile"):
+        append_run(lake, lake.read("rated_usage").limit(0), taken)
