@@ -10,6 +10,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
+import psycopg2.errors
 import pytest
 from billing.small_month import (
     TERM_BOOK,
@@ -31,6 +32,8 @@ from pyspark.sql import functions as F
 from tollgate.billing.bill import Bill
 from tollgate.billing.ledger import postings
 from tollgate.platform.lake import contract
+from tollgate.platform.postgres import connect, migrate
+from tollgate.platform.settings import Settings
 
 MAY = at("2025-05-20T16:00")
 BOOK: dict[str, list[dict[str, Any]]] = {
@@ -180,3 +183,26 @@ def test_every_version_is_billed_once_and_its_sums_are_those_of_the_lines(bills)
         entries.where("account_id = 'PRICE'").select("ledger_account", "amount"),
         ("receivable", money("0.10")), ("revenue_voice", money("-0.10")),
     )  # fmt: skip
+
+
+LINE = """INSERT INTO line_of_checks (invoice_no, line_no, line_key, kind, service, origin_cycle, description, events,
+units, free_units, exact_total, amount, tax_category, tax_share)
+VALUES (1, {no}, 'k{no}', '{kind}', {service}, '2025-05-01', 'd', 1, 180, 60, -0.2, -0.2, 'standard', 0)"""
+
+
+@pytest.mark.covers("BIL-18")
+def test_the_database_takes_lines_of_corrections_and_of_volume_tiers(services: Settings) -> None:
+    migrate(services)
+    kinds = ("usage_reversal", "usage_correction", "prior_period", "volume_tier", "prior_volume_tier")
+    session = connect(services)
+    with session.cursor() as cursor:
+        cursor.execute("CREATE TEMP TABLE line_of_checks (LIKE billing.invoice_line INCLUDING CONSTRAINTS)")
+        for no, kind in enumerate(kinds, start=1):
+            cursor.execute(LINE.format(no=no, kind=kind, service="'voice'"))
+        for kind, service in (("usage_reversal", "NULL"), ("discount", "'voice'"), ("reversal", "'voice'")):
+            cursor.execute("SAVEPOINT before")
+            with pytest.raises(psycopg2.errors.CheckViolation):
+                cursor.execute(LINE.format(no=9, kind=kind, service=service))
+            cursor.execute("ROLLBACK TO before")
+    session.rollback()
+    session.close()
