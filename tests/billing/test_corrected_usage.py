@@ -91,7 +91,8 @@ CORRECTIONS = [
 ]  # fmt: skip
 PLANS = {"PRICE": "term", "OLD": "term", "NEW": "term", "UNITS": "term", "MONEY": "month_to_month"}
 NAMES = (*PLANS, "TWICE", "JUNE", "ENDED", "STEPS")
-ACCOUNTS = [account(name, **({"closed_on": date(2025, 6, 1)} if name == "ENDED" else {})) for name in NAMES]
+CLOSED = {"ENDED": date(2025, 6, 1)}
+ACCOUNTS = [account(name, tax_exempt=True, closed_on=CLOSED.get(name)) for name in NAMES]
 CONTRACTS = [agreement(name, PLANS.get(name, "bare")) for name in NAMES if name != "ENDED"]
 
 
