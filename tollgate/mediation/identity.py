@@ -10,13 +10,13 @@ from tollgate.mediation.rules import ID_CONFLICT
 NO_MONTH = "none"
 KEY = ["event_month", "event_hash", "source", "event_id"]
 POSITION = ["batch_no", "kafka_partition", "kafka_offset"]
-IDENTITY = ("source", "event_id", "started_at", "reasons")
 HISTORY = [*KEY, "content_digest", *POSITION]
 
 
 def with_identity(records: DataFrame) -> DataFrame:
     """Add `disposition`: accepted, or quarantined for a reason; `event_hash` (an index, never the identity) and
-    `event_month`: UTC month of the start, else `none`. records: with the columns IDENTITY.
+    `event_month`: UTC month of the start, else `none`. records: with `source`, `event_id`,
+    `started_at`, `reasons`.
     """
     is_accepted = F.size("reasons") == 0
     return records.withColumns(
