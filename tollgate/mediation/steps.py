@@ -9,6 +9,8 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 PACK = "pack_"
+# Fewer columns cost less by themselves than in a pack.
+FEWEST = 4
 # A condition on these reaches the scan from the end of the plan only while they are columns of their own.
 FILTERED_BY = ("batch_no",)
 
@@ -35,17 +37,17 @@ def with_steps(records: DataFrame, *steps: Step) -> DataFrame:
     inside: dict[str, str] = {}
     for number, step in enumerate(steps):
         records = _packed(records, loose | set(step.needed), inside, f"{PACK}{number}")
-        copied = [F.expr(inside[name]).alias(name) for name in step.needed if name in inside]
         taken = [name for name in step.needed if name in inside]
-        records = step.add(records.select("*", *copied), *step.tables).drop(*taken, *step.ends)
+        copies = [F.expr(inside[name]).alias(name) for name in taken]
+        records = step.add(records.select("*", *copies), *step.tables).drop(*taken, *step.ends)
     unpacked = [F.expr(place).alias(name) for name, place in inside.items()]
     return records.select(*[f"`{name}`" for name in records.columns if not name.startswith(PACK)], *unpacked)
 
 
 def _packed(records: DataFrame, loose: set[str], inside: dict[str, str], pack: str) -> DataFrame:
-    """The records with all columns but `loose` and earlier packs in the struct `pack`; `inside` learns where each is."""
+    """The records, all columns but `loose` and earlier packs in the struct `pack`; `inside` learns where each is."""
     columns = [name for name in records.columns if name not in loose and not name.startswith(PACK)]
-    if not columns:
+    if len(columns) < FEWEST:
         return records
     inside |= {name: f"{pack}.`{name}`" for name in columns}
     struct = F.expr(f"struct({', '.join(f'`{name}`' for name in columns)})").alias(pack)

@@ -27,7 +27,8 @@ STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false"}
 
 
 def parsed(raw: DataFrame) -> DataFrame:
-    """Parse the payloads of rows with the columns BYTES, in place of these: `json`, a STRUCT of all dialects' fields as STRING, NULL if unreadable.
+    """Parse the payloads of rows with the columns BYTES, in place of these: `json`, a STRUCT of all dialects' fields as
+    STRING, NULL if unreadable.
 
     Adds `payload_bytes`, `is_utf8`, `is_too_deep`, `is_unsafe`, `is_parsed`, `is_volume_exact`, the `text` with
     `is_simple`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
