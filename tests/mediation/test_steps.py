@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from mediation.records import VOICE, payload, raw_rows, small_reference
@@ -44,7 +45,7 @@ def test_columns_come_through_all_steps_and_what_ends_is_gone(spark: SparkSessio
 def test_no_pack_is_taken_apart_before_the_end(spark: SparkSession) -> None:
     """Of a struct with a field that nobody reads, Spark carries the others along one by one."""
     rows = mediate(raw_rows(spark, payload(VOICE)), small_reference(spark))
-    assert "_extract_" not in rows._jdf.queryExecution().optimizedPlan().toString()
+    assert not set(re.findall(r"_extract_\w+#", rows._jdf.queryExecution().optimizedPlan().toString()))
 
 
 def test_a_batch_is_chosen_where_its_bytes_are_read(spark: SparkSession, tmp_path: Path) -> None:
