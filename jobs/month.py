@@ -38,7 +38,9 @@ LEFT_FOR_A_PERSON = (
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     made = argparse.ArgumentParser(prog="month", description=__doc__.splitlines()[0])
-    made.add_argument("--cycle", required=True, metavar="YYYY-MM", help="cycles that start in this month")
+    made.add_argument(
+        "--cycle", required=True, metavar="YYYY-MM[.N]", help="cycles that start in this month; .2: second ones"
+    )
     made.add_argument(
         "--as-of", required=True, metavar="TIME", help="cycles ended by this instant are due: 2026-11-01T04:00:00Z"
     )

@@ -153,7 +153,7 @@ ALLOWED = [
     ("tollgate/assurance/truth.py", "_claims", "broadcast", "codes of mediation"),
     ("tollgate/assurance/usage_copy.py", "by_export", "broadcast", BY_EXPORT),
     *[("tollgate/billing/buckets.py", name, "broadcast", BOOK) for name in ("used_units", "with_allowance")],
-    ("tollgate/billing/buckets.py", "late_cycles", "collect", "a row a month that late usage belongs to"),
+    ("tollgate/billing/buckets.py", "late_cycles", "collect", "a row a cycle's key that late usage belongs to"),
     ("tollgate/billing/granted_days.py", "granted_days", "broadcast", BOOK),
     ("tollgate/billing/bill.py", "_with_minor_digits", "broadcast", BOOK),
     ("tollgate/billing/bill.py", "_sound", "broadcast", "accounts that fail an equation; 114 MB a million"),

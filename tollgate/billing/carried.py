@@ -5,10 +5,10 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycles import cycle_start_of
+from tollgate.billing.cycle_dates import cycle_start_of
 
 EVENT_KEY = ["source", "event_id", "revision"]
-ACCOUNT_COLUMNS = ["account_id", "cycle_start", "ends_at", "time_zone", "anchor_day"]
+ACCOUNT_COLUMNS = ["account_id", "cycle_start", "ends_at", "time_zone", "calendar"]
 
 
 def carried_usage(rated: DataFrame, rating_no: int, posted_usage: DataFrame, accounts: DataFrame) -> DataFrame:
@@ -28,7 +28,5 @@ def carried_usage(rated: DataFrame, rating_no: int, posted_usage: DataFrame, acc
         .join(account, "account_id", how="inner")
         .where("started_at < ends_at")
         .join(posted_usage.select(*EVENT_KEY), EVENT_KEY, how="left_anti")
-        .withColumn(
-            "origin_cycle", cycle_start_of(F.col("started_at"), F.col("account_time_zone"), F.col("anchor_day"))
-        )
+        .withColumn("origin_cycle", cycle_start_of(F.col("started_at"), F.col("account_time_zone"), F.col("calendar")))
     )
