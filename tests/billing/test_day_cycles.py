@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from reference.places import own_places
 
 from jobs import reconcile
+from jobs.further_cycles import further_accounts
 from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
 
@@ -27,7 +28,10 @@ def test_a_fee_and_its_minutes_by_the_days_of_a_cycle_of_thirty(spark: SparkSess
     # Cycles from 31 January, 2 March, 1 April and 1 May. From 10 April on 21 of 30 days are in force:
     # 30.01 x 21 / 30 = 21.007, and 6,000 s x 21 / 30 = 4,200 s.
     book = {
-        "fee": [fee("f", "recurring", "term", 30, "days", amount_micros=30_010_000), fee("m", "recurring", "month_to_month", 20, "days")],
+        "fee": [
+            fee("f", "recurring", "term", 30, "days", amount_micros=30_010_000),
+            fee("m", "recurring", "month_to_month", 20, "days"),
+        ],
         "allowance": [allowance("v", "term", "voice", 6000, proration="days")], "tax": [],
     }  # fmt: skip
     calls = [
@@ -129,6 +133,22 @@ def test_a_run_of_second_cycles_is_rebuilt_and_its_equations_hold(
     of_bills = [one for one in checked if one["stage"] in ("billing", "ledger")]
     assert not [one for one in of_bills if not one["holds"]]
     assert {one["part"] for one in of_bills if one["part"].startswith("2025")} == {"2025-05", "2025-05.2"}
+
+
+@pytest.mark.covers("BIL-08")
+def test_the_month_names_the_run_of_further_cycles(operator: Operator) -> None:
+    # Of 30 days: 1 and 31 May, 30 June, 30 July. Of 7 days: 16, 23 and 30 June.
+    operator.rows(
+        "INSERT INTO crm.account (account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, "
+        "tax_jurisdiction, cycle_days, closed_on) VALUES "
+        "('DAY-7', 'CMONTH', 'CAD', 'UTC', 1, '2025-06-16', 'X', 7, NULL), "
+        "('CLOSED', 'CMONTH', 'CAD', 'UTC', 1, '2025-06-16', 'X', 7, '2025-06-23')"
+    )
+    cycles = ("2025-04", "2025-05", "2025-05.2", "2025-06", "2025-06.2", "2025-06.3", "2025-07")
+    assert [further_accounts(operator.settings, cycle) for cycle in cycles] == [
+        ("2025-04.2", 0), ("2025-05.2", 1), ("2025-05.3", 0), ("2025-06.2", 1), ("2025-06.3", 1), ("2025-06.4", 0),
+        ("2025-07.2", 1),
+    ]  # fmt: skip
 
 
 def test_cycles_that_were_billed_stay_and_a_length_has_bounds(operator: Operator, runs: list[dict[str, Any]]) -> None:
