@@ -116,7 +116,7 @@ ALLOWED = [
     *[("jobs/second_opinion_rows.py", "facts_of", call, PICKED) for call in (*["broadcast"] * 4, "collect")],
     ("jobs/second_opinion_rows.py", "_by_snapshot", "collect", PICKED),
     ("jobs/second_opinion_rows.py", "book_folders", "collect", "a row a published price book"),
-    ("jobs/second_rating.py", "run", "collect", ONE_ROW),
+    *[("jobs/second_rating.py", "run", "collect", ONE_ROW)] * 2,
     ("jobs/second_rating.py", "_keep", "frame", "one mark"),
     ("jobs/snapshot_reference.py", "run", "take", ONE_ROW),
     ("jobs/snapshot_reference.py", "run", "collect", "a digest a table"),

@@ -22,7 +22,7 @@ from tollgate.billing.cycle_dates import (
     start_of_key,
 )
 from tollgate.billing.cycles import month_of, number_of
-from tollgate.oracle.cycles import CycleCalendar, NoCycle
+from tollgate.oracle.cycles import CycleCalendar
 
 SEED, DRAWS = 20261128, 3_000
 # Clocks change by an hour, by half an hour, at midnight, by a whole day that is left out, and never.
@@ -87,8 +87,6 @@ def expected(one: tuple, key: str) -> tuple:
         key = key if named == cycle else f"the key of {named}"
     else:
         key = f"{cycle.start:%Y-%m}"
-    try:
-        of_key = calendar.starting_in(month, number).start
-    except NoCycle:
-        of_key = None
-    return cycle.start, cycle.end, cycle.start_us, cycle.end_us, calendar.moved(cycle, moved).start, moved, key, of_key
+    of_key, other = calendar.find(month, number), calendar.moved(cycle, moved)
+    of_days = (cycle.start, cycle.end, cycle.start_us, cycle.end_us, other.start, moved)
+    return *of_days, key, None if of_key is None else of_key.start

@@ -16,7 +16,7 @@ from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine, cycle_of
 from tollgate.oracle.billing import bill_cycle, is_closed, is_too_little
 from tollgate.oracle.book import PriceBook
-from tollgate.oracle.cycles import CalendarKey, CycleCalendar, NoCycle, cycle_calendar
+from tollgate.oracle.cycles import CalendarKey, CycleCalendar, cycle_calendar
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
 from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
@@ -94,12 +94,9 @@ class Biller:
         for account_id in sorted(facts.accounts):
             account = facts.accounts[account_id]
             calendar = cycle_calendar(account, self._calendars)
-            try:
-                cycle = calendar.starting_in(pins.cycle_start, pins.cycle_number)
-            except NoCycle:
-                continue
-            is_done = (account_id, cycle.start) in self._billed
-            if is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
+            cycle = calendar.find(pins.cycle_start, pins.cycle_number)
+            is_done = cycle is not None and (account_id, cycle.start) in self._billed
+            if cycle is None or is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
             events = [
                 event

@@ -23,10 +23,6 @@ class Cycle(NamedTuple):
         return (self.end - self.start).days
 
 
-class NoCycle(LookupError):
-    """The calendar has no such cycle in that month."""
-
-
 class CycleCalendar:
     """The cycles of accounts that share a time zone and the rule of their dates: an anchor day of calendar months, or
     so many days counted from a date."""
@@ -38,12 +34,17 @@ class CycleCalendar:
         self._by_day: dict[int, Cycle] = {}
 
     def starting_in(self, month: date, number: int = 1) -> Cycle:
-        """The cycle of that number among those that start in the month of a date; NoCycle where there is none."""
+        """The cycle of that number among those that start in the month of a date; LookupError where there is none."""
+        found = self.find(month, number)
+        if found is None:
+            raise LookupError(f"no cycle number {number} starts in {month:%Y-%m}")
+        return found
+
+    def find(self, month: date, number: int) -> Cycle | None:
+        """The cycle of that number among those that start in the month of a date."""
         days = (month.replace(day=1) + timedelta(days=day) for day in range(31))
         starts = [day for day in days if day.month == month.month and self._is_start(day)]
-        if number > len(starts):
-            raise NoCycle(f"{len(starts)} cycles start in {month:%Y-%m}")
-        return self._from(starts[number - 1])
+        return self._from(starts[number - 1]) if number <= len(starts) else None
 
     def containing(self, at_us: int) -> Cycle:
         """The cycle in which an instant (epoch microseconds) lies."""
