@@ -59,7 +59,8 @@ def starts(random: Random, facts: Facts) -> tuple[int, ...]:
     """Instants of the cycles up to the preview's ends, and the first and last moment of each."""
     known: dict[CalendarKey, CycleCalendar] = {}
     calendars = [cycle_calendar(account, known) for account in facts.accounts.values()]
-    cycles = {calendar.of_day(date(2026, *day)) for calendar in calendars for day in ((10, 5), (10, 31), (11, 16))}
+    days = [date(2026, *day) for day in ((10, 5), (10, 31), (11, 16))]
+    cycles = sorted({calendar.of_day(day) for calendar in calendars for day in days})
     edges = [at for cycle in cycles for at in (cycle.start_us, cycle.end_us - 1, cycle.end_us)]
     first, last = min(one.start_us for one in cycles), max(one.end_us for one in cycles)
     return (*edges, *(random.randrange(first, last) for _ in range(200)))
@@ -102,7 +103,7 @@ def posted_before(spark: SparkSession, after: dict[str, Bill]) -> PostedRuns:
 @pytest.mark.covers("BIL-08", "BIL-19", "BIL-21", "CON-19", "CON-21", "CON-23", "QUA-02")
 @pytest.mark.parametrize(
     ("seed", "events", "is_whole_book"),
-    [(SEED, 400, False), *(pytest.param(SEED + more, 800, True, marks=pytest.mark.long) for more in (0, 1, 2))],
+    [(SEED + 4, 400, False), *(pytest.param(SEED + more, 800, True, marks=pytest.mark.long) for more in (0, 1, 2))],
 )
 def test_cycles_of_days_are_billed_as_the_oracle_does(spark, tmp_path, seed, events, is_whole_book):
     random = Random(seed)
