@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tollgate import money
 from tollgate.billing.cycle_dates import cycle_end_of, local_midnight, overlap_days
 from tollgate.billing.cycles import start_of_bill
-from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
+from tollgate.billing.lines import CAP_KINDS, LATE_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
 
 DISCOUNT_KINDS = ["discount", "prior_discount"]
 CYCLE = ["account_id", "origin_cycle"]
@@ -46,7 +46,7 @@ def discount_lines(
     """
     account = accounts.select("account_id", "calendar", "time_zone")
     now = _with_origin(own, account)
-    late = now.where("kind = 'prior_period'").select(*CYCLE).distinct()
+    late = now.where(F.col("kind").isin(*LATE_KINDS)).select(*CYCLE).distinct()
     before = _with_origin(posted, account).join(late, CYCLE, how="left_semi")
     base = _bases(now).unionByName(_bases(before))
     off = base.transform(_with_plan, contracts).transform(_summed).transform(_taken_off, discounts)

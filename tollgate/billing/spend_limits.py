@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from tollgate import money
 from tollgate.billing.cycle_dates import cycle_end_of, local_midnight, overlap_days
 from tollgate.billing.cycles import start_of_bill
-from tollgate.billing.lines import CAP_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
+from tollgate.billing.lines import CAP_KINDS, LATE_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
 
 MINIMUM_KINDS = ["minimum_spend", "prior_minimum_spend"]
 CYCLE = ["account_id", "origin_cycle"]
@@ -36,7 +36,7 @@ def spend_limit_lines(
     The amount is NULL, which parks the account, where a sum is beyond a line's digits.
     """
     account = accounts.select("account_id", "calendar", "time_zone", "cycle_start", "minor_digits")
-    late = own.where("kind = 'prior_period'").select(*CYCLE).distinct()
+    late = own.where(F.col("kind").isin(*LATE_KINDS)).select(*CYCLE).distinct()
     billed = account.select("account_id", F.col("cycle_start").alias("origin_cycle"))
     cycles = (
         billed.unionByName(late)

@@ -44,6 +44,13 @@ class Allowances:
         """What money allowances pay of the event's rounded net charge; both in millionths."""
         return self._take(event, origin, net, is_money=True)
 
+    def settle(self, event: RatedEvent, origin: Cycle, slices: Sequence[Slice]) -> None:
+        """Count slices of the event that are known before, in whatever order; negative ones are given back."""
+        rows = {row.allowance_id: row for row in self._book.allowances}
+        for one in slices:
+            grant = (owner_of(rows[one.allowance_id], event), one.granted_on, one.allowance_id)
+            self._used[_use(grant, origin.start)] += one.units
+
     def _take(self, event: RatedEvent, origin: Cycle, wanted: int, *, is_money: bool) -> tuple[Slice, ...]:
         slices = []
         for allowance, cycle in self._covering(event, origin):
