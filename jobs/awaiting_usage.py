@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import functions as F
 
 from jobs.quality_slices import USAGE
-from jobs.rate_usage import unmarked_night
+from jobs.rating_runs import unmarked_night
 from tollgate.assurance.publication import arrived_to, published_to, rated_to
 from tollgate.platform.lake import Lake
 

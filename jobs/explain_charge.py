@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping
-from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -13,7 +12,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.bill_runs import invoice_line_of, posted_runs
-from tollgate.assurance.current_rating import current_rating
+from jobs.explain_revisions import as_it_stood, in_order, revision_steps
+from jobs.plain_amounts import amount_of, plain_exact, plain_money
+from tollgate.assurance.current_rating import IS_CURRENT, row_versions
 from tollgate.money import MICROS_PER_UNIT, rounded_exactly
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
@@ -55,7 +56,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
 def explained(
     spark: SparkSession, settings: Settings, event_id: str, source: str | None = None
 ) -> tuple[list[str], list[dict[str, Any]]]:
-    """The explanation of each event of this id, and its source, id, charge and whether it was reckoned equal.
+    """The explanation of each event of this id, of a corrected one that of each revision; and of the rows that stand
+    their source, id, charge and whether all was reckoned equal.
 
     What was billed of it is unknown while no database answers; TollgateError for whatever else is wrong with it.
     """
@@ -64,7 +66,8 @@ def explained(
     if source:
         is_wanted &= F.col("source") == source
     with step("look for the event"):
-        rows = readable(current_rating(lake.read("rated_usage").where(is_wanted))).collect()
+        versions = readable(row_versions(lake.read("rated_usage").where(is_wanted)))
+        rows = in_order(row.asDict() for row in versions.collect())
     if not rows:
         raise TollgateError(
             f"event {event_id} is not in rated_usage",
@@ -79,10 +82,12 @@ def explained(
         billed, unknown = [], {"billed_unknown": f"unknown: {error.what}; {error.way_out}"}
     texts = []
     for row in rows:
-        slices = [slice_ for slice_ in billed if slice_["source"] == row["source"]]
-        texts.append(explain_text({**row.asDict(), "billed": slices, **unknown}))
+        slices = [one for one in billed if all(one[name] == row[name] for name in ("source", "revision", "rating_no"))]
+        texts.append(explain_text({**row, "billed": slices, **unknown}))
+    current = [row for row in rows if row[IS_CURRENT]]
+    reckoned = {row["source"]: all(is_equal(one) for one in rows if one["source"] == row["source"]) for row in current}
     names = ("source", "event_id", "charge")
-    return texts, [{**{name: row[name] for name in names}, "equal": is_equal(row.asDict())} for row in rows]
+    return texts, [{**{name: row[name] for name in names}, "equal": reckoned[row["source"]]} for row in current]
 
 
 def readable(rated: DataFrame) -> DataFrame:
@@ -102,6 +107,7 @@ def explain_text(row: Mapping[str, Any]) -> str:
 
 def is_equal(row: Mapping[str, Any]) -> bool:
     """Whether the charge of the row is what its own prices, pieces and discounts give; true when it has none."""
+    row = as_it_stood(row)
     if row["retail_status"] == "suspended":
         return row["charge"] is None
     if row["retail_status"] == "zero_rated":
@@ -114,6 +120,7 @@ def is_equal(row: Mapping[str, Any]) -> bool:
 
 def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "event", f"{_event(row)}, started {row['started_at']} UTC, id {row['event_id']}"
+    yield from revision_steps(row)
     if row["subscription_id"]:
         yield "line", f"{row['subscription_id']} of account {row['account_id']}, plan {row['plan_id'] or 'none'}"
     if row["zone_id"]:
@@ -121,19 +128,24 @@ def _steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "zone", f"{row['zone_id']}{by}, roaming zone {row['roaming_zone'] or 'unknown'}"
     if row["retail_status"] == "suspended":
         yield "suspended", f"{row['suspense_reason']}: {SUSPENDED[row['suspense_reason']]}; not charged, tried again"
+    elif row.get("kind") == "reversal":
+        yield "charge", f"{plain_money(row['charge'])} {row['currency']}: what was charged, with the other sign"
     else:
         yield from _price_steps(row)
     if row["cost"] is not None:
-        yield "cost", f"{_money(row['cost'])} {row['currency']} to {row['carrier_id']} by {row['cost_id']}"
+        yield "cost", f"{plain_money(row['cost'])} {row['currency']} to {row['carrier_id']} by {row['cost_id']}"
     else:
         yield "cost", row["wholesale_status"].replace("_", " ")
     yield "pins", f"price book {row['pricebook_version']}, snapshot {row['snapshot_id']}, rating run {row['rating_no']}"
     for slice_ in row.get("billed", ()):
         freed = ", ".join(_freed(slice_)) or "none free"
         paid = _prepaid_by(slice_["line_key"])
-        yield "billed", f"{_money(slice_['net_charge'])} {row['currency']} net, {freed}{paid}, run {slice_['run_id']}"
+        yield (
+            "billed",
+            f"{plain_money(slice_['net_charge'])} {row['currency']} net, {freed}{paid}, run {slice_['run_id']}",
+        )
         if invoice := slice_.get("invoice"):
-            amount = f"{_money(invoice['amount'])} {invoice['currency']} of {invoice['events']} event(s)"
+            amount = f"{plain_money(invoice['amount'])} {invoice['currency']} of {invoice['events']} event(s)"
             yield "invoice", f"{invoice['invoice_no']}, line {invoice['line_no']}: {amount}"
     if "billed_unknown" in row:
         yield "billed", row["billed_unknown"]
@@ -145,7 +157,7 @@ def _freed(billed: Mapping[str, Any]) -> Iterator[str]:
     for one in billed.get("slices") or ([older] if billed["allowance_id"] else []):
         yield f"{one['units']} units free by {one['allowance_id']}"
     for one in billed.get("money_slices") or ():
-        yield f"{_money(one['amount'])} paid by {one['allowance_id']}"
+        yield f"{plain_money(one['amount'])} paid by {one['allowance_id']}"
 
 
 def _event(row: Mapping[str, Any]) -> str:
@@ -170,10 +182,10 @@ def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     currency = row["currency"]
     if row["retail_status"] == "zero_rated":
         why = row["rate_id"] if row["charged_units"] else row["call_outcome"] or "no duration"
-        yield "charge", f"{_money(row['charge'])} {currency}: zero-rated ({why})"
+        yield "charge", f"{plain_money(row['charge'])} {currency}: zero-rated ({why})"
         return
     unit = UNIT_SHORT[row["unit"]]
-    price = f"{_money(_amount(row['unit_price_micros']))} {currency} for {row['block_units']} {unit}"
+    price = f"{plain_money(amount_of(row['unit_price_micros']))} {currency} for {row['block_units']} {unit}"
     origin = f"cost row {row['cost_id']}, marked up" if row["price_source"] == "markup" else f"rate {row['rate_id']}"
     steps = f"{row['increment_units']} {unit}"
     if row["initial_units"] not in (None, row["increment_units"]):
@@ -181,30 +193,36 @@ def _price_steps(row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "price", f"{price}, in steps of {steps} ({origin})"
     has_prices = set(_piece_prices(row)) - {row["unit_price_micros"]}
     shown = " + ".join(
-        f"{units} {unit} {band} x {_shown(Fraction(num, row['factor_den']))}"
-        + (f" at {_money(_amount(at))}" if has_prices else "")
+        f"{units} {unit} {band} x {plain_exact(Fraction(num, row['factor_den']))}"
+        + (f" at {plain_money(amount_of(at))}" if has_prices else "")
         for units, band, at, num in _pieces(row)
     )
     yield "units", f"{row['charged_units']} {unit} charged = {shown or '0'}"
-    usage = _shown(_usage(row) / MICROS_PER_UNIT)
+    usage = plain_exact(_usage(row) / MICROS_PER_UNIT)
     if has_prices:
         yield "sum", f"units x factor x price, together / {row['block_units']} = {usage}"
     else:
         weighed = Fraction(sum(units * num for units, _, _, num in _pieces(row)), row["factor_den"])
-        yield "sum", f"{_shown(weighed)} x price / {row['block_units']} = {usage}"
+        yield "sum", f"{plain_exact(weighed)} x price / {row['block_units']} = {usage}"
     if row["connect_fee_micros"]:
-        fee, total = _money(_amount(row["connect_fee_micros"])), _shown(_with_fee(row) / MICROS_PER_UNIT)
-        factor = f" x {_shown(_fee_factor(row))}" if row["price_source"] == "markup" else ""
+        fee, total = plain_money(amount_of(row["connect_fee_micros"])), plain_exact(_with_fee(row) / MICROS_PER_UNIT)
+        factor = f" x {plain_exact(_fee_factor(row))}" if row["price_source"] == "markup" else ""
         yield "connect", f"+ {fee}{factor} = {total}"
     for name in ("minimum", "maximum"):
         if row[f"{name}_micros"] is not None:
-            yield name, f"{_money(_amount(row[f'{name}_micros']))}: {_shown(_bounded(row) / MICROS_PER_UNIT)}"
+            yield (
+                name,
+                f"{plain_money(amount_of(row[f'{name}_micros']))}: {plain_exact(_bounded(row) / MICROS_PER_UNIT)}",
+            )
     if row["discount_ids"]:
         kept = f"{row['discount_num']}/{row['discount_den']}"
-        yield "discounts", f"{', '.join(row['discount_ids'])}: x {kept} of {_money(row['list_price'])}"
+        yield "discounts", f"{', '.join(row['discount_ids'])}: x {kept} of {plain_money(row['list_price'])}"
     stated = Fraction(int(row["numerator"]), int(row["denominator"])) / MICROS_PER_UNIT
     mode = row["rounding"].replace("_", " ")
-    yield "charge", f"{_shown(stated)} rounded {mode} to {row['digits']} digits = {_money(row['charge'])} {currency}"
+    yield (
+        "charge",
+        f"{plain_exact(stated)} rounded {mode} to {row['digits']} digits = {plain_money(row['charge'])} {currency}",
+    )
     yield "reckoned", "again from this row: " + ("equal" if is_equal(row) else "NOT EQUAL")
 
 
@@ -241,23 +259,6 @@ def _bounded(row: Mapping[str, Any]) -> Fraction:
     if row["minimum_micros"] is not None:
         exact = max(exact, Fraction(row["minimum_micros"]))
     return exact if row["maximum_micros"] is None else min(exact, Fraction(row["maximum_micros"]))
-
-
-def _amount(micros: int) -> Decimal:
-    return Decimal(micros).scaleb(-6)
-
-
-def _money(amount: Decimal) -> str:
-    """At least two decimals, and no more zeros than that."""
-    whole, _, decimals = f"{amount:f}".partition(".")
-    return f"{whole}.{decimals.rstrip('0'):0<2}"
-
-
-def _shown(exact: Fraction) -> str:
-    """An exact number with up to nine decimals; … where it has more."""
-    scaled, rest = divmod(abs(exact.numerator) * 10**9, exact.denominator)
-    digits = f"{scaled // 10**9}.{scaled % 10**9:09d}".rstrip("0").rstrip(".")
-    return ("-" if exact < 0 else "") + digits + ("…" if rest else "")
 
 
 def _billed(lake: Lake, settings: Settings, is_wanted: Any) -> list[dict[str, Any]]:

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import argparse
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.correction_mark import mark_correction
 from jobs.pinned import load_price_book, load_reference, not_published
 from jobs.quality_gates import refuse_unchecked_usage
+from jobs.rating_runs import APP_ID, EVENT, Night, append_run, out_of_balance, unmarked_night
 from tollgate.assurance.current_rating import broadcast_if_few, current_rating
 from tollgate.assurance.publication import published_to
 from tollgate.platform.crash import crash_point
-from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake, kept
 from tollgate.platform.progress import step
@@ -28,21 +29,6 @@ from tollgate.platform.settings import Settings
 from tollgate.rating.id_check import with_id_conflicts
 from tollgate.rating.rate import rate_events
 from tollgate.reference.frames import PriceBook, Reference
-
-APP_ID = "rate_usage"
-# An accepted record among those of its id; mediation lets an id through once a month.
-EVENT = ["event_month", "event_hash", "source", "event_id"]
-
-
-@dataclass(frozen=True)
-class Night:
-    """A rating run: the batches [from_batch_no, to_batch_no] (none when to is from - 1) and what it pins."""
-
-    rating_no: int
-    from_batch_no: int
-    to_batch_no: int
-    snapshot_id: int
-    pricebook_version: int
 
 
 def parser() -> argparse.ArgumentParser:
@@ -65,10 +51,10 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     lake = Lake(spark, settings.lake.root)
     unmarked = unmarked_night(lake)
     if unmarked is not None and not args.dry_run:
-        _mark(lake, unmarked, _held_before(lake, unmarked))
+        finish(lake, unmarked)
     book, reference = load_price_book(lake, args.price_book), load_reference(lake, args.snapshot)
     night = _next_night(lake, reference.snapshot_id, book.version, args.to_batch)
-    if unmarked is not None and night.to_batch_no < night.from_batch_no:
+    if unmarked is not None and unmarked.selection is None and night.to_batch_no < night.from_batch_no:
         return {**_figures(lake.read("rated_usage"), unmarked), "repaired": True}
     refuse_unchecked_usage(lake, night.from_batch_no, night.to_batch_no)
     held = kept(_held_before(lake, night))
@@ -77,7 +63,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if args.dry_run:
         return {**_figures(rated, night), "dry_run": True}
     with step("rate", rating_no=night.rating_no):
-        lake.append(rated, "rated_usage", APP_ID, night.rating_no, asdict(night))
+        append_run(lake, rated, night)
     crash_point("rate.after_rated")
     with step("balance", rating_no=night.rating_no):
         figures = _mark(lake, night, held)
@@ -85,12 +71,12 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     return figures
 
 
-def unmarked_night(lake: Lake) -> Night | None:
-    """The night whose rows were committed and whose mark was not: it died in between."""
-    committed, marked = lake.last_version("rated_usage", APP_ID), lake.last_version("control_rating", APP_ID)
-    if committed is None or committed == marked:
-        return None
-    return Night(**lake.commit_metadata("rated_usage", 1, "rating_no")[0])
+def finish(lake: Lake, died: Night) -> None:
+    """Write the mark of a rating run that died before it, a night or a correction."""
+    if died.selection is None:
+        _mark(lake, died, _held_before(lake, died))
+    else:
+        mark_correction(lake, died)
 
 
 def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int, to_batch: int | None) -> Night:
@@ -104,7 +90,7 @@ def _next_night(lake: Lake, snapshot_id: int, pricebook_version: int, to_batch: 
     published = published_to(lake.read("control_mediation")).withColumnRenamed("to_no", "published")
     both = marks.crossJoin(published).collect()[0]  # one row each
     if both["bad"] is not None:
-        raise _out_of_balance(lake, both["bad"])
+        raise out_of_balance(lake, both["bad"])
     done = -1 if both["to_no"] is None else both["to_no"]
     last = lake.last_version("rated_usage", APP_ID) or 0
     if to_batch is not None and to_batch > both["published"]:
@@ -163,22 +149,13 @@ def _mark(lake: Lake, night: Night, held: DataFrame) -> dict[str, Any]:
     balanced = accepted + retried["all"] == rated + suspended + still_suspended
     row = (
         *(night.rating_no, night.from_batch_no, night.to_batch_no, night.snapshot_id, night.pricebook_version),
-        *(accepted, retried["all"], rated, suspended, still_suspended, charge, cost, balanced),
+        *(accepted, retried["all"], rated, suspended, still_suspended, charge, cost, balanced, None, None),
     )
     mark = lake.frame([row], "control_rating")
     lake.append(mark, "control_rating", APP_ID, night.rating_no)
     if not balanced:
-        raise _out_of_balance(lake, night.rating_no)
+        raise out_of_balance(lake, night.rating_no)
     return {**figures, "accepted": accepted, "tried_again": retried["all"], "still_suspended": still_suspended}
-
-
-def _out_of_balance(lake: Lake, rating_no: int) -> TollgateError:
-    return TollgateError(
-        f"rating run {rating_no} does not balance; nothing is rated beyond it",
-        where=lake.path("control_rating"),
-        expected="accepted_in + retried_in = rated + suspended + still_suspended",
-        way_out="look for events that rated_usage lacks or holds twice: `tollgate reconcile` names the equation",
-    )
 
 
 def _figures(rated_usage: DataFrame, night: Night) -> dict[str, Any]:
@@ -205,6 +182,7 @@ def _figures(rated_usage: DataFrame, night: Night) -> dict[str, Any]:
 def _told(night: Night) -> dict[str, Any]:
     """What the night takes and pins; a night without a new batch has no first and no last one."""
     told = {**asdict(night), "batches": night.to_batch_no - night.from_batch_no + 1}
+    del told["selection"]
     return told if told["batches"] else {**told, "from_batch_no": None, "to_batch_no": None}
 
 

@@ -15,7 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from jobs.later_documents import later_documents
 from jobs.usage_copies import copies_checked
-from tollgate.assurance.conservation import EQUATIONS, Balance, balances
+from tollgate.assurance.conservation import EQUATIONS, Balance, balances, of_corrections
 from tollgate.assurance.measures import Reach, measures
 from tollgate.assurance.publication import published_to, rated_to
 from tollgate.assurance.usage_copy import way_back
@@ -117,7 +117,7 @@ def _checked(lake: Lake, settings: Settings) -> tuple[int, list[Balance]]:
         of_copies, copied = copies_checked(lake.spark, settings)
         of_documents, documents = later_documents(settings)
         facts = {**_from_lake(lake, posted), **issued, **copied, **documents}
-        checked = balances(facts, (*EQUATIONS, *of_documents, *of_copies))
+        checked = balances(facts, (*EQUATIONS, *of_corrections(facts), *of_documents, *of_copies))
     unbalanced = dict.fromkeys((balance.equation.stage for balance in checked), 0)
     for balance in checked:
         unbalanced[balance.equation.stage] += not balance.holds
@@ -162,7 +162,9 @@ def _reach(tables: dict[str, DataFrame]) -> Reach:
     # One row each, which is what makes the cross joins harmless.
     published = published_to(tables["control_mediation"]).withColumnRenamed("to_no", "published_to")
     rated = rated_to(tables["control_rating"]).withColumnRenamed("to_no", "rated_to")
-    suspended = tables["control_rating"].selectExpr("coalesce(sum(suspended), 0) AS suspended")
+    suspended = tables["control_rating"].selectExpr(
+        "coalesce(sum(suspended), 0) AS suspended", "coalesce(sum(corrected), 0) AS corrected"
+    )
     return Reach(**published.crossJoin(rated).crossJoin(suspended).collect()[0].asDict())
 
 

@@ -29,6 +29,7 @@ PASSED_ON = {
     "check-quality": ("jobs.check_quality", "The quality gates before rating, billing and posting."),
     "quality-docs": ("jobs.quality_docs", "The last results of the gates as pages that open offline."),
     "rate-usage": ("jobs.rate_usage", "The night: price what was mediated."),
+    "correct-usage": ("jobs.correct_usage", "Price rated events again with newer pins: reversals and corrections."),
     "bill": ("jobs.bill", "Bill runs, step by step: preview, run, show, approve, post, void, resume, list, verify."),
     "bill-accounts": ("jobs.bill_accounts", "The month: allowances, lines, tax, invoices, ledger."),
     "reconcile": ("jobs.reconcile", "Every conservation equation, with both sides."),

@@ -5,7 +5,6 @@ SELECT usage.event_month, date_format(usage.arrived_at, 'yyyy-MM') AS arrival_mo
 FROM accepted_usage AS usage
 LEFT JOIN current_rating AS rating
   ON rating.source = usage.source AND rating.event_id = usage.event_id AND rating.event_month = usage.event_month
-  AND rating.revision = 1
 WHERE array_contains(usage.flags, 'LATE')
 GROUP BY ALL
 ORDER BY event_month, arrival_month, service

@@ -37,6 +37,7 @@ RATED: dict[str, dict[str, Any]] = {
     "wholesale_status": {"wholesale_status": "cheap"},
     "is_free_if_zero_rated": {"retail_status": "zero_rated", "charge": Decimal("0.000001")},
     "is_charge_in_bounds": {"charge": Decimal("-0.000001")},
+    "is_a_kind": {"revision": 2},
     "is_owned_unless_suspended": {"contract_id": None},
     "is_placed_unless_suspended": {"currency": None},
     "is_explained_if_rated": {"rate_id": None},

@@ -7,7 +7,7 @@ import pytest
 from frames import assert_rows, table
 from pyspark.sql import functions as F
 
-from tollgate.assurance.conservation import balances
+from tollgate.assurance.conservation import EQUATIONS, balances, of_corrections
 from tollgate.assurance.current_rating import BROADCAST_UP_TO, current_rating
 from tollgate.assurance.leakage import leakage_by_service
 from tollgate.assurance.measures import Reach, measures
@@ -22,10 +22,10 @@ RAW = "batch_no BIGINT, topic STRING, kafka_partition INT, kafka_offset BIGINT"
 USAGE = f"{RAW}, disposition STRING, service STRING"
 RATED = """rating_no BIGINT, source STRING, event_id STRING, event_month STRING, revision INT, retail_status STRING,
 wholesale_status STRING, started_at TIMESTAMP, service STRING, account_id STRING, duration_s BIGINT,
-volume_bytes BIGINT, charge DECIMAL(18,6), cost DECIMAL(18,6)"""
+volume_bytes BIGINT, charge DECIMAL(18,6), cost DECIMAL(18,6), kind STRING, corrects INT"""
 BILLED = """run_id STRING, source STRING, event_id STRING, revision INT, rating_no BIGINT, line_key STRING,
 list_charge DECIMAL(18,6), net_charge DECIMAL(18,6), account_id STRING, started_at TIMESTAMP, origin_cycle DATE,
-free_units BIGINT"""
+free_units BIGINT, kind STRING"""
 LINE = """run_id STRING, account_id STRING, kind STRING, events BIGINT, exact_total DECIMAL(38,6), amount DECIMAL(18,3),
 tax_share DECIMAL(18,3), line_key STRING, origin_cycle DATE, free_units BIGINT"""
 INVOICE = """run_id STRING, account_id STRING, cycle_end DATE, lines INT, net DECIMAL(18,3), tax DECIMAL(18,3),
@@ -43,7 +43,7 @@ NOVEMBER = datetime(2026, 11, 1, 4)
 
 
 def rated_rows():
-    return [
+    rows = [
         (1, "s", "a", "2026-10", 1, "rated", "costed", OCTOBER, "voice", "A1", 60, 0, D("0.2000"), D("0.0500")),
         (1, "s", "b", "2026-10", 1, "zero_rated", "not_applicable", OCTOBER, "voice", "A1", 0, 0, D("0"), None),
         (1, "s", "c", "2026-10", 1, "suspended", "not_applicable", OCTOBER, "voice", None, 90, 0, None, None),
@@ -54,6 +54,18 @@ def rated_rows():
         (2, "s", "c2", "2026-10", 1, "suspended", "not_applicable", OCTOBER, "sms", None, 0, 0, None, None),
         (3, "s", "c2", "2026-10", 1, "rated", "costed", OCTOBER, "sms", "A2", 0, 0, D("0.0500"), D("0.0040")),
     ]
+    return [(*row, "original", None) for row in rows]
+
+
+# In the fourth run two events are corrected: `a`, which is billed, gets dearer, `e`, which is not, goes to A2.
+CORRECTED = [
+    (4, "s", "a", "2026-10", 2, "rated", "costed", OCTOBER, "voice", "A1", 60, 0, D("-0.2"), D("-0.05"), "reversal", 1),
+    (4, "s", "a", "2026-10", 3, "rated", "costed", OCTOBER, "voice", "A1", 60, 0, D("0.3"), D("0.05"), "correction", 1),
+    (4, "s", "e", "2026-11", 2, "rated", "costed", HALLOWEEN_NIGHT, "sms", "A1", 0, 0, D("-0.05"), D("-0.004"),
+     "reversal", 1),
+    (4, "s", "e", "2026-11", 3, "rated", "costed", HALLOWEEN_NIGHT, "sms", "A2", 0, 0, D("0.05"), D("0.004"),
+     "correction", 1),
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +91,9 @@ def tables(spark):
         "rated_usage": table(spark, RATED, *rated_rows()),
         "billed_usage": table(
             spark, BILLED,
-            ("r1", "s", "a", 1, 1, VOICE, D("0.2"), D("0.15"), "A1", OCTOBER, FIRST, 15),
-            ("r1", "s", "b", 1, 1, VOICE, D("0"), D("0"), "A1", OCTOBER, FIRST, 0),
-            ("draft", "s", "e", 1, 2, SMS, D("0.05"), D("0.05"), "A1", HALLOWEEN_NIGHT, FIRST, 0),
+            ("r1", "s", "a", 1, 1, VOICE, D("0.2"), D("0.15"), "A1", OCTOBER, FIRST, 15, "original"),
+            ("r1", "s", "b", 1, 1, VOICE, D("0"), D("0"), "A1", OCTOBER, FIRST, 0, None),
+            ("draft", "s", "e", 1, 2, SMS, D("0.05"), D("0.05"), "A1", HALLOWEEN_NIGHT, FIRST, 0, "original"),
         ),
         "invoice_line": table(
             spark, LINE,
@@ -100,7 +112,8 @@ def failing(spark, tables, **replaced):
     posted = table(spark, "run_id STRING, part STRING", ("r1", "2026-10"))
     rows = measures({**tables, **replaced}, posted, Reach(published_to=2, rated_to=2)).collect()
     facts = {(row.measure, row.part): row.value for row in rows}
-    return facts, {b.equation.name for b in balances(facts) if not b.holds and b.equation.stage != "ledger"}
+    checked = balances(facts, (*EQUATIONS, *of_corrections(facts)))
+    return facts, {b.equation.name for b in checked if not b.holds and b.equation.stage != "ledger"}
 
 
 @pytest.mark.covers("BIL-13", "BIL-23", "MED-14")
@@ -139,6 +152,50 @@ def test_a_planted_row_or_cent_in_the_tables_breaks_its_equation(spark, tables):
         "net charges on usage lines", "events keep account, time and charge", "every usage line equals its own events",
         "accepted is rated or held with a reason", "lines make the invoices", "every invoice equals its own lines",
     }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def corrected(spark, tables):
+    rows = table(spark, RATED, *rated_rows(), *CORRECTED)
+    mark = table(spark, NIGHT, (4, 2, D("0.1"), D("0"), True))
+    return {**tables, "rated_usage": rows, "control_rating": tables["control_rating"].unionByName(mark)}
+
+
+@pytest.mark.covers("BIL-13", "BIL-23")
+def test_a_correction_counts_as_one_event_and_its_reversal_takes_back_to_the_last_digit(spark, corrected):
+    facts, fails = failing(spark, corrected)
+    assert fails == set()
+    # Of `a` what was billed stays, and what the correction adds is late; `e` was not billed and is one event still.
+    names = ("rated", "billed", "billed_list_charge", "carried_late", "carried_charge", "rated_charge", "reversals")
+    assert [facts[name, "voice"] for name in names] == [1, 2, D("0.2"), 0, D("0.1"), D("0.3"), 1]
+    # It was late for A1, whose October is billed, and is open with A2, which has no bill yet.
+    assert [facts[name, "sms"] for name in ("rated", "carried_late", "carried_open", "carried_charge")] == [
+        3, 0, 3, D("0.15")
+    ]  # fmt: skip
+    rated = corrected["rated_usage"]
+    cent = rated.withColumn("charge", F.expr("CAST(charge + IF(kind = 'reversal', 0.000001, 0) AS DECIMAL(18,6))"))
+    assert "reversals give back what was charged" in failing(spark, corrected, rated_usage=cent)[1]
+    alone = rated.where("NOT (kind = 'correction' AND event_id = 'e')")
+    assert "each reversal has its correction" in failing(spark, corrected, rated_usage=alone)[1]
+    nothing = rated.withColumn("corrects", F.expr("IF(event_id = 'e', 7, corrects)"))
+    lost = failing(spark, corrected, rated_usage=nothing)[1]
+    assert {"each reversal takes back one rated row", "accepted is rated or held with a reason"} <= lost
+
+
+@pytest.mark.covers("BIL-23")
+def test_of_a_corrected_event_one_row_stands_and_the_views_agree(spark, corrected):
+    corrected["rated_usage"].createOrReplaceTempView("rated_usage")
+    spark.sql(VIEWS["current_rating"]).createOrReplaceTempView("current_rating")
+    keys = ["event_id", "event_month", "revision", "account_id", "charge"]
+    expected = [("a", "2026-10", 3, "A1", D("0.300000")), ("e", "2026-11", 3, "A2", D("0.050000"))]
+    for standing in (current_rating(corrected["rated_usage"]), spark.table("current_rating")):
+        assert_rows(standing.where("event_id IN ('a', 'e')").select(*keys), *expected)
+    billed = corrected["billed_usage"].where("run_id = 'r1'")
+    assert_rows(
+        leakage_by_service(corrected["rated_usage"], billed),
+        ("voice", 2, 0, 1, D("0.200000"), D("0.100000"), 90, 0, 0),
+        ("sms", 0, 3, 1, D("0.000000"), D("0.150000"), 0, 0, 1),
+    )
 
 
 def test_publication_ends_before_the_first_mark_that_is_missing_or_out_of_balance(spark, tables):
@@ -186,7 +243,7 @@ def test_the_views_say_what_the_functions_say(spark, tables):
     assert_rows(standing.select(*keys), *expected)
     assert_rows(spark.table("current_rating").select(*keys), *expected)
     # Too many suspended rows to pass through the driver: the same answer by another join.
-    shuffled = current_rating(tables["rated_usage"], suspended=BROADCAST_UP_TO + 1)
+    shuffled = current_rating(tables["rated_usage"], suspended=BROADCAST_UP_TO + 1, corrected=BROADCAST_UP_TO + 1)
     assert_rows(shuffled.select(*keys), *expected)
     hinted = ["broadcast" in frame._jdf.queryExecution().logical().toString() for frame in (standing, shuffled)]
     assert hinted == [True, False]

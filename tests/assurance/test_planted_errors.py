@@ -87,7 +87,8 @@ def copy(number: int) -> dict[str, list[Row]]:
              for at, name in enumerate(ACCOUNTS) for n in range(3)]  # fmt: skip
     event = {"source": source, "revision": 1, "rating_no": 1, "started_at": OCTOBER}
     money = {"charge": Decimal("0.2"), "cost": Decimal("0.05"), "duration_s": 60, "volume_bytes": 0,
-             "retail_status": "rated", "wholesale_status": "costed", "event_month": "2026-10"}  # fmt: skip
+             "retail_status": "rated", "wholesale_status": "costed", "event_month": "2026-10",
+             "kind": "original"}  # fmt: skip
     carried = {"run_id": run, "list_charge": Decimal("0.2"), "net_charge": Decimal("0.15"),
                "origin_cycle": CYCLE, "free_units": 15}  # fmt: skip
     line = {"run_id": run, "tax_share": Decimal("0.05")}

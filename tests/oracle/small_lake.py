@@ -52,7 +52,15 @@ WHOLE_NUMBERS = {
         "factor_den",
         "anchor_day",
     ),
-    *("block_units", "initial_units", "increment_units", "unit_price_micros", "connect_fee_micros"),
+    *(
+        "revision",
+        "corrects",
+        "block_units",
+        "initial_units",
+        "increment_units",
+        "unit_price_micros",
+        "connect_fee_micros",
+    ),
     *("line_no", "events", "units", "free_units", "lines", "minor_digits", "sequence"),
 }
 
@@ -95,7 +103,8 @@ def rated_row(outcome: Outcome) -> dict[str, Any]:
     usage, priced, cost = outcome.accepted.usage, outcome.priced, outcome.priced.wholesale
     row = {name: getattr(usage, name) for name in ("source", "event_id", "started_at", *OF_EVENT)}
     row |= {"batch_no": outcome.accepted.batch_no, "rating_no": outcome.run.rating_no}
-    row |= {name: getattr(outcome.run, name) for name in ("pricebook_version", "snapshot_id")}
+    row |= {name: getattr(outcome.pins, name) for name in ("pricebook_version", "snapshot_id")}
+    row |= {name: getattr(outcome, name) for name in ("revision", "kind", "corrects")}
     for name in ("retail_status", "suspense_reason", "call_type", "zone_id", "roaming_zone", "prefix", "price_source"):
         row[name] = getattr(priced, name)
     for name in ("charged_units", "unit", "tax_category", "discount_ids", "digits", "rounding"):
@@ -139,7 +148,7 @@ def bill_rows(run_id: str, bills: list[Bill]) -> dict[str, list[dict[str, Any]]]
         invoices.append({"run_id": run_id, **head})
         for one in bill.billed:
             row = {"run_id": run_id, "account_id": bill.account_id, "rating_no": one.event.rating_no}
-            row |= {name: getattr(one.event, name) for name in ("source", "event_id")}
+            row |= {name: getattr(one.event, name) for name in ("source", "event_id", "revision")}
             row |= {name: getattr(one, name) for name in ("origin_cycle", "line_key", "allowance_id", "free_units")}
             row |= {"subscription_id": one.event.priced.holding.subscription_id}
             row |= {"slices": [part._asdict() for part in one.slices], "money_slices": []}

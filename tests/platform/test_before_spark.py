@@ -70,6 +70,7 @@ def refused(capsys: pytest.CaptureFixture[str], *argv: str) -> str:
         ["bill-accounts", "--cycle", "2026-10", "--as-of", "2026-11-02T00:00:00Z"],
         ["bill-accounts", "--cycle", "2026-10", "--as-of", "2026-11-02T00:00:00Z", "--dry-run"],
         ["bill-accounts", "--action", "list"],
+        ["correct-usage", "--from", "2026-10-01", "--to", "2026-11-01"],
     ],
 )
 def test_a_database_that_is_down_is_told(
@@ -125,6 +126,8 @@ def test_a_bill_run_that_there_is_not_or_with_another_instant_is_told(own: Setti
     again = ["bill-accounts", "--cycle", "2026-10", "--as-of"]
     said = refused(capsys, *again, "2026-11-03T00:00:00Z")
     assert said.startswith("2026-10/regular/1: the cycle has an open run with another --as-of")
+    said = refused(capsys, "correct-usage", "--from", "2026-10-01", "--to", "2026-11-01")
+    assert said.startswith("2026-10/regular/1: a bill run is open, and would not have the correction")
 
 
 def test_an_unmigrated_database_and_a_server_that_refuses_are_not_taken_for_one_that_is_down(

@@ -93,6 +93,18 @@ EQUATIONS = (
     Equation("ledger", "debits are credits", ("debits",), ("credits",)),
     Equation("ledger", "receivable is the sum of totals", ("receivable",), ("invoice_total",)),
 )
+# Where nothing was corrected they would say 0 = 0.
+_OF_CORRECTIONS = (
+    Equation("rating", "each reversal takes back one rated row", ("reversals",), ("reversed",)),
+    Equation("rating", "each reversal has its correction", ("reversals",), ("corrections",)),
+    Equation("rating", "reversals give back what was charged", ("given_back",), ("reversed_charge",)),
+)
+
+
+def of_corrections(facts: Measures) -> tuple[Equation, ...]:
+    """The equations of corrected usage, once there is any."""
+    has_any = any(value for (measure, _), value in facts.items() if measure in ("reversals", "corrections"))
+    return _OF_CORRECTIONS if has_any else ()
 
 
 def balances(facts: Measures, equations: Iterable[Equation] = EQUATIONS) -> list[Balance]:

@@ -9,12 +9,12 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.assurance.current_rating import current_rating
+from tollgate.assurance.current_rating import IS_CURRENT, row_versions, signed
 from tollgate.assurance.measured import measured
 from tollgate.assurance.prepaid_credit import prepaid_credit
 
 ALL = "all"
-USAGE_KINDS = ("usage", "prior_period")
+USAGE_KINDS = ("usage", "prior_period", "usage_reversal", "usage_correction")
 # Of 16 hexadecimal digits the first could be a sign.
 DIGEST_DIGITS = 15
 
@@ -23,12 +23,13 @@ DIGEST_DIGITS = 15
 class Reach:
     """How far each table counts: the last published batch and the last batch taken by a rating run.
 
-    suspended: rows of rated_usage that the nights wrote as suspended.
+    suspended: rows of rated_usage that the nights wrote as suspended; corrected: events that corrections corrected.
     """
 
     published_to: int
     rated_to: int
     suspended: int = 0
+    corrected: int = 0
 
 
 def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -> DataFrame:
@@ -47,7 +48,7 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
         mediated(usage),
         marked(tables["control_mediation"].where(F.col("batch_no") <= reach.published_to)),
         awaited(usage, reach.rated_to),
-        rated(current_rating(tables["rated_usage"], reach.suspended)),
+        rated(row_versions(tables["rated_usage"], reach.suspended, reach.corrected)),
         rated_marks(tables["control_rating"], tables["rated_usage"]),
         billed_by_service(billed),
         carried_over(tables["rated_usage"], billed, invoices, tables["ref_account"]),
@@ -107,17 +108,32 @@ def awaited(usage_event: DataFrame, rated_to: int) -> DataFrame:
     )
 
 
-def rated(current: DataFrame) -> DataFrame:
-    """Events by service and retail status, their list charges and, of what has a charge, whose they are."""
+def rated(versions: DataFrame) -> DataFrame:
+    """Events by service and retail status; of all their row versions, reversals too, the list charges and whose they
+    are; and how many reversals there are, of how many rows, with what they take back.
+
+    versions: of `row_versions`.
+    """
     has_charge = F.col("retail_status") != "suspended"
+    is_reversal = F.col("kind") == "reversal"
+    is_reversed = ~is_reversal & ~F.col(IS_CURRENT)
+
+    def current(status: str) -> Column:
+        return F.count_if(F.col(IS_CURRENT) & (F.col("retail_status") == status))
+
     return measured(
-        current,
+        versions,
         F.col("service"),
-        rated=F.count_if(F.col("retail_status") == "rated"),
-        zero_rated=F.count_if(F.col("retail_status") == "zero_rated"),
-        suspended=F.count_if(F.col("retail_status") == "suspended"),
+        rated=current("rated"),
+        zero_rated=current("zero_rated"),
+        suspended=current("suspended"),
         rated_charge=F.sum("charge"),
         rated_owners=F.sum(F.when(has_charge, _owner("charge"))),
+        reversals=F.count_if(is_reversal),
+        corrections=F.count_if(F.col("kind") == "correction"),
+        reversed=F.count_if(is_reversed),
+        given_back=F.sum(F.when(is_reversal, -F.col("charge"))),
+        reversed_charge=F.sum(F.when(is_reversed, F.col("charge"))),
     )
 
 
@@ -129,13 +145,13 @@ def rated_marks(control_rating: DataFrame, rated_usage: DataFrame) -> DataFrame:
 
 
 def billed_by_service(billed: DataFrame) -> DataFrame:
-    """Events on invoices by service, their list charges and whose they are. The service is that of the line which
-    carries the event."""
+    """Events on invoices by service, less those that reversals there took back, their list charges and whose they are.
+    The service is that of the line which carries the event."""
     service = F.split_part("line_key", F.lit("|"), F.lit(3))
     return measured(
         billed,
         service,
-        billed=F.count("*"),
+        billed=F.sum(F.expr(signed())),
         billed_list_charge=F.sum("list_charge"),
         billed_owners=F.sum(_owner("list_charge")),
     )
@@ -143,7 +159,7 @@ def billed_by_service(billed: DataFrame) -> DataFrame:
 
 def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame, accounts: DataFrame) -> DataFrame:
     """Rated events by service that are on no posted invoice: late for a cycle that was billed, or of a cycle that was
-    not."""
+    not. Of one that was corrected before it was billed, the row and its reversal stay here and come to nothing."""
     identity = ["source", "event_id", "revision", "rating_no"]
     unbilled = rated_usage.where("retail_status <> 'suspended'").join(
         billed.select(*identity), identity, how="left_anti"
@@ -156,8 +172,8 @@ def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame,
     return measured(
         placed,
         F.col("service"),
-        carried_late=F.count_if(is_late),
-        carried_open=F.count_if(~is_late),
+        carried_late=F.sum(F.when(is_late, F.expr(signed()))),
+        carried_open=F.sum(F.when(~is_late, F.expr(signed()))),
         carried_charge=F.sum("charge"),
         carried_owners=F.sum(_owner("charge")),
     )
@@ -175,7 +191,7 @@ def invoice_lines(lines: DataFrame, billed: DataFrame) -> DataFrame:
     own = billed.groupBy("run_id", "account_id", "line_key").agg(
         F.count("*").alias("own_events"),
         F.sum("net_charge").alias("own_net"),
-        F.sum("free_units").alias("own_free"),
+        F.abs(F.sum("free_units")).alias("own_free"),
         F.min("origin_cycle").alias("own_from"),
         F.max("origin_cycle").alias("own_to"),
     )

@@ -12,7 +12,8 @@ from pyspark.sql import functions as F
 from tollgate.billing.advance import advance_lines
 from tollgate.billing.allowances import with_credits, with_free_units
 from tollgate.billing.buckets import Grants, grants_of, late_cycles
-from tollgate.billing.carried import carried_usage
+from tollgate.billing.carried import carried_usage, reversals_of
+from tollgate.billing.corrected import Corrected, parted, without_beyond
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
@@ -41,7 +42,7 @@ BILLED_USAGE = [
     "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id",
     "origin_cycle", "line_key",
     "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge", "slices",
-    "money_slices",
+    "money_slices", "kind",
 ]  # fmt: skip
 INVOICE_LINE = [
     "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
@@ -56,7 +57,7 @@ class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
     runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
-    their invoice_line with the run's `cycle` (YYYY-MM); prepaid: their prepaid_balance; named: (run_id, account_id) of
+    their invoice_line with the run's `cycle`, its key; prepaid: their prepaid_balance; named: (run_id, account_id) of
     the runs that were asked for named accounts only, None where there is none.
     """
 
@@ -101,7 +102,7 @@ def bill_cycle(
     is_open: bool = False,
     keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Bill:
-    """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
+    """Bill the accounts whose cycle of the key `cycle`, see cycles.py, has ended by `as_of`.
 
     rated: rated_usage, which counts up to `rating_no`; reference, book: pinned; posted: what earlier runs did; tiers:
     price_tier of all versions, None where no rate has any. only: (account_id) to bill, None for all. is_open: bill
@@ -112,18 +113,19 @@ def bill_cycle(
         reference.table("ref_account"), cycle, as_of, posted.runs, posted.parked, named=posted.named, only=only,
         is_open=is_open,
     )  # fmt: skip
+    back = reversals_of(rated, rating_no)
     has_closed = not reference.table("ref_account").where("closed_on IS NOT NULL").isEmpty()
-    with_late = with_late_closed(candidates, rated, rating_no, posted.usage) if has_closed else candidates
+    with_late = with_late_closed(candidates, rated, rating_no, posted.usage, back) if has_closed else candidates
     accounts = keep(_with_minor_digits(with_late, book))
     due = accounts.where("is_due AND NOT is_waiting")
-    carried = carried_usage(rated, rating_no, posted.usage, due)
+    carried = carried_usage(rated, rating_no, posted.usage, due, back)
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
-    net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers)
+    corrected = None if back is None else parted(carried, rated, posted.usage, tiers, keep)
+    net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers, corrected)
     top_ups = book.table("price_top_up")
     prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
-    keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
-    usage = keep(keyed.withColumnRenamed("charge", "list_charge").select(*_usage_columns()))
+    usage = keep(net.transform(_billed, prepaid))
     zones, fees = book.table("price_zone"), book.table("price_fee")
     rarer = _rarer_lines(reference, fees, due, posted)
     own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, rarer))
@@ -135,8 +137,7 @@ def bill_cycle(
     lines = keep(all_lines(own, more, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
     unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
     failing = keep(_left_out(failing_accounts(carried, usage, lines, unsound), lines, due, fees, has_closed))
-    sound_lines = _sound(lines, failing)
-    run = F.lit(run_id).alias("run_id")
+    sound_lines, run = _sound(lines, failing), F.lit(run_id).alias("run_id")
     return Bill(
         billed_usage=_sound(usage, failing).select(run, *BILLED_USAGE[1:]),
         invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),
@@ -182,15 +183,29 @@ def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFr
 
 
 def _with_net_charges(
-    carried: DataFrame, rated: DataFrame, grants: Grants, book: PriceBook, posted: DataFrame, tiers: DataFrame | None
+    carried: DataFrame,
+    rated: DataFrame,
+    grants: Grants,
+    book: PriceBook,
+    posted: DataFrame,
+    tiers: DataFrame | None,
+    corrected: Corrected | None,
 ) -> DataFrame:
     """What carried usage costs: free units come first, then the price of the rest, by tiers where a rate has them, then
-    what money allowances pay of it."""
-    net = carried.transform(with_free_units, grants, posted, book.allowance_slots)
+    what money allowances pay of it. Reversals give back what was billed before anything is taken."""
+    if corrected is None:
+        net = carried.transform(with_free_units, grants, posted, book.allowance_slots)
+    else:
+        frozen = corrected.unit_slices()
+        net = corrected.others.transform(with_free_units, grants, posted, book.allowance_slots, frozen)
+        net = net.unionByName(corrected.kept)
     net = net.transform(with_net_charge, book.piece_slots)
     if tiers is not None:
         net = net.transform(with_tier_charge, tiers, rated, posted)
-    return net.transform(with_credits, grants, posted, book.money_slots)
+    if corrected is None:
+        return net.transform(with_credits, grants, posted, book.money_slots)
+    paid = net.transform(with_credits, grants, posted, book.money_slots, corrected.money_slices())
+    return paid.unionByName(corrected.reversals).transform(without_beyond)
 
 
 def _with_volume(
@@ -245,8 +260,8 @@ def _sound(rows: DataFrame, failing: DataFrame) -> DataFrame:
     return rows.join(F.broadcast(failing), "account_id", how="left_anti")
 
 
-def _usage_columns() -> list[str]:
-    """What lines, equations and billed_usage need of a carried row; nothing else is kept."""
+def _billed(net: DataFrame, prepaid: DataFrame | None) -> DataFrame:
+    """What lines, equations and billed_usage need of a carried row with its net charge; nothing else is kept."""
     of_lines = [
         "service",
         "zone_id",
@@ -259,4 +274,5 @@ def _usage_columns() -> list[str]:
         "line_kind",
         "prepaid_contract_id",
     ]
-    return [*BILLED_USAGE[1:], *of_lines]
+    keyed = net.transform(with_prepaid_contract, prepaid).transform(with_usage_key)
+    return keyed.withColumnRenamed("charge", "list_charge").select(*BILLED_USAGE[1:], *of_lines)

@@ -14,7 +14,8 @@ from pyspark.sql import functions as F
 from tollgate import money
 
 LEDGER_ACCOUNT = """
-CASE WHEN kind IN ('usage', 'prior_period', 'volume_tier', 'prior_volume_tier') THEN concat('revenue_', service)
+CASE WHEN kind IN ('usage', 'prior_period', 'usage_reversal', 'usage_correction', 'volume_tier', 'prior_volume_tier')
+       THEN concat('revenue_', service)
      WHEN kind IN ('discount', 'prior_discount', 'spend_cap', 'prior_spend_cap') THEN 'revenue_discount'
      WHEN kind IN ('minimum_spend', 'prior_minimum_spend') THEN 'revenue_minimum'
      WHEN kind = 'recurring' THEN 'revenue_recurring'

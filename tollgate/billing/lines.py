@@ -12,7 +12,9 @@ from tollgate import money
 from tollgate.billing import fees
 
 KEY_PARTS = ["kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category", "ref"]
-USAGE_KINDS = ["usage", "prior_period"]
+# Usage of an earlier cycle than that of the bill: late, taken back, or charged again.
+LATE_KINDS = ["prior_period", "usage_reversal", "usage_correction"]
+USAGE_KINDS = ["usage", *LATE_KINDS]
 # What volume tiers change of it.
 VOLUME_KINDS = ["volume_tier", "prior_volume_tier"]
 # What spending caps take off usage.
@@ -43,11 +45,15 @@ def is_prepaid() -> Column:
 
 
 def with_usage_key(usage: DataFrame) -> DataFrame:
-    """Add `line_kind` and `line_key` of the line that carries a row; usage of an earlier cycle is `prior_period`.
+    """Add `line_kind` and `line_key` of the line that carries a row; usage of an earlier cycle is `prior_period`, or
+    of an event that was billed before (`is_corrected`, absent where none is) `usage_reversal` or `usage_correction`.
 
     Usage that a prepaid contract pays (`prepaid_contract_id`) stands on lines of that contract.
     """
-    kind = F.when(F.col("origin_cycle") == F.col("cycle_start"), "usage").otherwise("prior_period")
+    late: Column = F.lit("prior_period")
+    if "is_corrected" in usage.columns:
+        late = F.when(F.col("is_corrected"), F.concat(F.lit("usage_"), "kind")).otherwise(late)
+    kind = F.when(F.col("origin_cycle") == F.col("cycle_start"), "usage").otherwise(late)
     part = {
         "kind": kind,
         "tax_category": F.coalesce("tax_category", F.lit("none")),
@@ -72,8 +78,9 @@ def usage_lines(usage: DataFrame, zones: DataFrame, accounts: DataFrame) -> Data
           ("subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category")],
         F.first("line_kind").alias("kind"),
         F.count("*").alias("events"),
-        F.sum(F.coalesce("charged_units", F.lit(0))).alias("units"),
-        F.sum("free_units").alias("free_units"),
+        # Of a reversal they are negative; the line says how much was taken back.
+        F.abs(F.sum(F.coalesce("charged_units", F.lit(0)))).alias("units"),
+        F.abs(F.sum("free_units")).alias("free_units"),
         F.max("unit").alias("unit"),
         F.coalesce(F.sum("net_charge"), F.lit(0)).cast("decimal(38,6)").alias("exact_total"),
         F.count_if(F.col("net_charge").isNull()).alias("unknown_charges"),
@@ -138,5 +145,7 @@ def _usage_text() -> Column:
     # Data goes nowhere, so abroad it has no second place.
     has_place = "roaming_zone = 'home' OR service <> 'data'"
     to = f"CASE WHEN {has_place} THEN concat(', ', coalesce(zone_name, zone_id, 'no zone')) ELSE '' END"
-    late = "CASE WHEN kind = 'prior_period' THEN concat(', late usage of the cycle from ', origin_cycle) ELSE '' END"
+    late = """CASE kind WHEN 'prior_period' THEN concat(', late usage of the cycle from ', origin_cycle)
+      WHEN 'usage_reversal' THEN concat(', taken back of the cycle from ', origin_cycle)
+      WHEN 'usage_correction' THEN concat(', corrected usage of the cycle from ', origin_cycle) ELSE '' END"""
     return F.expr(f"concat({USAGE_NAME}, {abroad}, {to}, {late})")

@@ -17,13 +17,19 @@ from tollgate.money import to_decimal
 ACCOUNT_CLOSED = "account_closed"
 
 
-def with_late_closed(candidates: DataFrame, rated: DataFrame, rating_no: int, posted_usage: DataFrame) -> DataFrame:
+def with_late_closed(
+    candidates: DataFrame,
+    rated: DataFrame,
+    rating_no: int,
+    posted_usage: DataFrame,
+    taken_back: DataFrame | None = None,
+) -> DataFrame:
     """Candidates of a run without the closed ones that have nothing to bill; those that wait for their last bill stay.
 
     candidates: accounts_to_bill; rated: rated_usage up to the pinned rating_no; posted_usage: billed_usage of posted
-    runs.
+    runs; taken_back: of `reversals_of`.
     """
-    late = carried_usage(rated, rating_no, posted_usage, candidates.where("is_closed"))
+    late = carried_usage(rated, rating_no, posted_usage, candidates.where("is_closed"), taken_back)
     with_usage = late.select("account_id").distinct().withColumn("has_usage", F.lit(True))
     return (
         candidates.join(with_usage, "account_id", how="left")
@@ -33,7 +39,8 @@ def with_late_closed(candidates: DataFrame, rated: DataFrame, rating_no: int, po
 
 
 def too_little(lines: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
-    """(account_id, reason) of closed accounts whose late net charges do not reach the price book's minimum.
+    """(account_id, reason) of closed accounts whose late net charges do not reach the price book's minimum; what is
+    given back is invoiced however little it is.
 
     lines: the run's lines; accounts: accounts to bill, with ends_at and is_closed; fees: price_fee, whose row of kind
     `late_minimum` in force at the cycle's end says the minimum; without one everything is invoiced.
@@ -46,7 +53,7 @@ def too_little(lines: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFr
         accounts.where("is_closed")
         .join(F.broadcast(minimum), in_force(), how="inner")
         .join(late, "account_id", how="inner")
-        .where("late < minimum")
+        .where("late >= 0 AND late < minimum")
         .select("account_id", F.lit(ACCOUNT_CLOSED).alias("reason"))
         .distinct()
     )

@@ -10,11 +10,10 @@ from typing import NamedTuple
 from tollgate.oracle.amounts import round_to_minor
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
-from tollgate.oracle.lines import Line
+from tollgate.oracle.lines import LATE_USAGE, USAGE, Line
 from tollgate.oracle.prepaid import is_prepaid
 from tollgate.oracle.rows import Contract, Discount
 
-USAGE = ("usage", "prior_period")
 COST_OF_USAGE = (*USAGE, "volume_tier", "prior_volume_tier")
 CAPPED = (*COST_OF_USAGE, "spend_cap", "prior_spend_cap")
 PARTS = {"usage": CAPPED, "recurring": ("recurring",), "all": (*CAPPED, "recurring")}
@@ -49,10 +48,10 @@ def discount_lines(
     lines: those of the bill with their amounts; posted: those of the account's earlier bills.
     """
     now = [PostedLine(cycle_of(line, cycle.start), line) for line in lines if not is_prepaid(line)]
-    origins = {cycle.start, *(one.origin for one in now if one.line.kind == "prior_period")}
+    origins = {cycle.start, *(one.origin for one in now if one.line.kind in LATE_USAGE)}
     found = []
     for origin in sorted(origins):
-        of_cycle = calendar.starting_in(origin)
+        of_cycle = calendar.of_day(origin)
         known = [one.line for one in (*now, *posted) if one.origin == origin and not is_prepaid(one.line)]
         for (ref, category), exact in _taken_off(known, of_cycle, contracts, book).items():
             before = sum(

@@ -14,8 +14,9 @@ from tollgate.oracle.amounts import round_micros, round_to_minor
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece, exact_charge
+from tollgate.oracle.corrected_usage import PostedVersions, given_back, keeps_slices, line_kind, settled_before
 from tollgate.oracle.cycles import Cycle, CycleCalendar, days_in_force
-from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent
+from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent, Slice
 from tollgate.oracle.one_off import one_off_lines
 from tollgate.oracle.prepaid import Purse, balances, is_prepaid, is_prepaid_contract, prepaid_lines
 from tollgate.oracle.pricing import Priced
@@ -64,7 +65,7 @@ def bill_cycle(
     )
     free = Allowances(account, calendar, book, contracts, Counter(used or ()))
     prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
-    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()))
+    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()), PostedVersions(earlier))
     lines += _lines_without_usage(account, cycle, calendar, contracts, book, bill.minor_digits, posted, adjustments)
     bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {}, account.closed_on)
     for line in lines:
@@ -108,7 +109,9 @@ def is_too_little(bill: Bill, book: PriceBook, cycle: Cycle) -> bool:
     if bill.kind == "regular":
         return False
     late = sum(one.net_charge for one in bill.billed)
-    return any(late < row.amount for row in _fees(book, "late_minimum", "*", cycle.end_us // 1_000_000 - 1))
+    return late >= 0 and any(
+        late < row.amount for row in _fees(book, "late_minimum", "*", cycle.end_us // 1_000_000 - 1)
+    )
 
 
 def _lines_without_usage(
@@ -165,28 +168,21 @@ def _usage_lines(
     allowances: Allowances,
     prepaid: set[str],
     counted: Counter[TierCounter],
+    posted: PostedVersions,
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances.
 
-    prepaid: the contracts that pay for their usage from credit.
+    prepaid: the contracts that pay for their usage from credit. posted: what is billed of events that are corrected.
     """
     lines: dict[str, Line] = {}
-    for event in sorted(events, key=lambda one: (one.started_at, one.source.encode(), one.event_id.encode())):
+    for event, slices in settled_before(events, posted):
+        allowances.settle(event, calendar.containing(event.started_at), slices)
+    for event in sorted(events, key=_order):
         origin = calendar.containing(event.started_at)
-        priced = event.priced
+        priced, was = event.priced, posted.of(event)
         assert priced.holding is not None
-        slices = allowances.free(event, origin)
-        free = sum(one.units for one in slices)
-        numerator, denominator, net = net_charge(priced, free)
-        counter = tier_counter(event, origin.start)
-        if counter is not None:
-            left = (priced.charged_units or 0) - free
-            numerator, denominator, net = tier_charge(priced, counted[counter], left)
-            counted[counter] += left
-        paid = allowances.pay(event, origin, net)
-        net -= sum(one.units for one in paid)
         line = Line(
-            "usage" if origin.start == cycle.start else "prior_period",
+            line_kind(event, was, origin.start, cycle.start),
             priced.tax_category or "none",
             priced.holding.contract_id or "" if priced.holding.contract_id in prepaid else "",
             subscription_id=priced.holding.subscription_id,
@@ -197,13 +193,45 @@ def _usage_lines(
             unit=priced.unit,
         )
         line = lines.setdefault(line.line_key, line)
+        if event.kind == "reversal":
+            assert was is not None
+            billed = given_back(event, was, line.line_key, origin.start)
+        else:
+            kept = was.slices if was is not None and keeps_slices(event, was) else None
+            billed = _charged(event, origin, line.line_key, allowances, counted, kept)
         line.events += 1
         line.units += priced.charged_units or 0
-        line.free_units += free
-        line.exact_total += net
-        billed = BilledEvent(event, line.line_key, origin.start, slices, numerator, denominator, net, paid)
+        line.free_units += abs(billed.free_units)
+        line.exact_total += billed.net_charge
         bill.billed.append(billed)
     return list(lines.values())
+
+
+def _charged(
+    event: RatedEvent,
+    origin: Cycle,
+    line_key: str,
+    allowances: Allowances,
+    counted: Counter[TierCounter],
+    kept: tuple[Slice, ...] | None,
+) -> BilledEvent:
+    """What an event pays. kept: the units that a correction keeps free; None for what takes from allowances now."""
+    priced = event.priced
+    slices = allowances.free(event, origin) if kept is None else kept
+    free = sum(one.units for one in slices)
+    numerator, denominator, net = net_charge(priced, free)
+    counter = tier_counter(event, origin.start)
+    if counter is not None:
+        left = (priced.charged_units or 0) - free
+        numerator, denominator, net = tier_charge(priced, counted[counter], left)
+        counted[counter] += left
+    paid = allowances.pay(event, origin, net)
+    net -= sum(one.units for one in paid)
+    return BilledEvent(event, line_key, origin.start, slices, numerator, denominator, net, paid)
+
+
+def _order(event: RatedEvent) -> tuple[int, bytes, bytes, int]:
+    return event.started_at, event.source.encode(), event.event_id.encode(), event.revision
 
 
 def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, account: Account) -> list[Line]:

@@ -16,10 +16,11 @@ from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine, cycle_of
 from tollgate.oracle.billing import bill_cycle, is_closed, is_too_little
 from tollgate.oracle.book import PriceBook
-from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
+from tollgate.oracle.cycles import CalendarKey, CycleCalendar, cycle_calendar
+from tollgate.oracle.due_versions import Version, due_versions, version_of
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
-from tollgate.oracle.lines import Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
+from tollgate.oracle.lines import USAGE, Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
 from tollgate.oracle.prepaid import Purse
 from tollgate.oracle.report import Report
 from tollgate.oracle.tiers import TierCounter, tier_counter
@@ -34,18 +35,18 @@ INVOICE_COLUMNS = (
     *("minor_digits", "lines", "net", "tax", "total", "due_on"),
 )
 BILLED_COLUMNS = (
-    *("source", "event_id", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
+    *("source", "event_id", "revision", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
-    *("slices", "money_slices"),
+    *("slices", "money_slices", "kind"),
 )
 BALANCE_COLUMNS = PrepaidBalance._fields
-USAGE_KINDS = ("usage", "prior_period")
 
 
 @dataclass(frozen=True)
 class RunPins:
     """A bill run as the oracle must repeat it: its id, the month its cycles start in, and what it pinned.
 
+    cycle_number: which of the cycles of an account that start in that month.
     is_preview: the run counts for nothing after it, and its lines stand outside the lake's tables.
     parked: accounts that the run set aside, so that they have no invoice of it.
     """
@@ -56,6 +57,7 @@ class RunPins:
     snapshot_id: int
     is_preview: bool = False
     parked: tuple[str, ...] = ()
+    cycle_number: int = 1
 
 
 class Biller:
@@ -71,14 +73,14 @@ class Biller:
         self._events = events
         self._facts_of, self._book_of = facts_of, book_of
         self._book_version = {run.rating_no: run.pricebook_version for run in rating_runs}
-        self._carried: set[tuple[str, str]] = set()
+        self._carried: set[Version] = set()
         self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Use]] = defaultdict(Counter)
         self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
         self._billed_events: dict[str, list[BilledEvent]] = defaultdict(list)
         self._purses: dict[str, dict[str, Purse]] = defaultdict(dict)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
-        self._calendars: dict[tuple[str, int], CycleCalendar] = {}
+        self._calendars: dict[CalendarKey, CycleCalendar] = {}
 
     def bill(self, pins: RunPins) -> list[Bill]:
         """The bills of a run by account; a posted run's usage is carried and its slices are taken from then on.
@@ -92,17 +94,12 @@ class Biller:
         for account_id in sorted(facts.accounts):
             account = facts.accounts[account_id]
             calendar = cycle_calendar(account, self._calendars)
-            cycle = calendar.starting_in(pins.cycle_start)
-            is_done = (account_id, cycle.start) in self._billed
-            if is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
+            cycle = calendar.find(pins.cycle_start, pins.cycle_number)
+            is_done = cycle is not None and (account_id, cycle.start) in self._billed
+            if cycle is None or is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
-            events = [
-                event
-                for event in self._events.get(account_id, ())
-                if event.rating_no <= pins.rating_no
-                and event.started_at < cycle.end_us
-                and (event.source, event.event_id) not in self._carried
-            ]
+            known = [event for event in self._events.get(account_id, ()) if event.rating_no <= pins.rating_no]
+            events = due_versions(known, self._carried, cycle.end_us)
             if not events and is_closed(account, cycle):
                 continue
             contracts = facts.contracts.get(account_id, [])
@@ -133,7 +130,7 @@ class Biller:
                 taken = one.forfeited + (before.forfeited if before else 0)
                 self._purses[bill.account_id][one.contract_id] = Purse(one.closing, taken, one.is_closed)
             for billed in bill.billed:
-                self._carried.add((billed.event.source, billed.event.event_id))
+                self._carried.add(version_of(billed.event))
                 counter = tier_counter(billed.event, billed.origin_cycle)
                 if counter is not None:
                     units = billed.event.priced.charged_units or 0
@@ -183,12 +180,13 @@ def compare_run(
         _compare(report, "invoice", pins.run_id, heads, _by_key(invoices, INVOICE_COLUMNS, 1))
     if billed is not None:
         events = {_billed_key(one): expected_billed(bill, one) for bill in bills for one in bill.billed}
-        rows = _by_key(billed, BILLED_COLUMNS, 3)
+        rows = _by_key(billed, BILLED_COLUMNS, 4)
         for row in rows.values():
             row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
             if row["slices"] is None:
                 row["slices"] = _older_slices(row)
             row["money_slices"] = row["money_slices"] or ()
+            row["kind"] = row["kind"] or "original"
         _compare(report, "billed_usage", pins.run_id, events, rows)
     expected_balances = {one[:2]: expected_balance(one) for bill in bills for one in bill.prepaid}
     if balances is not None or (expected_balances and invoices is not None):
@@ -205,7 +203,7 @@ def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
     fields |= {"events": line.events, "amount": decimal_of(line.amount), "tax_category": line.tax_category}
     fields |= {"tax_id": line.tax_id, "tax_share": decimal_of(line.tax_share)}
     fields["exempt_reason"] = line.exempt_reason
-    if line.kind in USAGE_KINDS:
+    if line.kind in USAGE:
         fields |= {"units": line.units, "free_units": line.free_units, "unit": line.unit}
         fields["exact_total"] = decimal_of(int(line.exact_total))
     return fields
@@ -234,7 +232,8 @@ def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
             for part in one.money_slices
         ),
         "exact_net": Fraction(one.net_numerator, one.net_denominator),
-        "list_charge": decimal_of(priced.charge),
+        "list_charge": decimal_of(-(priced.charge or 0) if one.event.kind == "reversal" else priced.charge),
+        "kind": one.event.kind,
         "net_charge": decimal_of(one.net_charge),
     }
 
@@ -251,8 +250,8 @@ def expected_balance(one: PrepaidBalance) -> dict[str, Any]:
     return {**one._asdict(), **{name: decimal_of(getattr(one, name)) for name in amounts}}
 
 
-def _billed_key(one: BilledEvent) -> tuple[str, str, int]:
-    return one.event.source, one.event.event_id, one.event.rating_no
+def _billed_key(one: BilledEvent) -> tuple[str, str, int, int]:
+    return (*version_of(one.event), one.event.rating_no)
 
 
 def _by_key(table: pa.Table, columns: tuple[str, ...], parts: int) -> dict[tuple[Any, ...], dict[str, Any]]:

@@ -19,20 +19,22 @@ from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
 MAY_BE_ABSENT = (
-    "direction", "slice_id", "payment_term_days", "due_on", "exempt_reason", "slices", "money_slices",
+    "direction", "slice_id", "payment_term_days", "due_on", "exempt_reason", "slices", "money_slices", "selection",
+    "kind",
 )  # fmt: skip
 """Columns that a table may be too old for; no row has a value there then."""
 LATER_TABLES = (("ref_account_jurisdiction", Jurisdiction), ("ref_tax_exemption", Exemption))
 
 
 class RatingRun(NamedTuple):
-    """A rating run's batch range (both inclusive) and pins."""
+    """A rating run's batch range (both inclusive) and pins. selection: of a correction, what it was asked for."""
 
     rating_no: int
     from_batch_no: int
     to_batch_no: int
     snapshot_id: int
     pricebook_version: int
+    selection: str | None = None
 
 
 class Accepted(NamedTuple):

@@ -11,7 +11,11 @@ from tollgate.oracle.pricing import Priced
 
 
 class RatedEvent(NamedTuple):
-    """A rated or zero-rated event with its price, as a bill run takes it."""
+    """A version of a rated or zero-rated event with its price, as a bill run takes it.
+
+    corrects: of a reversal and its correction, the revision that they take back and replace. The price of a reversal is
+    that which it takes back.
+    """
 
     source: str
     event_id: str
@@ -19,6 +23,9 @@ class RatedEvent(NamedTuple):
     service: str
     rating_no: int
     priced: Priced
+    revision: int = 1
+    kind: str = "original"
+    corrects: int | None = None
 
 
 class Slice(NamedTuple):
@@ -50,6 +57,11 @@ class BilledEvent(NamedTuple):
     def allowance_id(self) -> str | None:
         """The first allowance that freed units."""
         return self.slices[0].allowance_id if self.slices else None
+
+
+LATE_USAGE = ("prior_period", "usage_reversal", "usage_correction")
+USAGE = ("usage", *LATE_USAGE)
+"""Kinds of lines that carry usage, of the bill's own cycle and of earlier ones."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from tollgate.oracle.amounts import round_to_minor
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.cycles import Cycle
-from tollgate.oracle.lines import BilledEvent, Line, PrepaidBalance
+from tollgate.oracle.lines import USAGE, BilledEvent, Line, PrepaidBalance
 from tollgate.oracle.rows import Contract, Tax, TopUp
 
 KINDS = ("prepaid_balance", "prepaid_used", "prepaid_tax", "top_up", "prepaid_forfeit", "prepaid_settlement")
@@ -54,7 +54,7 @@ class _Month:
 
 def is_prepaid(line: Line) -> bool:
     """Whether a prepaid contract stands behind a line: usage names it then."""
-    return line.kind in KINDS or (line.kind in ("usage", "prior_period") and line.ref != "")
+    return line.kind in KINDS or (line.kind in USAGE and line.ref != "")
 
 
 def is_prepaid_contract(contract: Contract, book: PriceBook) -> bool:

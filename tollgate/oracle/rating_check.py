@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece
+from tollgate.oracle.corrections import differs, selection_of, taken_back
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import Accepted, RatingRun, micros, read_table, rows_of
 from tollgate.oracle.lines import RatedEvent
@@ -29,16 +30,25 @@ TERMS = ("block_units", "initial_units", "increment_units", "unit_price_micros",
 PIECES = ("piece_units", "piece_band", "piece_price_micros", "piece_factor_num", "factor_den")
 FRACTIONS = ("numerator", "denominator", "cost_numerator", "cost_denominator", "discount_num", "discount_den")
 PINS = ("pricebook_version", "snapshot_id")
-KEY = ("source", "event_id", "rating_no", "batch_no", "started_at")
-COLUMNS = (*KEY, *STATUS, *OWNER, *CHARGED, *EXACT, *OF_EVENT, *TERMS, *PIECES, *FRACTIONS, *PINS)
+KEY = ("source", "event_id", "revision", "rating_no", "batch_no", "started_at")
+VERSION = ("kind", "corrects")
+COLUMNS = (*KEY, *VERSION, *STATUS, *OWNER, *CHARGED, *EXACT, *OF_EVENT, *TERMS, *PIECES, *FRACTIONS, *PINS)
 
 
 class Outcome(NamedTuple):
-    """What one rating run must have written for one event."""
+    """What one rating run must have written for one event.
+
+    pins: the run whose book and snapshot made the price; of a reversal that of the row which it takes back, whose price
+    it has.
+    """
 
     accepted: Accepted
     run: RatingRun
     priced: Priced
+    pins: RatingRun
+    revision: int = 1
+    kind: str = "original"
+    corrects: int | None = None
 
 
 def rate_all(
@@ -47,38 +57,58 @@ def rate_all(
     facts_of: Callable[[int], Facts],
     book_of: Callable[[int], PriceBook],
 ) -> list[Outcome]:
-    """The history of every accepted event: a row at its first run, at each new reason of suspense, and at last rated.
+    """The history of every accepted event: a row at its first run, at each new reason of suspense, and at last rated;
+    and two at each correction that changes it.
 
     accepted: in the order of acceptance, so the first of an identity owns it and later ones are conflicts.
-    An event is tried by the run that takes its batch, and by every later run for as long as it is suspended.
+    An event is tried by the run that takes its batch, and by every later night for as long as it is suspended.
     """
     outcomes: list[Outcome] = []
     owners: set[tuple[str, str]] = set()
+    asked = {run.rating_no: selection_of(run) for run in runs}
     for one in accepted:
         identity = (one.usage.source, one.usage.event_id)
         is_conflict = identity in owners
         owners.add(identity)
-        pins, reason = None, None
+        standing, pins, reason = None, None, None
         for run in runs:
-            if run.to_batch_no < one.batch_no or (run.snapshot_id, run.pricebook_version) == pins:
+            selection = asked[run.rating_no]
+            if selection is not None:
+                if standing is not None and selection.takes(one.usage, standing.priced):
+                    now = price_event(one.usage, book_of(run.pricebook_version), facts_of(run.snapshot_id))
+                    rows = _corrected(standing, run, now)
+                    outcomes += rows
+                    standing = rows[-1] if rows else standing
+                continue
+            if standing is not None or run.to_batch_no < one.batch_no:
+                continue
+            if (run.snapshot_id, run.pricebook_version) == pins:
                 continue
             pins = (run.snapshot_id, run.pricebook_version)
             priced = price_event(one.usage, book_of(run.pricebook_version), facts_of(run.snapshot_id), is_conflict)
             if priced.suspense_reason is None or priced.suspense_reason != reason:
-                outcomes.append(Outcome(one, run, priced))
+                outcomes.append(Outcome(one, run, priced, run))
             reason = priced.suspense_reason
-            if reason is None:
-                break
+            standing = outcomes[-1] if reason is None else None
     return outcomes
+
+
+def _corrected(was: Outcome, run: RatingRun, now: Priced) -> list[Outcome]:
+    """The reversal and the correction of what stands; none where it costs the same, or would have no price."""
+    if now.suspense_reason is not None or not differs(was.accepted.usage, was.priced, now):
+        return []
+    reversal = was._replace(run=run, revision=was.revision + 1, kind="reversal", corrects=was.revision)
+    return [reversal, Outcome(was.accepted, run, now, run, was.revision + 2, "correction", was.revision)]
 
 
 def rated_events(outcomes: Iterable[Outcome]) -> dict[str, list[RatedEvent]]:
     """Rated and zero-rated events by the account that owned the line."""
     by_account: dict[str, list[RatedEvent]] = defaultdict(list)
-    for accepted, run, priced in outcomes:
+    for one in outcomes:
+        priced, usage = one.priced, one.accepted.usage
         if priced.suspense_reason is None and priced.holding is not None:
-            usage = accepted.usage
-            event = RatedEvent(usage.source, usage.event_id, usage.started_at, usage.service, run.rating_no, priced)
+            told = (usage.source, usage.event_id, usage.started_at, usage.service, one.run.rating_no, priced)
+            event = RatedEvent(*told, one.revision, one.kind, one.corrects)
             by_account[priced.holding.account_id].append(event)
     return by_account
 
@@ -96,14 +126,19 @@ def check_rating(root: str, outcomes: list[Outcome], report: Report) -> None:
         found_cost += micros(row["cost"]) or 0
     charge = cost = 0
     for outcome in outcomes:
-        usage, run = outcome.accepted.usage, outcome.run
-        charge += outcome.priced.charge or 0
-        cost += outcome.priced.wholesale.cost or 0
-        rows = found.get((usage.source, usage.event_id, run.rating_no, outcome.accepted.batch_no, usage.started_at), [])
+        usage, run, pins = outcome.accepted.usage, outcome.run, outcome.pins
+        sign = -1 if outcome.kind == "reversal" else 1
+        charge += sign * (outcome.priced.charge or 0)
+        cost += sign * (outcome.priced.wholesale.cost or 0)
+        place = (outcome.revision, run.rating_no, outcome.accepted.batch_no, usage.started_at)
+        rows = found.get((usage.source, usage.event_id, *place), [])
         expected = expected_fields(usage, outcome.priced)
-        expected |= {"pricebook_version": run.pricebook_version, "snapshot_id": run.snapshot_id}
+        if outcome.kind == "reversal":
+            expected = taken_back(expected)
+        expected |= {"pricebook_version": pins.pricebook_version, "snapshot_id": pins.snapshot_id}
+        expected |= {name: getattr(outcome, name) for name in VERSION}
         taken = _take(rows, outcome.priced.suspense_reason)
-        key = f"{usage.source}|{usage.event_id}|rating_no {run.rating_no}"
+        key = f"{usage.source}|{usage.event_id}|revision {outcome.revision}|rating_no {run.rating_no}"
         comparison.compare(key, expected, found_fields(taken) if taken else None)
     for key_values, rows in found.items():
         for row in rows:

@@ -9,7 +9,7 @@ from tollgate.oracle.amounts import round_to_minor, share_out
 from tollgate.oracle.bill_discounts import COST_OF_USAGE, PostedLine, plan_in_cycle
 from tollgate.oracle.book import ANY, PriceBook
 from tollgate.oracle.cycles import Cycle, CycleCalendar
-from tollgate.oracle.lines import Line
+from tollgate.oracle.lines import LATE_USAGE, Line
 from tollgate.oracle.month_rows import SpendLimit
 from tollgate.oracle.prepaid import is_prepaid
 from tollgate.oracle.rows import Contract
@@ -35,7 +35,7 @@ def spend_limit_lines(
     """
     now = [PostedLine(line.origin_cycle or cycle.start, line) for line in lines]
     found = []
-    for origin in sorted({cycle.start, *(one.origin for one in now if one.line.kind == "prior_period")}):
+    for origin in sorted({cycle.start, *(one.origin for one in now if one.line.kind in LATE_USAGE)}):
         prior = "prior_" if origin < cycle.start else ""
         known = [one.line for one in (*now, *posted) if one.origin == origin]
         usage = [line for line in known if line.kind in COST_OF_USAGE and not is_prepaid(line)]
@@ -45,7 +45,7 @@ def spend_limit_lines(
             for line in known:
                 if line.kind in (kind, f"prior_{kind}") and line.ref == limit.limit_id:
                     change[limit.limit_id, line.subscription_id, line.tax_category] -= line.amount
-            for place, amount in _reckoned(limit, usage, calendar.starting_in(origin), contracts, minor_digits):
+            for place, amount in _reckoned(limit, usage, calendar.of_day(origin), contracts, minor_digits):
                 change[place] += amount
             for (ref, owner, category), amount in change.items():
                 if amount:

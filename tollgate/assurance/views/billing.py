@@ -13,15 +13,15 @@ POSTED_RUN = View(
     "",
     columns="""
 run_id STRING COMMENT 'bill run',
-cycle STRING COMMENT 'month in which the billed cycles start, YYYY-MM',
+cycle STRING COMMENT 'key of the billed cycles: month in which they start, YYYY-MM, or YYYY-MM.2',
 posted_at TIMESTAMP COMMENT 'when it was posted, UTC; NULL for a run named by --posted-run'
 """,
 )
 
 _OF_POSTED_RUNS = "SELECT {0}.*, posted_run.cycle FROM {0} JOIN posted_run ON {0}.run_id = posted_run.run_id"
-_CYCLE = "cycle STRING COMMENT 'month in which the billed cycle starts, YYYY-MM'"
+_CYCLE = "cycle STRING COMMENT 'key of the billed cycle: month in which it starts, YYYY-MM, or YYYY-MM.2'"
 
-# An event of two rated revisions has two rows; billed_usage names the revision and the rating run of what it billed.
+# billed_usage names the revision and the rating run of what it billed: a correction on no posted run is unbilled.
 USAGE_STANDING = """
 SELECT usage.source, usage.event_id, usage.event_month, rating.revision, usage.batch_no, usage.service,
   usage.started_at, usage.duration_s, usage.volume_bytes, rating.account_id,
@@ -57,7 +57,7 @@ VIEWS = {
     ),
     "usage_standing": View(
         "one row an accepted event and where it stands: awaiting rating, suspended, unbilled or billed",
-        "(source, event_id, event_month, revision)",
+        "(source, event_id, event_month)",
         USAGE_STANDING,
         columns="""
 source STRING COMMENT 'identity of the event, with event_id',
@@ -70,7 +70,7 @@ started_at TIMESTAMP COMMENT 'start of the event, UTC',
 duration_s BIGINT COMMENT 'usage as mediated, seconds',
 volume_bytes BIGINT COMMENT 'usage as mediated, bytes',
 account_id STRING COMMENT 'owner''s account; NULL without a subscriber and before rating',
-standing STRING COMMENT 'awaiting_rating, suspended, unbilled (rated, on no posted invoice) or billed',
+standing STRING COMMENT 'awaiting_rating, suspended, unbilled (this revision is on no posted invoice) or billed',
 suspense_reason STRING COMMENT 'why it is suspended',
 charge DECIMAL(18,6) COMMENT 'list charge; NULL without a price',
 net_charge DECIMAL(18,6) COMMENT 'what the allowance left to pay; NULL unless billed',

@@ -21,7 +21,8 @@ SELECT 'mediation' AS stage, batch_no AS no, received AS items_in,
   accepted + quarantined + duplicate AS items_out, CAST(NULL AS DECIMAL(38,6)) AS amount, balanced
 FROM control_mediation
 UNION ALL
-SELECT 'rating', rating_no, accepted_in + retried_in, rated + suspended + still_suspended, charge_total, balanced
+SELECT 'rating', rating_no, accepted_in + retried_in + 2 * coalesce(corrected, 0),
+  rated + suspended + still_suspended, charge_total, balanced
 FROM control_rating
 UNION ALL
 SELECT 'reference', snapshot_id, rows, rows, CAST(NULL AS DECIMAL(38,6)), true
@@ -81,7 +82,7 @@ accepted_volume_bytes BIGINT COMMENT 'sum over the accepted ones'
         columns="""
 stage STRING COMMENT 'mediation, rating, reference, quality of a table, reconciliation, second rating or maintenance',
 no BIGINT COMMENT 'batch_no, rating_no, snapshot_id, last number checked, run_no or maintenance_no',
-items_in BIGINT COMMENT 'records, events, rows or equations taken',
+items_in BIGINT COMMENT 'records, events, rows or equations taken; two for an event that was corrected',
 items_out BIGINT COMMENT 'the same, accounted for',
 amount DECIMAL(38,6) COMMENT 'rating, second rating: sum of list charges; NULL elsewhere',
 balanced BOOLEAN COMMENT 'whether the hand-over holds'

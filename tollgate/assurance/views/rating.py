@@ -1,16 +1,21 @@
-"""Views of the rating that stands, and of revenue and margin at list charges."""
+"""Views of the rating that stands, and of revenue and margin at list charges.
+
+A reversal takes back to the last digit, so that sums over the current rows are those over all row versions.
+"""
 
 from __future__ import annotations
 
 from tollgate.assurance.views.view import View
 
 # An id that comes back in another month is a second event, suspended as id_conflict: the month belongs to the key.
+# A reversal only takes back: what holds in its place is the correction after it.
 CURRENT_RATING = """
 SELECT * EXCEPT (recency) FROM (
   SELECT *, row_number() OVER (
-    PARTITION BY source, event_id, event_month, revision
-    ORDER BY retail_status = 'suspended', rating_no DESC) AS recency
-  FROM rated_usage)
+    PARTITION BY source, event_id, event_month
+    ORDER BY retail_status = 'suspended', revision DESC, rating_no DESC) AS recency
+  FROM rated_usage
+  WHERE kind <> 'reversal')
 WHERE recency = 1
 """
 
@@ -57,11 +62,11 @@ suspended BIGINT COMMENT 'events without a price yet',
 
 VIEWS = {
     "current_rating": View(
-        "one row an event: its rated row, else its last suspended one", "(source, event_id, event_month, revision)",
-        CURRENT_RATING, takes="rated_usage",
+        "one row an event: its last correction, else its rated row, else its last suspended one",
+        "(source, event_id, event_month)", CURRENT_RATING, takes="rated_usage",
     ),
     "suspended_event": View(
-        "one row an event that waits for a price, with its last reason", "(source, event_id, event_month, revision)",
+        "one row an event that waits for a price, with its last reason", "(source, event_id, event_month)",
         SUSPENDED_EVENT, takes="rated_usage",
     ),
     "revenue_by_service": View(

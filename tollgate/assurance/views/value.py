@@ -64,7 +64,7 @@ FROM (
 VIEWS = {
     "suspended_value": View(
         "one row an event that waits for a price, with what it would cost by the nearest rate: an estimate",
-        "(source, event_id, event_month, revision)",
+        "(source, event_id, event_month)",
         SUSPENDED_VALUE,
         columns="""
 source STRING COMMENT 'identity of the event, with event_id',

@@ -1,0 +1,66 @@
+"""Corrected events on a bill: what a reversal gives back of a posted bill, and which free units a correction keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+
+from tollgate.oracle.lines import BilledEvent, RatedEvent, Slice
+
+
+class PostedVersions:
+    """The last version of each event that posted bills of the account have."""
+
+    def __init__(self, earlier: Iterable[BilledEvent]) -> None:
+        self._last: dict[tuple[str, str], BilledEvent] = {}
+        for one in sorted(earlier, key=lambda one: one.event.revision):
+            self._last[one.event.source, one.event.event_id] = one
+
+    def of(self, event: RatedEvent) -> BilledEvent | None:
+        """What stands billed of the event of a reversal or a correction; None where nothing does."""
+        found = None if event.kind == "original" else self._last.get((event.source, event.event_id))
+        return None if found is None or found.event.kind == "reversal" else found
+
+
+def line_kind(event: RatedEvent, was: BilledEvent | None, origin: date, cycle_start: date) -> str:
+    """The kind of the line that carries an event."""
+    if origin == cycle_start:
+        return "usage"
+    return "prior_period" if was is None else f"usage_{event.kind}"
+
+
+def keeps_slices(event: RatedEvent, was: BilledEvent | None) -> bool:
+    """Whether a correction charges the same units to the same line and plan, so that it stays as free as it was."""
+    if was is None or event.kind != "correction":
+        return False
+    now, then = event.priced, was.event.priced
+    assert now.holding is not None and then.holding is not None
+    return now.retail_status == then.retail_status == "rated" and (
+        (now.holding.subscription_id, now.holding.plan_id, now.price_source, now.charged_units, now.unit)
+        == (then.holding.subscription_id, then.holding.plan_id, then.price_source, then.charged_units, then.unit)
+    )
+
+
+def given_back(event: RatedEvent, was: BilledEvent, line_key: str, origin: date) -> BilledEvent:
+    """What a reversal bills: all that was billed, with the other sign."""
+    return BilledEvent(
+        event, line_key, origin, _negated(was.slices), -was.net_numerator, was.net_denominator, -was.net_charge,
+        _negated(was.money_slices),
+    )  # fmt: skip
+
+
+def settled_before(
+    events: Sequence[RatedEvent], posted: PostedVersions
+) -> Iterator[tuple[RatedEvent, tuple[Slice, ...]]]:
+    """What is known of allowances before any event of the bill takes from one: what reversals give back, units and
+    money, and the units that corrections keep."""
+    for event in events:
+        was = posted.of(event)
+        if was is not None and event.kind == "reversal":
+            yield event, (*_negated(was.slices), *_negated(was.money_slices))
+        elif was is not None and keeps_slices(event, was):
+            yield event, was.slices
+
+
+def _negated(slices: tuple[Slice, ...]) -> tuple[Slice, ...]:
+    return tuple(one._replace(units=-one.units) for one in slices)
