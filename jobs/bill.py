@@ -54,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
     of = {name: actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
           for name, text in ACTIONS.items()}  # fmt: skip
     for name in ("preview", "run"):
-        of[name].add_argument("--cycle", required=True, metavar="YYYY-MM", help="cycles that start in this month")
+        of[name].add_argument(
+            "--cycle", required=True, metavar="YYYY-MM[.N]", help="cycles that start in this month; .2: second ones"
+        )
         of[name].add_argument("--as-of", required=True, metavar="TIME", help="cycles ended by this instant are due")
         add_accounts(of[name])
     of["show"].add_argument("run_id", metavar="RUN", help="such as 2026-10/regular/1")

@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the job."""
     made = argparse.ArgumentParser(prog="bill_accounts", description="Bill the accounts of a cycle.")
     made.add_argument("--action", choices=ACTIONS, default="run", help="default: run, which leaves a draft")
-    made.add_argument("--cycle", metavar="YYYY-MM", help="cycles that start in this month")
+    made.add_argument("--cycle", metavar="YYYY-MM[.N]", help="cycles that start in this month; .2: second ones")
     made.add_argument("--as-of", metavar="TIME", help="cycles ended by this instant are due: 2026-11-01T04:00:00Z")
     add_accounts(made)
     made.add_argument("--run-id", metavar="ID", help="run to approve, post or void (default: the open one of --cycle)")

@@ -12,7 +12,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from jobs.bill_runs import BillRun, all_runs
 from jobs.pinned import load_price_book, load_reference
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
-from tollgate.billing.cycles import accounts_to_bill, month_before
+from tollgate.billing.cycles import accounts_to_bill, may_precede
 from tollgate.billing.supplementary import ACCOUNT_CLOSED
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, few_rows, kept
@@ -68,9 +68,8 @@ def bill_from(
 
 def posted_before(spark: SparkSession, settings: Settings, lake: Lake, cycle: str, run_ids: list[str]) -> PostedRuns:
     """What the given posted runs did, as far as the accounts of `cycle` depend on it."""
-    cycles = (cycle, month_before(cycle))
     runs = [run for run in all_runs(settings) if run.run_id in run_ids]
-    near = [run for run in runs if run.cycle in cycles]
+    near = [run for run in runs if may_precede(run.cycle, cycle)]
     cycle_of = spark.createDataFrame([(run.run_id, run.cycle) for run in runs], "run_id STRING, cycle STRING")
     rows = [(run.run_id, run.cycle, run.as_of) for run in near]
     parked = spark.createDataFrame([], "run_id STRING, account_id STRING")

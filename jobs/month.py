@@ -21,6 +21,7 @@ from jobs.awaiting_usage import Awaiting, awaiting, last_batch_before, taken_to
 from jobs.bill_arguments import cycle_of, instant_of, refuse_other_run
 from jobs.bill_decisions import approve, refuse_approver
 from jobs.bill_inputs import has_accounts_left, newest_inputs
+from jobs.further_cycles import further_accounts
 from jobs.posting import post_run
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
@@ -38,7 +39,9 @@ LEFT_FOR_A_PERSON = (
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     made = argparse.ArgumentParser(prog="month", description=__doc__.splitlines()[0])
-    made.add_argument("--cycle", required=True, metavar="YYYY-MM", help="cycles that start in this month")
+    made.add_argument(
+        "--cycle", required=True, metavar="YYYY-MM[.N]", help="cycles that start in this month; .2: second ones"
+    )
     made.add_argument(
         "--as-of", required=True, metavar="TIME", help="cycles ended by this instant are due: 2026-11-01T04:00:00Z"
     )
@@ -93,7 +96,7 @@ def _month(settings: Settings, args: argparse.Namespace, steps: Steps, spark: Sp
     if not due:
         posted = bill_runs.last_posted(settings, args.cycle)
         why = "the cycle is posted and nobody of it is left to bill" if posted else "no account of the cycle is due"
-        return {"totals": {"accounts": 0}, "next": f"nothing: {why}"}
+        return {"totals": {"accounts": 0}, "next": f"nothing: {why}{_further(settings, args)}"}
     as_of = instant_of(args.as_of)
     draft = partial(bill_draft.draft, spark, settings, args.cycle, as_of, starter)
     bill = steps.run("draft", lambda: _as_bill_run(draft()))
@@ -104,7 +107,12 @@ def _month(settings: Settings, args: argparse.Namespace, steps: Steps, spark: Sp
     if args.post:
         bill = _approved_and_posted(settings, args, steps, spark, bill)
     totals = {name: bill[name] for name in TOTALS}
-    return {"bill_run": bill["bill_run"], "bill_status": bill["status"], "totals": totals, "next": _next(args, bill)}
+    return {
+        "bill_run": bill["bill_run"],
+        "bill_status": bill["status"],
+        "totals": totals,
+        "next": _next(settings, args, bill),
+    }
 
 
 def _approved_and_posted(
@@ -195,12 +203,19 @@ def _equations(spark: SparkSession, settings: Settings) -> dict[str, Any]:
     return {"reconciliation": found["run_no"], "equations": len(found["equations"])}
 
 
-def _next(args: argparse.Namespace, bill: Mapping[str, Any]) -> str:
+def _next(settings: Settings, args: argparse.Namespace, bill: Mapping[str, Any]) -> str:
     if bill["status"] == "posted":
         parked = bill["parked"]
-        return f"see why {parked} account(s) are parked, in ops.bill_account_park" if parked else "nothing"
+        told = f"see why {parked} account(s) are parked, in ops.bill_account_park" if parked else "nothing"
+        return told + _further(settings, args)
     accept = " --accept-outliers" if bill["outliers"] else ""
     return LEFT_FOR_A_PERSON.format(run=bill["bill_run"], command=_command(args), accept=accept)
+
+
+def _further(settings: Settings, args: argparse.Namespace) -> str:
+    """The run of the next cycles that start in the same month, where accounts have any."""
+    cycle, accounts = further_accounts(settings, args.cycle)
+    return f"; {accounts} account(s) have another cycle of that month, {cycle}" if accounts else ""
 
 
 def _command(args: argparse.Namespace) -> str:

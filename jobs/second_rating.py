@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from jobs.second_opinion_rows import Picked, book_folders, facts_of, picked_rows
 from tollgate.assurance.current_rating import current_rating
 from tollgate.assurance.situations import IDENTITY, of_cycle, representatives, sample
-from tollgate.billing.cycles import CycleError, month_of
+from tollgate.billing.cycles import CycleError, month_of, number_of
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.pricing import price_event
 from tollgate.oracle.rating_check import expected_fields, found_fields
@@ -56,6 +56,10 @@ def check_args(args: argparse.Namespace) -> None:
         month_of(args.cycle)
     except CycleError as problem:
         raise UsageError(str(problem)) from None
+    if number_of(args.cycle) > 1:
+        raise UsageError(
+            "all cycles that start in a month are looked at together", found=args.cycle, expected="YYYY-MM"
+        )
     if args.sample < 0 or args.situations < 1:
         raise UsageError("--sample is 0 or more, --situations 1 or more")
 
@@ -68,7 +72,9 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     """
     check_args(args)
     lake = Lake(spark, settings.lake.root)
-    events = of_cycle(current_rating(lake.read("rated_usage")), _newest_accounts(lake), month_of(args.cycle))
+    accounts = _newest_accounts(lake)
+    longest = accounts.agg(F.coalesce(F.max("cycle_days"), F.lit(31))).collect()[0][0]
+    events = of_cycle(current_rating(lake.read("rated_usage")), accounts, month_of(args.cycle), longest)
     with step("look for every situation"):
         found = kept(representatives(events))
         counted = found.agg(F.count("*"), F.coalesce(F.sum("events"), F.lit(0))).collect()[0]

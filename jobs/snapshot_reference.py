@@ -87,7 +87,7 @@ WHERE p.valid_from < p.valid_to
 _DAYS = "coalesce(lower(valid), '1970-01-01') AS starts_on, coalesce(upper(valid), '9999-12-31') AS ends_on"
 READS = {
     "ref_account": "SELECT account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, closed_on,"
-    " tax_jurisdiction, tax_exempt, payment_term_days FROM crm.account",
+    " tax_jurisdiction, tax_exempt, payment_term_days, cycle_days FROM crm.account",
     "ref_subscription": _SUBSCRIPTION,
     "ref_contract": "SELECT contract_id, subscription_id, account_id, plan_id, starts_on, term_ends_on, cancelled_on"
     " FROM crm.contract JOIN crm.phone_line USING (subscription_id) WHERE superseded_at IS NULL",

@@ -77,8 +77,9 @@ def _case(name: str, number: int) -> Case:
     lines = range(1, told.get("lines", 1) + 1)
     starts_on = told.get("starts_on", date(2026, 1, 1))
     account = Account(
-        name, f"C-{name}", "CAD", "America/Toronto", 1, OCTOBER, None, "CA-ON", told.get("tax_exempt", False)
-    )
+        name, f"C-{name}", "CAD", "America/Toronto", 1, OCTOBER, None, "CA-ON", told.get("tax_exempt", False),
+        cycle_days=told.get("cycle_days"),
+    )  # fmt: skip
     numbers = {line: f"+1416200{number + line:04d}" for line in lines}
     ids = {line: (f"{name}-{line}", f"{name}-contract-{line}") for line in lines}
     return Case(

@@ -121,6 +121,7 @@ def test_a_few_situations_are_priced_again_and_a_wrong_digit_is_told(copy):
     [
         (["--cycle", "October"], "a bill cycle is a month such as 2026-10"),
         (["--cycle", "2026-10", "--situations", "0"], "1 or more"),
+        (["--cycle", "2026-10.2"], "all cycles that start in a month are looked at together"),
     ],
 )
 def test_wrong_use_is_told_before_spark_starts(argv, said, capsys, monkeypatch):

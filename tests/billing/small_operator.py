@@ -63,8 +63,8 @@ class Operator:
             )
             self.rows(
                 "INSERT INTO crm.account (account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, "
-                f"tax_jurisdiction) VALUES ('{row['account_id']}', '{row['customer_id']}', 'CAD', 'America/Toronto', "
-                "1, '2025-05-01', 'X')"
+                f"cycle_days, tax_jurisdiction) VALUES ('{row['account_id']}', '{row['customer_id']}', 'CAD', "
+                f"'America/Toronto', 1, '2025-05-01', {row.get('cycle_days') or 'NULL'}, 'X')"
             )
         self.write("ref_account", accounts)
         self.write("ref_contract", contracts)

@@ -220,6 +220,7 @@ def test_accounts_by_name_are_known_once_and_kept_with_the_run(
     ("argv", "said"),
     [
         (["run", "--cycle", "2031-13", "--as-of", "2031-02-01T00:00:00Z"], "a month such as"),
+        (["run", "--cycle", "2031-01.1", "--as-of", "2031-02-01T00:00:00Z"], "2026-10.2 for second cycles"),
         (["preview", "--cycle", "2031-01", "--as-of", "soon"], "not an instant with its offset"),
         (["run", "--cycle", "2031-01", "--as-of", "2031-02-01T00:00:00Z", "--account", ""], "no account"),
     ],

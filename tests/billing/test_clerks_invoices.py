@@ -14,7 +14,7 @@ from properties.frames_of_draws import book_frames, reference_frames, usage_fram
 from tollgate.billing.bill import bill_cycle
 from tollgate.oracle import billing
 from tollgate.oracle.book import PriceBook
-from tollgate.oracle.cycles import CycleCalendar
+from tollgate.oracle.cycles import cycle_calendar
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lines import RatedEvent
 from tollgate.oracle.pricing import price_event
@@ -43,7 +43,7 @@ def issued(name: str) -> str:
 @pytest.mark.covers("QUA-02", "BIL-01", "BIL-02", "RAT-07", "RAT-44")
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_the_oracle_bills_what_was_reckoned_by_hand(case, book, facts):
-    calendar = CycleCalendar("America/Toronto", 1)
+    calendar = cycle_calendar(case.account, {})
     events = []
     for usage in case.usage:
         priced = price_event(usage, book, facts)

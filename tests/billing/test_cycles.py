@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from functools import reduce
 
 import pytest
 from billing.small_month import account, at, frame
 from frames import assert_rows, table
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycles import (
-    CycleError,
-    accounts_to_bill,
+from tollgate.billing.cycle_dates import (
+    calendar_of_account,
     cycle_end_of,
     cycle_start_of,
-    month_before,
-    month_of,
+    key_of,
+    local_midnight,
     overlap_days,
 )
+from tollgate.billing.cycles import CycleError, accounts_to_bill, may_precede, month_of, number_of
 
 # zone, anchor, instant in UTC, start, end
 CYCLES = [
@@ -43,11 +44,112 @@ CYCLES = [
 def test_the_cycle_of_an_instant_comes_from_the_anchor_in_the_accounts_zone(spark: SparkSession) -> None:
     rows = [(zone, anchor, datetime.fromisoformat(instant)) for zone, anchor, instant, *_ in CYCLES]
     instants = table(spark, "zone STRING, anchor INT, at TIMESTAMP", *[(z, a, at(t.isoformat())) for z, a, t in rows])
-    start = cycle_start_of(F.col("at"), F.col("zone"), F.col("anchor"))
-    found = instants.withColumn("start", start).withColumn("end", cycle_end_of(F.col("start"), F.col("anchor")))
+    of_account = {"anchor_day": F.col("anchor"), "cycle_days": F.lit(None).cast("int"),
+                  "first_cycle_start": F.lit(date(2026, 1, 1))}  # fmt: skip
+    calendar = F.col("calendar")
+    found = (
+        instants.withColumns(of_account)
+        .withColumn("calendar", calendar_of_account())
+        .withColumn("start", cycle_start_of(F.col("at"), F.col("zone"), calendar))
+        .withColumn("end", cycle_end_of(F.col("start"), calendar))
+    )
     assert_rows(
         found.select("zone", "anchor", F.date_format("at", "yyyy-MM-dd'T'HH:mm:ss"), F.col("start"), F.col("end")),
         *[(z, a, t, date.fromisoformat(start), date.fromisoformat(end)) for z, a, t, start, end in CYCLES],
+    )
+
+
+# Days, zone, instant in UTC, start, end, key; counted from 31 January 2026.
+DAY_CYCLES = [
+    (30, "America/Toronto", "2026-01-31T05:00:00", "2026-01-31", "2026-03-02", "2026-01"),
+    (30, "America/Toronto", "2026-03-02T04:59:59", "2026-01-31", "2026-03-02", "2026-01"),
+    (30, "America/Toronto", "2026-03-02T05:00:00", "2026-03-02", "2026-04-01", "2026-03"),
+    (30, "America/Toronto", "2026-04-01T03:59:59", "2026-03-02", "2026-04-01", "2026-03"),  # an hour was left out
+    (30, "America/Toronto", "2026-04-01T04:00:00", "2026-04-01", "2026-05-01", "2026-04"),
+    (30, "America/Toronto", "2026-05-30T12:00:00", "2026-05-01", "2026-05-31", "2026-05"),
+    (30, "America/Toronto", "2026-05-31T04:00:00", "2026-05-31", "2026-06-30", "2026-05.2"),
+    (30, "America/Toronto", "2026-11-26T12:00:00", "2026-10-28", "2026-11-27", "2026-10"),  # an hour came twice
+    (30, "America/Toronto", "2026-01-31T04:59:59", "2026-01-01", "2026-01-31", "2026-01"),  # before the first one
+    (30, "Asia/Kathmandu", "2026-01-30T18:15:00", "2026-01-31", "2026-03-02", "2026-01"),
+    (45, "UTC", "2026-03-16T23:59:59", "2026-01-31", "2026-03-17", "2026-01"),  # none starts in February
+    (45, "UTC", "2026-03-17T00:00:00", "2026-03-17", "2026-05-01", "2026-03"),
+    (7, "UTC", "2026-02-28T12:00:00", "2026-02-28", "2026-03-07", "2026-02.4"),
+    (7, "UTC", "2026-05-30T12:00:00", "2026-05-30", "2026-06-06", "2026-05.5"),
+    (366, "UTC", "2028-02-02T00:00:00", "2028-02-02", "2029-02-02", "2028-02"),
+    (31, "UTC", "2028-02-29T12:00:00", "2028-02-14", "2028-03-16", "2028-02"),  # leap day
+]
+
+
+@pytest.mark.covers("CON-19", "CON-21", "BIL-08")
+def test_cycles_of_days_are_counted_from_the_first_one_in_the_accounts_zone(spark: SparkSession) -> None:
+    ddl = "cycle_days INT, zone STRING, at TIMESTAMP, anchor_day INT, first_cycle_start DATE"
+    since = date(2026, 1, 31)
+    rows = [(days, zone, at(instant), 1, since) for days, zone, instant, *_ in DAY_CYCLES]
+    calendar = F.col("calendar")
+    found = (
+        table(spark, ddl, *rows)
+        .withColumn("calendar", calendar_of_account())
+        .withColumn("start", cycle_start_of(F.col("at"), F.col("zone"), calendar))
+        .withColumn("end", cycle_end_of(F.col("start"), calendar))
+        .withColumn("begins_at", local_midnight(F.col("start"), F.col("zone")))
+    )
+    text = F.date_format("at", "yyyy-MM-dd'T'HH:mm:ss")
+    assert_rows(
+        found.select(
+            "cycle_days", "zone", text, "start", "end", key_of(F.col("start"), calendar), F.expr("begins_at <= at")
+        ),
+        *[(*one[:3], date.fromisoformat(one[3]), date.fromisoformat(one[4]), one[5], True) for one in DAY_CYCLES],
+    )
+
+
+@pytest.mark.covers("CON-19", "BIL-19")
+def test_an_account_of_days_has_one_cycle_a_key_and_bills_them_in_order(spark: SparkSession) -> None:
+    def of_days(name: str, days: int, since: date = date(2025, 5, 1)) -> dict[str, object]:
+        return account(name, cycle_days=days, first_cycle_start=since)
+
+    # Starts of 45 days: 1 May, 15 June, 30 July; of 14: 1, 15, 29 May, 12, 26 June; of 30: 1, 31 May, 30 June.
+    accounts = frame(spark, "ref_account", [
+        of_days("45", 45), of_days("45 new", 45, date(2025, 6, 15)), of_days("14", 14), of_days("14 parked", 14),
+        of_days("30", 30), account("month"),
+    ])  # fmt: skip
+    runs = table(
+        spark, "run_id STRING, cycle STRING, as_of TIMESTAMP",
+        ("1", "2025-05", at("2025-06-16T12:00")), ("2", "2025-05.2", at("2025-06-16T12:00")),
+        ("3", "2025-05.3", at("2025-06-16T12:00")),
+    )  # fmt: skip
+    parked = table(spark, "run_id STRING, account_id STRING", ("3", "14 parked"))
+    told = ["account_id", "cycle_start", "cycle_end", "is_due", "is_waiting"]
+
+    def asked(cycle: str) -> DataFrame:
+        return accounts_to_bill(accounts, cycle, at("2025-07-01T12:00"), runs, parked).select(
+            F.lit(cycle).alias("cycle"), *told
+        )
+
+    keys = ("2025-05", "2025-05.2", "2025-05.3", "2025-06", "2025-06.2", "2025-07")
+    every = reduce(DataFrame.unionAll, [asked(cycle) for cycle in keys])
+    june_1, june_12, june_15, june_26, july_1 = (
+        date(2025, *day) for day in ((6, 1), (6, 12), (6, 15), (6, 26), (7, 1))
+    )
+    may_31, june_30, july_10, july_30 = (date(2025, *day) for day in ((5, 31), (6, 30), (7, 10), (7, 30)))
+    assert_rows(
+        every,
+        # Not due on 16 June, when the run of the second ones was made; due on 1 July.
+        ("2025-05.2", "30", may_31, june_30, True, False),
+        ("2025-05.3", "14 parked", date(2025, 5, 29), june_12, True, False),
+        ("2025-06", "45", june_15, july_30, False, False),
+        ("2025-06", "45 new", june_15, july_30, False, False),
+        ("2025-06", "14", june_12, june_26, True, False),
+        ("2025-06", "14 parked", june_12, june_26, True, True),
+        ("2025-06", "30", june_30, july_30, False, True),
+        ("2025-06", "month", june_1, july_1, True, False),
+        ("2025-06.2", "14", june_26, july_10, False, True),
+        ("2025-06.2", "14 parked", june_26, july_10, False, True),
+        ("2025-07", "45", july_30, date(2025, 9, 13), False, True),
+        ("2025-07", "45 new", july_30, date(2025, 9, 13), False, True),
+        ("2025-07", "14", july_10, date(2025, 7, 24), False, True),
+        ("2025-07", "14 parked", july_10, date(2025, 7, 24), False, True),
+        ("2025-07", "30", july_30, date(2025, 8, 29), False, True),
+        ("2025-07", "month", july_1, date(2025, 8, 1), False, True),
     )
 
 
@@ -118,8 +220,16 @@ def test_a_run_of_named_accounts_settles_those_alone(spark: SparkSession) -> Non
     )
 
 
-def test_a_cycle_is_a_month() -> None:
-    assert (month_of("2026-10"), month_before("2026-01")) == (date(2026, 10, 1), "2025-12")
-    for text in ("2026-13", "2026-1", "October", ""):
+def test_a_cycle_is_a_month_and_a_number_in_it() -> None:
+    assert (month_of("2026-10"), number_of("2026-10")) == (date(2026, 10, 1), 1)
+    assert (month_of("2026-10.5"), number_of("2026-10.5")) == (date(2026, 10, 1), 5)
+    for text in ("2026-13", "2026-1", "October", "", "2026-10.1", "2026-10.6", "2026-10/2"):
         with pytest.raises(CycleError, match="a month such as"):
             month_of(text)
+
+
+def test_the_cycle_before_starts_at_most_366_days_earlier() -> None:
+    # 2028-02-01 less 366 days is 2027-01-31
+    assert [may_precede(one, "2028-02") for one in ("2026-12.5", "2027-01", "2027-12", "2028-02", "2028-02.2")] == [
+        False, True, True, True, False,
+    ]  # fmt: skip

@@ -7,7 +7,7 @@ from datetime import date
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycles import cycle_start_of
+from tollgate.billing.cycle_dates import calendar_of_account, cycle_start_of
 
 # What decides the price of an event; two events that agree in all of it differ in their quantities only.
 SITUATION = [
@@ -29,20 +29,20 @@ SITUATION = [
 IDENTITY = ["source", "event_id", "event_month", "revision", "rating_no", "batch_no"]
 
 
-def of_cycle(current: DataFrame, accounts: DataFrame, month: date) -> DataFrame:
+def of_cycle(current: DataFrame, accounts: DataFrame, month: date, longest_days: int = 31) -> DataFrame:
     """The rows of `current` that start in a bill cycle of `month`; without an account, in that month of UTC.
 
-    current: of `current_rating`; accounts: ref_account of one snapshot; month: its first day.
+    current: of `current_rating`; accounts: ref_account of one snapshot; month: its first day; longest_days: of their
+    cycles.
     """
     until = F.lit(month)
-    near = current.where(
-        F.col("event_month").between(
-            F.date_format(F.add_months(until, -1), "yyyy-MM"), F.date_format(F.add_months(until, 2), "yyyy-MM")
-        )
-    )
-    zones = accounts.select("account_id", "time_zone", "anchor_day")
+    # A cycle that starts on the month's last day, and a month for what is told in another zone.
+    months = 2 + longest_days // 31
+    span = [F.date_format(F.add_months(until, far), "yyyy-MM") for far in (-1, months)]
+    near = current.where(F.col("event_month").between(*span))
+    zones = accounts.select("account_id", "time_zone", calendar_of_account())
     started = F.coalesce(
-        cycle_start_of(F.col("started_at"), F.col("time_zone"), F.col("anchor_day")), F.to_date("started_at")
+        cycle_start_of(F.col("started_at"), F.col("time_zone"), F.col("calendar")), F.to_date("started_at")
     )
     placed = near.join(zones, "account_id", how="left").withColumn("cycle_month", F.trunc(started, "MM"))
     return placed.where(F.col("cycle_month") == until).select(*current.columns)

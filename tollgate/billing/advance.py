@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycles import cycle_end_of, local_midnight, overlap_days
+from tollgate.billing.cycle_dates import cycle_end_of, local_midnight, overlap_days
 from tollgate.billing.lines import line_key
 
 KEY = ["account_id", "line_key"]
@@ -58,8 +58,8 @@ def _cycles(accounts: DataFrame) -> DataFrame:
     """Two rows an account: the cycle billed and the next, with `origin_cycle`, `ends` (DATE) and `begins_at`."""
     both = F.explode(F.array("cycle_start", "cycle_end")).alias("origin_cycle")
     return (
-        accounts.select("account_id", "anchor_day", "time_zone", "minor_digits", "cycle_end", both)
-        .withColumn("ends", cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")))
+        accounts.select("account_id", "calendar", "time_zone", "minor_digits", "cycle_end", both)
+        .withColumn("ends", cycle_end_of(F.col("origin_cycle"), F.col("calendar")))
         .withColumn("begins_at", local_midnight(F.col("origin_cycle"), F.col("time_zone")))
     )
 

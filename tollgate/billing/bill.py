@@ -57,7 +57,7 @@ class PostedRuns:
     """What earlier posted runs did, as of a run's own pins.
 
     runs: (run_id, cycle, as_of); parked: (run_id, account_id) that they set aside; usage: their billed_usage; lines:
-    their invoice_line with the run's `cycle` (YYYY-MM); prepaid: their prepaid_balance; named: (run_id, account_id) of
+    their invoice_line with the run's `cycle`, its key; prepaid: their prepaid_balance; named: (run_id, account_id) of
     the runs that were asked for named accounts only, None where there is none.
     """
 
@@ -102,7 +102,7 @@ def bill_cycle(
     is_open: bool = False,
     keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Bill:
-    """Bill the accounts whose cycle starts in the month `cycle` (YYYY-MM) and has ended by `as_of`.
+    """Bill the accounts whose cycle of the key `cycle`, see cycles.py, has ended by `as_of`.
 
     rated: rated_usage, which counts up to `rating_no`; reference, book: pinned; posted: what earlier runs did; tiers:
     price_tier of all versions, None where no rate has any. only: (account_id) to bill, None for all. is_open: bill

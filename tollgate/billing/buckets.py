@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from functools import reduce
 from typing import NamedTuple
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycles import anchored
+from tollgate.billing.cycle_dates import cycle_after, key_of
 from tollgate.billing.granted_days import BUCKET, OWNER, granted_days
 
 EVENT_ORDER = ["started_at", "source", "event_id", "revision"]
@@ -53,7 +52,7 @@ class Grants:
 
     allowances: DataFrame
     days: DataFrame
-    late_cycles: list[date]
+    late_cycles: list[str]
     keep: Callable[[DataFrame], DataFrame]
 
 
@@ -61,7 +60,7 @@ def grants_of(
     allowances: DataFrame,
     contracts: DataFrame,
     accounts: DataFrame,
-    late: list[date] | None = None,
+    late: list[str] | None = None,
     keep: Callable[[DataFrame], DataFrame] = lambda frame: frame,
 ) -> Grants:
     """allowances: price_allowance; contracts: ref_contract; accounts: accounts to bill; late, keep: see Grants."""
@@ -72,11 +71,10 @@ def grants_of(
     return Grants(told, days, late or [], keep)
 
 
-def late_cycles(carried: DataFrame) -> list[date]:
-    """First days of the months in which cycles start that late usage belongs to, in their order."""
-    month = F.trunc("origin_cycle", "MM").alias("month")
-    late = carried.where("origin_cycle < cycle_start").select(month).distinct()
-    return sorted(row.month for row in late.collect())
+def late_cycles(carried: DataFrame) -> list[str]:
+    """Keys of the cycles that late usage belongs to, in their order."""
+    late = carried.where("origin_cycle < cycle_start").select(_key().alias("key")).distinct()
+    return sorted(row.key for row in late.collect())
 
 
 def with_slices(usage: DataFrame, kind: Kind, grants: Grants, posted: DataFrame, slots: int) -> DataFrame:
@@ -146,8 +144,8 @@ def with_allowance(usage: DataFrame, allowances: DataFrame) -> DataFrame:
         & (F.col("valid_from") <= F.col("started_at"))
         & (F.col("started_at") < F.col("valid_to"))
     )
-    then = F.add_months(F.trunc("origin_cycle", "MM"), -F.col("age"))
-    granted_on = F.when(F.col("age") > 0, anchored(then, F.col("anchor_day"))).otherwise(F.col("origin_cycle"))
+    then = cycle_after(F.col("origin_cycle"), -F.col("age"), F.col("calendar"))
+    granted_on = F.when(F.col("age") > 0, then).otherwise(F.col("origin_cycle"))
     return (
         usage.join(F.broadcast(cover), covers, how="left")
         .withColumns({"owner_id": F.expr(OWNER), "granted_on": granted_on})
@@ -155,11 +153,14 @@ def with_allowance(usage: DataFrame, allowances: DataFrame) -> DataFrame:
     )
 
 
-def _in_turn(usage: DataFrame, late: list[date]) -> Iterator[DataFrame]:
-    """The usage of each late month's cycles, in their order, and last that of the cycles billed."""
-    month = F.trunc("origin_cycle", "MM")
-    yield from (usage.where(month == F.lit(one)) for one in late)
-    yield usage.where(~month.isin(late)) if late else usage
+def _in_turn(usage: DataFrame, late: list[str]) -> Iterator[DataFrame]:
+    """The usage of the late cycles of each key, in their order, and last that of the cycles billed."""
+    yield from (usage.where(_key() == one) for one in late)
+    yield usage.where(~_key().isin(late)) if late else usage
+
+
+def _key() -> Column:
+    return key_of(F.col("origin_cycle"), F.col("calendar"))
 
 
 def _with_slices_of(usage: DataFrame, kind: Kind, allowances: DataFrame, buckets: DataFrame) -> DataFrame:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycles import cycle_start_of
+from tollgate.billing.cycle_dates import cycle_start_of
 
 EVENT_KEY = ["source", "event_id", "revision"]
-ACCOUNT_COLUMNS = ["account_id", "cycle_start", "ends_at", "time_zone", "anchor_day"]
+ACCOUNT_COLUMNS = ["account_id", "cycle_start", "ends_at", "time_zone", "calendar"]
 
 
 def reversals_of(rated: DataFrame, rating_no: int) -> DataFrame | None:
@@ -45,7 +45,7 @@ def carried_usage(
     if taken_back is not None:
         waiting = _without_cancelled(waiting, posted, taken_back)
     return waiting.withColumn(
-        "origin_cycle", cycle_start_of(F.col("started_at"), F.col("account_time_zone"), F.col("anchor_day"))
+        "origin_cycle", cycle_start_of(F.col("started_at"), F.col("account_time_zone"), F.col("calendar"))
     )
 
 

@@ -1,8 +1,8 @@
-"""Bill cycles: which local dates they span, which accounts a run bills, which accounts have been settled.
+"""Bill cycles by their key: which accounts a run bills, which accounts have been settled.
 
-A cycle is [local start date 00:00, next) in the account's zone, computed from the anchor day and never from the cycle
-before, so that an anchor on the 31st comes back after February. Its key is the month in which it starts. Source:
-docs/billing.md, "Cycles".
+The key of a cycle is the month in which it starts, 2026-05; the second cycle of an account that starts in one month, as
+cycles of days can, has the key 2026-05.2, and so on. A run bills the cycles of one key, so at most one of an account.
+Source: docs/billing.md, "Cycles".
 """
 
 from __future__ import annotations
@@ -13,84 +13,80 @@ from datetime import date, datetime
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.billing.cycle_dates import (
+    calendar_of_account,
+    cycle_after,
+    cycle_end_of,
+    key_of,
+    local_midnight,
+    start_of_key,
+)
+
+# Cycles have at most 366 days: the one before starts at most so many months earlier.
+MONTHS_BACK = 13
+
 
 class CycleError(ValueError):
-    """A bill cycle that is not written as YYYY-MM."""
+    """A bill cycle that is not written as YYYY-MM, or YYYY-MM.2 up to YYYY-MM.5."""
 
 
 def month_of(cycle: str) -> date:
-    """First day of the month that `cycle` (YYYY-MM) names; CycleError for another text."""
-    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", cycle):
-        raise CycleError(f"a bill cycle is a month such as 2026-10, found {cycle!r}")
-    return date(int(cycle[:4]), int(cycle[5:]), 1)
+    """First day of the month that a cycle's key names; CycleError for a text that is none."""
+    if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])(\.[2-5])?", cycle):
+        raise CycleError(
+            f"a bill cycle is a month such as 2026-10, or 2026-10.2 for second cycles that start in it, found {cycle!r}"
+        )
+    return date(int(cycle[:4]), int(cycle[5:7]), 1)
 
 
-def month_before(cycle: str) -> str:
-    """The cycle key before `cycle`."""
-    month = month_of(cycle)
-    year, number = (month.year, month.month - 1) if month.month > 1 else (month.year - 1, 12)
-    return f"{year:04d}-{number:02d}"
+def number_of(cycle: str) -> int:
+    """Which of an account's cycles that start in the key's month: 1 unless it says another."""
+    return int(cycle[8:] or 1)
 
 
-def anchored(month: Column, anchor_day: Column) -> Column:
-    """DATE: the anchor day in the month that begins on `month`; an anchor beyond the month's end is its last day."""
-    return F.date_add(month, F.least(anchor_day, F.dayofmonth(F.last_day(month))) - 1)
-
-
-def cycle_start_of(instant: Column, time_zone: Column, anchor_day: Column) -> Column:
-    """DATE: local start of the cycle in which an instant lies."""
-    local = F.to_date(F.from_utc_timestamp(instant, time_zone))
-    month = F.trunc(local, "MM")
-    this_month = anchored(month, anchor_day)
-    return F.when(local >= this_month, this_month).otherwise(anchored(F.add_months(month, -1), anchor_day))
-
-
-def cycle_end_of(cycle_start: Column, anchor_day: Column) -> Column:
-    """DATE: local end, exclusive, of the cycle that starts on `cycle_start`."""
-    return anchored(F.add_months(F.trunc(cycle_start, "MM"), 1), anchor_day)
-
-
-def local_midnight(day: Column, time_zone: Column) -> Column:
-    """TIMESTAMP: the instant at which a local date begins. The session's zone is UTC."""
-    return F.to_utc_timestamp(day.cast("timestamp"), time_zone)
-
-
-def overlap_days(starts_on: Column, ends_on: Column, cycle_start: Column, cycle_end: Column) -> Column:
-    """INT: local days of [starts_on, ends_on) in [cycle_start, cycle_end); a NULL `ends_on` is open."""
-    until = F.least(F.coalesce(ends_on, cycle_end), cycle_end)
-    return F.greatest(F.lit(0), F.date_diff(until, F.greatest(starts_on, cycle_start)))
+def may_precede(earlier: str, cycle: str) -> bool:
+    """Whether a run of the key `earlier` can have settled the cycle `cycle` of an account, or the one before it."""
+    then, now = month_of(earlier), month_of(cycle)
+    return earlier <= cycle and (now.year - then.year) * 12 + now.month - then.month <= MONTHS_BACK
 
 
 def cycle_accounts(accounts: DataFrame, cycle: str) -> DataFrame:
-    """Accounts that have the cycle `cycle`, with `cycle_start`, `cycle_end` (DATE, exclusive), `ends_at` (instant) and
-    `is_closed`.
+    """Accounts that have the cycle `cycle`, with `calendar`, `cycle_start`, `cycle_end` (DATE, exclusive), `ends_at`
+    (instant) and `is_closed`.
 
     accounts: ref_account. An account whose first cycle starts later does not have it. One that is closed by its start
     has had its last bill, that of the cycle which contains the last day before `closed_on`; late usage may still come.
     """
-    month = F.lit(month_of(cycle))
+    month, number = F.lit(month_of(cycle)), F.lit(number_of(cycle))
     return (
-        accounts.withColumn("cycle_start", anchored(month, F.col("anchor_day")))
-        .withColumn("cycle_end", cycle_end_of(F.col("cycle_start"), F.col("anchor_day")))
+        accounts.withColumn("calendar", calendar_of_account())
+        .withColumn("cycle_start", start_of_key(month, number, F.col("calendar")))
+        .withColumn("cycle_end", cycle_end_of(F.col("cycle_start"), F.col("calendar")))
         .withColumn("ends_at", local_midnight(F.col("cycle_end"), F.col("time_zone")))
         .withColumn("is_closed", F.expr("coalesce(closed_on <= cycle_start, false)"))
         .where("cycle_start >= first_cycle_start")
     )
 
 
-def settled_accounts(
-    accounts: DataFrame, cycle: str, posted_runs: DataFrame, parked: DataFrame, named: DataFrame | None = None
-) -> DataFrame:
-    """`account_id` of the accounts whose cycle `cycle` a posted run has dealt with: due by its as_of, not parked
-    in it, and named by it where it was asked for named accounts only.
+def start_of_bill() -> Column:
+    """DATE: start of the cycle billed by a line, out of its bill's `cycle` and its account's `calendar`."""
+    month = F.to_date(F.concat(F.substring("cycle", 1, 7), F.lit("-01")))
+    number = F.coalesce(F.expr("try_cast(substr(cycle, 9) AS INT)"), F.lit(1))
+    return start_of_key(month, number, F.col("calendar"))
 
-    posted_runs: (run_id, cycle, as_of) of posted runs; parked: (run_id, account_id) of theirs; named: the same of the
-    runs that have named accounts, None where no run has.
+
+def settled_accounts(
+    cycles: DataFrame, posted_runs: DataFrame, parked: DataFrame, named: DataFrame | None = None
+) -> DataFrame:
+    """`account_id` of the accounts whose cycle a posted run has dealt with: due by its as_of, not parked in it, and
+    named by it where it was asked for named accounts only.
+
+    cycles: account_id, `cycle` (its key) and `ends_at` of one cycle an account; posted_runs: (run_id, cycle, as_of) of
+    posted runs; parked: (run_id, account_id) of theirs; named: the same of the runs that have named accounts, None
+    where no run has.
     """
-    runs = posted_runs.where(F.col("cycle") == cycle).select("run_id", "as_of")
-    dealt_with = cycle_accounts(accounts, cycle).join(
-        F.broadcast(runs), F.col("ends_at") <= F.col("as_of"), how="inner"
-    )
+    runs = F.broadcast(posted_runs.select("run_id", "cycle", "as_of"))
+    dealt_with = cycles.join(runs, "cycle", how="inner").where("ends_at <= as_of")
     if named is not None:
         of_names = named.select("run_id").distinct().withColumn("has_names", F.lit(True))
         is_named = named.withColumn("is_named", F.lit(True))
@@ -124,17 +120,27 @@ def accounts_to_bill(
     """
     if only is not None:
         accounts = accounts.join(F.broadcast(only), "account_id", how="left_semi")
-    earlier = settled_accounts(accounts, month_before(cycle), posted_runs, parked, named).withColumn(
-        "earlier_is_settled", F.lit(True)
+    of_cycle = cycle_accounts(accounts, cycle)
+    settled = settled_accounts(
+        of_cycle.select("account_id", F.lit(cycle).alias("cycle"), "ends_at"), posted_runs, parked, named
     )
-    settled = settled_accounts(accounts, cycle, posted_runs, parked, named)
+    earlier = settled_accounts(of_cycle.select(*_cycle_before()), posted_runs, parked, named)
     is_due = F.lit(True) if is_open else F.col("ends_at") <= F.lit(as_of)
     has_earlier = F.col("first_cycle_start") < F.col("cycle_start")
     return (
-        cycle_accounts(accounts, cycle)
-        .join(settled, "account_id", how="left_anti")
-        .join(earlier, "account_id", how="left")
+        of_cycle.join(settled, "account_id", how="left_anti")
+        .join(earlier.withColumn("earlier_is_settled", F.lit(True)), "account_id", how="left")
         .withColumn("is_due", is_due)
         .withColumn("is_waiting", has_earlier & F.col("earlier_is_settled").isNull())
         .drop("earlier_is_settled")
     )
+
+
+def _cycle_before() -> list[Column]:
+    """account_id, key and end of the cycle before the one that starts on `cycle_start`."""
+    before = cycle_after(F.col("cycle_start"), F.lit(-1), F.col("calendar"))
+    return [
+        F.col("account_id"),
+        key_of(before, F.col("calendar")).alias("cycle"),
+        local_midnight(F.col("cycle_start"), F.col("time_zone")).alias("ends_at"),
+    ]

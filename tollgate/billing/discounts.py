@@ -11,7 +11,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight, overlap_days
+from tollgate.billing.cycle_dates import cycle_end_of, local_midnight, overlap_days
+from tollgate.billing.cycles import start_of_bill
 from tollgate.billing.lines import CAP_KINDS, LATE_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
 
 DISCOUNT_KINDS = ["discount", "prior_discount"]
@@ -39,11 +40,11 @@ def discount_lines(
     """A `discount` line for each discount and tax category of the cycle billed, a `prior_discount` line for what late
     usage changes of an earlier cycle's; lines of 0 are left out.
 
-    own: the lines that accounts have by themselves, posted: those of posted runs, each with the `cycle` (YYYY-MM) of
+    own: the lines that accounts have by themselves, posted: those of posted runs, each with the `cycle`, the key, of
     its bill; contracts: ref_contract; accounts: accounts to bill, with minor_digits; discounts: price_bill_discount.
     The amount is NULL, which parks the account, where the base has more than 18 digits.
     """
-    account = accounts.select("account_id", "anchor_day", "time_zone")
+    account = accounts.select("account_id", "calendar", "time_zone")
     now = _with_origin(own, account)
     late = now.where(F.col("kind").isin(*LATE_KINDS)).select(*CYCLE).distinct()
     before = _with_origin(posted, account).join(late, CYCLE, how="left_semi")
@@ -66,10 +67,9 @@ def discount_lines(
 def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
     """Lines of the accounts but those of prepaid contracts; fees, which have no `origin_cycle`, get that of their bill,
     and all get `cycle_end_s`, the epoch second at which it ends."""
-    of_bill = anchored(F.to_date(F.concat("cycle", F.lit("-01"))), F.col("anchor_day"))
     # A fee in advance names the cycle that it pays for; it is discounted with the bill that asks for it.
     of_own_cycle = F.col("origin_cycle").isNotNull() & (F.col("kind") != "recurring")
-    ends_at = local_midnight(cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")), F.col("time_zone"))
+    ends_at = local_midnight(cycle_end_of(F.col("origin_cycle"), F.col("calendar")), F.col("time_zone"))
     return (
         lines.where(~is_prepaid())
         .select(
@@ -77,7 +77,7 @@ def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
             "amount", "cycle",
         )
         .join(account, "account_id", how="inner")
-        .withColumn("origin_cycle", F.when(of_own_cycle, F.col("origin_cycle")).otherwise(of_bill))
+        .withColumn("origin_cycle", F.when(of_own_cycle, F.col("origin_cycle")).otherwise(start_of_bill()))
         .withColumn("cycle_end_s", F.unix_seconds(ends_at))
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def _bases(lines: DataFrame) -> DataFrame:
         F.col("kind") == "recurring", "recurring"
     )
     return lines.withColumn("part", part).where("part IS NOT NULL").select(
-        *CYCLE, "cycle_end_s", "anchor_day", "subscription_id", "tax_category", "part", "amount",
+        *CYCLE, "cycle_end_s", "calendar", "subscription_id", "tax_category", "part", "amount",
         F.when(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS), F.col("exact_total")).alias("usage_total"),
     )  # fmt: skip
 
@@ -97,7 +97,7 @@ def _with_plan(base: DataFrame, contracts: DataFrame) -> DataFrame:
     """Add `plan_id`: of the line's last contract in force on a local day of the cycle; NULL without one."""
     line = ["account_id", "subscription_id", "origin_cycle"]
     days = overlap_days(F.col("starts_on"), F.col("cancelled_on"), F.col("origin_cycle"), F.col("origin_end"))
-    ends = cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")).alias("origin_end")
+    ends = cycle_end_of(F.col("origin_cycle"), F.col("calendar")).alias("origin_end")
     plans = (
         base.select(*line, ends).distinct()
         .join(contracts, ["account_id", "subscription_id"], how="inner")

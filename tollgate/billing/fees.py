@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycles import overlap_days
+from tollgate.billing.cycle_dates import overlap_days
 
 JUST_BEFORE_END = "ends_at - INTERVAL 1 SECOND"
 # Whether the contract owes another monthly fee of this tax category.

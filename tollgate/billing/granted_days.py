@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight
+from tollgate.billing.cycle_dates import cycle_after, cycle_end_of, cycle_of_day, cycles_between, local_midnight
 
 BUCKET = ["allowance_id", "owner_id", "granted_on"]
 OWNER = "CASE WHEN scope = 'account' THEN account_id ELSE subscription_id END"
@@ -19,20 +19,20 @@ def granted_days(contracts: DataFrame, accounts: DataFrame, allowances: DataFram
     cycle's start), active_days, cycle_days, and is_granted: the account was billed for that cycle, and the allowance
     was in the book just before its end.
     """
-    account = accounts.select("account_id", "anchor_day", "cycle_start", "first_cycle_start", "time_zone")
+    account = accounts.select("account_id", "calendar", "cycle_start", "first_cycle_start", "time_zone")
     plans = allowances.select("allowance_id", "plan_id", "scope", "valid_from", "valid_to").distinct()
-    first = F.add_months(
-        F.trunc("starts_on", "MM"), -1
-    )  # an anchor after the start's day: its cycle began in the month before
-    last = F.trunc(F.least(F.coalesce("cancelled_on", "cycle_start"), "cycle_start"), "MM")
+    calendar = F.col("calendar")
+    last = cycle_of_day(F.least(F.coalesce("cancelled_on", "cycle_start"), "cycle_start"), calendar)
     spans = (
         contracts.join(F.broadcast(plans), "plan_id", how="inner")
         .join(account, "account_id", how="inner")
-        .where(first <= last)
         .withColumn("owner_id", F.expr(OWNER))
-        .withColumn("month", F.explode(F.sequence(first, last, F.expr("INTERVAL 1 MONTH"))))
-        .withColumn("granted_on", anchored(F.col("month"), F.col("anchor_day")))
-        .withColumn("ends_on", cycle_end_of(F.col("granted_on"), F.col("anchor_day")))
+        .withColumn("first", cycle_of_day(F.col("starts_on"), calendar))
+        .withColumn("later", cycles_between(F.col("first"), last, calendar))
+        .where("later >= 0")
+        .withColumn("place", F.explode(F.sequence(F.lit(0), F.col("later"))))
+        .withColumn("granted_on", cycle_after(F.col("first"), F.col("place"), calendar))
+        .withColumn("ends_on", cycle_end_of(F.col("granted_on"), calendar))
         .withColumn("cycle_days", F.date_diff("ends_on", "granted_on"))
         .withColumn("from_day", F.greatest("starts_on", "granted_on"))
         .withColumn("to_day", F.least(F.coalesce("cancelled_on", "ends_on"), "ends_on"))

@@ -10,7 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycles import anchored
+from tollgate.billing.cycle_dates import cycle_after, cycle_of_day
 from tollgate.billing.lines import line_key
 
 KINDS = ["one_off", "one_off_credit"]
@@ -24,7 +24,7 @@ def one_off_lines(adjustments: DataFrame, accounts: DataFrame, posted_lines: Dat
     invoice_line of posted runs.
     """
     is_last = F.coalesce(F.col("closed_on") <= F.col("cycle_end"), F.lit(False)).alias("is_last")
-    account = accounts.select("account_id", "anchor_day", "cycle_start", "minor_digits", is_last)
+    account = accounts.select("account_id", "calendar", "cycle_start", "minor_digits", is_last)
     ref = F.when(F.col("instalments") == 1, F.col("adjustment_id")).otherwise(
         F.concat_ws("/", "adjustment_id", F.col("instalment_no").cast("string"))
     )
@@ -34,7 +34,7 @@ def one_off_lines(adjustments: DataFrame, accounts: DataFrame, posted_lines: Dat
         adjustments.withColumnRenamed("amount", "total")
         .join(account, "account_id", how="inner")
         .withColumn("instalment_no", F.explode(F.sequence(F.lit(1), F.col("instalments"))))
-        .where(F.col("is_last") | (due_month() <= F.trunc("cycle_start", "MM")))
+        .where(F.col("is_last") | (_due_cycle() <= F.col("cycle_start")))
         .withColumn("kind", F.when(F.col("total") < 0, F.lit(KINDS[1])).otherwise(F.lit(KINDS[0])))
         .withColumn("ref", ref)
         .withColumn("amount", F.expr(amount))
@@ -49,12 +49,11 @@ def one_off_lines(adjustments: DataFrame, accounts: DataFrame, posted_lines: Dat
     )  # fmt: skip
 
 
-def due_month() -> Column:
-    """DATE: first day of the month in which the cycle starts that an instalment is due in; the first one is due in the
-    cycle that contains `effective_on`, each other a cycle later."""
-    month = F.trunc("effective_on", "MM")
-    begun = F.when(F.col("effective_on") >= anchored(month, F.col("anchor_day")), month)
-    return F.add_months(F.coalesce(begun, F.add_months(month, -1)), F.col("instalment_no") - 1)
+def _due_cycle() -> Column:
+    """DATE: start of the cycle in which an instalment is due: the first one in that which contains `effective_on`, each
+    other a cycle later."""
+    first = cycle_of_day(F.col("effective_on"), F.col("calendar"))
+    return cycle_after(first, F.col("instalment_no") - 1, F.col("calendar"))
 
 
 def _text() -> Column:

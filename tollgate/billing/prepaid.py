@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycles import overlap_days
+from tollgate.billing.cycle_dates import overlap_days
 from tollgate.billing.fees import in_force
 
 CONTRACT = ["account_id", "contract_id"]

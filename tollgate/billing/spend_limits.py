@@ -11,7 +11,8 @@ from pyspark.sql import DataFrame, Window
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycles import anchored, cycle_end_of, local_midnight, overlap_days
+from tollgate.billing.cycle_dates import cycle_end_of, local_midnight, overlap_days
+from tollgate.billing.cycles import start_of_bill
 from tollgate.billing.lines import CAP_KINDS, LATE_KINDS, USAGE_KINDS, VOLUME_KINDS, is_prepaid
 
 MINIMUM_KINDS = ["minimum_spend", "prior_minimum_spend"]
@@ -30,17 +31,17 @@ def spend_limit_lines(
     """A `spend_cap` line for each cap and tax category of the cycle billed, a `minimum_spend` line for each minimum,
     and `prior_` ones for what late usage changes of an earlier cycle's; lines of 0 are left out.
 
-    own: the lines that accounts have by themselves, posted: those of posted runs, each with the `cycle` (YYYY-MM) of
+    own: the lines that accounts have by themselves, posted: those of posted runs, each with the `cycle`, the key, of
     its bill; contracts: ref_contract; accounts: accounts to bill, with minor_digits; limits: price_spend_limit.
     The amount is NULL, which parks the account, where a sum is beyond a line's digits.
     """
-    account = accounts.select("account_id", "anchor_day", "time_zone", "cycle_start", "minor_digits")
+    account = accounts.select("account_id", "calendar", "time_zone", "cycle_start", "minor_digits")
     late = own.where(F.col("kind").isin(*LATE_KINDS)).select(*CYCLE).distinct()
     billed = account.select("account_id", F.col("cycle_start").alias("origin_cycle"))
     cycles = (
         billed.unionByName(late)
         .join(account, "account_id", how="inner")
-        .withColumn("cycle_end", cycle_end_of(F.col("origin_cycle"), F.col("anchor_day")))
+        .withColumn("cycle_end", cycle_end_of(F.col("origin_cycle"), F.col("calendar")))
         .withColumn("last_moment", local_midnight(F.col("cycle_end"), F.col("time_zone")) - F.expr("INTERVAL 1 SECOND"))
     )
     before = _with_origin(posted, account).join(late, CYCLE, how="left_semi")
@@ -67,13 +68,12 @@ def spend_limit_lines(
 
 def _with_origin(lines: DataFrame, account: DataFrame) -> DataFrame:
     """Lines of the accounts; those without an `origin_cycle` get that of their bill."""
-    of_bill = anchored(F.to_date(F.concat("cycle", F.lit("-01"))), F.col("anchor_day"))
     columns = ["kind", "line_key", "subscription_id", "service", "origin_cycle", "tax_category", "amount", "cycle"]
     return (
         lines.select("account_id", *columns)
-        .join(account.select("account_id", "anchor_day"), "account_id", how="inner")
-        .withColumn("origin_cycle", F.coalesce("origin_cycle", of_bill))
-        .drop("anchor_day", "cycle")
+        .join(account.select("account_id", "calendar"), "account_id", how="inner")
+        .withColumn("origin_cycle", F.coalesce("origin_cycle", start_of_bill()))
+        .drop("calendar", "cycle")
     )
 
 

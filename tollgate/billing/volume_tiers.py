@@ -28,8 +28,8 @@ def volume_lines(
     """A `volume_tier` line for each line, rate and tax category of the cycle billed, a `prior_volume_tier` line for
     what late usage changes of an earlier cycle's; lines of 0 are left out.
 
-    now, posted: billed_usage of this run and of posted ones; posted_lines: invoice_line of posted runs with the `cycle`
-    (YYYY-MM) of the bill; rated: rated_usage; accounts: accounts to bill, with minor_digits; tiers: price_tier of
+    now, posted: billed_usage of this run and of posted ones; posted_lines: invoice_line of posted runs with the
+    `cycle` of the bill; rated: rated_usage; accounts: accounts to bill, with minor_digits; tiers: price_tier of
     volume rates, of all versions. The amount is NULL, which parks the account, where it cannot be known.
     """
     columns = [*EVENT_KEY, "origin_cycle", "free_units"]
@@ -53,7 +53,7 @@ def volume_lines(
     changes = events.groupBy(*KEY, "service").agg(F.when(is_known, F.sum("change")).alias("change"))
     given = (
         posted_lines.where(F.col("kind").isin(VOLUME_KINDS))
-        .join(accounts.select("account_id", "anchor_day"), "account_id", how="inner")
+        .join(accounts.select("account_id"), "account_id", how="inner")
         .withColumn("ref", F.element_at(F.split("line_key", r"\|"), -1))
         .groupBy(*KEY).agg(F.sum("amount").alias("given"))
     )  # fmt: skip

@@ -17,7 +17,8 @@ from tollgate.platform.reports import read_report
 from tollgate.platform.settings import Settings
 
 POSTED = """
-SELECT run_id, cycle || '-01' AS cycle_start, rating_no, snapshot_id
+SELECT run_id, substr(cycle, 1, 7) || '-01' AS cycle_start, rating_no, snapshot_id,
+  coalesce(nullif(substr(cycle, 9), ''), '1')::integer AS cycle_number
 FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
 """
 PREVIEW_RUN = "preview"
@@ -60,9 +61,8 @@ def oracle_runs(spark: SparkSession, settings: Settings, preview_cycle: str) -> 
     rating_no = lake.read("control_rating").agg(F.max("rating_no")).collect()[0][0]
     snapshot_id = lake.read("control_snapshot").agg(F.max("snapshot_id")).collect()[0][0]
     names = ("run_id", "cycle_start", "rating_no", "snapshot_id")
-    runs = [dict(zip(names, row.values(), strict=True)) for row in posted]
     preview = dict(zip(names, (PREVIEW_RUN, f"{preview_cycle}-01", rating_no, snapshot_id), strict=True))
-    return [*runs, {**preview, "is_preview": True}]
+    return [*posted, {**preview, "is_preview": True}]
 
 
 def places(settings: Settings) -> dict[str, str]:

@@ -10,13 +10,15 @@ from tollgate.mediation.rules import ID_CONFLICT
 NO_MONTH = "none"
 KEY = ["event_month", "event_hash", "source", "event_id"]
 POSITION = ["batch_no", "kafka_partition", "kafka_offset"]
-IDENTITY = ("source", "event_id", "started_at", "reasons")
 HISTORY = [*KEY, "content_digest", *POSITION]
+# What a copy is known by, and what it changes in a record.
+SETTLED = [*HISTORY, "disposition", "reasons", "first_batch_no", "first_partition", "first_offset"]
 
 
 def with_identity(records: DataFrame) -> DataFrame:
     """Add `disposition`: accepted, or quarantined for a reason; `event_hash` (an index, never the identity) and
-    `event_month`: UTC month of the start, else `none`. records: with the columns IDENTITY.
+    `event_month`: UTC month of the start, else `none`. records: with `source`, `event_id`,
+    `started_at`, `reasons`.
     """
     is_accepted = F.size("reasons") == 0
     return records.withColumns(
@@ -48,12 +50,15 @@ def resolve_duplicates(candidates: DataFrame, history: DataFrame) -> DataFrame:
     candidates: rows of `mediate`, accepted or quarantined. history: accepted keys of lower batches (columns HISTORY),
     at most one row a key. The same id in another month is another key here; the night's id check finds it.
     """
+    # All other columns travel as one through the shuffle, the window and the join.
+    others = [name for name in candidates.columns if name not in SETTLED]
+    packed = candidates.select(*SETTLED, F.struct(*others).alias("others"))
     in_order = Window.partitionBy(*KEY).orderBy(*POSITION).rowsBetween(Window.unboundedPreceding, Window.currentRow)
     copy = F.struct(*POSITION, "content_digest")
     earlier = history.select(*KEY, copy.alias("known"))
     is_first = F.row_number().over(in_order) == 1
     owned = (
-        candidates.withColumns({"is_first": is_first, "first_copy": F.first(copy).over(in_order)})
+        packed.withColumns({"is_first": is_first, "first_copy": F.first(copy).over(in_order)})
         # A key has one accepted row in history, so the join keeps one row a record. No NULL key is accepted.
         .join(F.broadcast(earlier), KEY, how="left")
         .withColumn("owner", F.coalesce("known", "first_copy"))
@@ -72,4 +77,4 @@ def resolve_duplicates(candidates: DataFrame, history: DataFrame) -> DataFrame:
             "first_offset": F.when(F.col("is_copy"), F.col("owner.kafka_offset")),
         }
     )
-    return settled.select(*candidates.columns)
+    return settled.select(*[f"others.{name}" if name in others else name for name in candidates.columns])

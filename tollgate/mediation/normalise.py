@@ -18,6 +18,7 @@ MEGABYTES_IN_RANGE = r"^-?0*[0-9]{1,12}(\.[0-9]{1,6})?\z"
 
 
 # What the steps read.
+SENDER = ("sender", "json")
 TIMES = ("start_received", "end_received", "source_time_zone")
 QUANTITIES = (
     "service", "duration_received", "volume_received", "is_volume_exact", "roaming_received", "rating_group_received",

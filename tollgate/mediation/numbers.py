@@ -19,6 +19,13 @@ LONGEST_SHORT_CODE = 9
 # What with_numbers reads.
 NUMBERS = ("msisdn_received", "destination_received", "service", "source_country")
 SIDES = {"msisdn": "msisdn_received", "called": "called_received"}
+# What only the steps of with_numbers read.
+_BETWEEN = (
+    "short_kind", "called_kind", "called_country",
+    *(f"{side}_{part}" for side in SIDES
+      for part in ("plain", "stripped", "reading", "bucket", "at", "country_code", "trunk_digits")),
+    *(f"is_{side}_bare" for side in SIDES),
+)  # fmt: skip
 
 _DIALLING = (
     "country_code", "exit_form", "own_code_form", "trunk_form", "trunk_rule", "trunk_group", "national_form",
@@ -54,7 +61,7 @@ def with_numbers(records: DataFrame, dialling: DataFrame, ranges: DataFrame) -> 
         .drop("dialled_in", "dialling_country", *(f"dialling_{name}" for name in _DIALLING))
     )
     found = _with_range(_with_range(read, ranges, "msisdn"), ranges, "called")
-    return _with_results(found)
+    return _with_results(found).drop(*_BETWEEN)
 
 
 def _named(columns: tuple[str, ...], owner: str) -> list[Column]:

@@ -6,16 +6,18 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.mediation import normalise
-from tollgate.mediation.aside import with_step
-from tollgate.mediation.dialects.records import parsed, received
+from tollgate.mediation.dialects import records as payloads
 from tollgate.mediation.enrich import CONTEXT, with_context
-from tollgate.mediation.identity import IDENTITY, with_identity
+from tollgate.mediation.identity import with_identity
 from tollgate.mediation.normalise import with_quantities, with_source, with_times
 from tollgate.mediation.numbers import NUMBERS, with_numbers
 from tollgate.mediation.rules import RULE_VERSION, with_findings
+from tollgate.mediation.steps import Step, with_steps
 from tollgate.reference.frames import Reference
 
 REFERENCE_TABLES = ("ref_source", "ref_dialling", "ref_number_range", "ref_cell", "ref_carrier")
+# What is read of raw_cdr.
+FROM_RAW = ("batch_no", "topic", "kafka_partition", "kafka_offset", "arrived_at", *payloads.BYTES)
 # fmt: off
 COLUMNS = (
     "batch_no", "topic", "kafka_partition", "kafka_offset", "arrived_at", "disposition", "reasons", "flags",
@@ -37,16 +39,20 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
     `identity.resolve_duplicates` comes after.
     """
     table = reference.table
+    steps = (
+        Step(payloads.parsed, payloads.BYTES, ends=payloads.BYTES),
+        Step(with_source, normalise.SENDER, ("sender",), (table("ref_source"),)),
+        Step(payloads.received, payloads.PARSED, ends=("json", "text", "is_simple")),
+        Step(payloads.with_odd_fields, payloads.ODD, ends=payloads.ODD),
+        Step(with_times, normalise.TIMES, ends=("source_time_zone",)),
+        Step(with_quantities, normalise.QUANTITIES, ends=("is_volume_exact",)),
+        Step(with_numbers, NUMBERS, tables=(table("ref_dialling"), table("ref_number_range"))),
+        Step(with_context, CONTEXT, tables=(table("ref_cell"), table("ref_carrier"))),
+    )
     return (
-        parsed(raw)
-        .transform(with_source, table("ref_source"))
-        .transform(received)
-        .transform(with_step, with_times, normalise.TIMES)
-        .transform(with_step, with_quantities, normalise.QUANTITIES)
-        .transform(with_step, with_numbers, NUMBERS, table("ref_dialling"), table("ref_number_range"))
-        .transform(with_step, with_context, CONTEXT, table("ref_cell"), table("ref_carrier"))
+        with_steps(raw.select(*FROM_RAW), *steps)
         .transform(with_findings)
-        .transform(with_step, with_identity, IDENTITY)
+        .transform(with_identity)
         .withColumns(
             {
                 "first_batch_no": F.lit(None).cast("BIGINT"),

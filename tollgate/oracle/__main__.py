@@ -36,7 +36,8 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--runs",
         metavar="FILE.json",
-        help='bill runs in order: [{"run_id", "cycle_start", "rating_no", "snapshot_id", "is_preview", "parked"}, ...]',
+        help='bill runs in order: [{"run_id", "cycle_start", "cycle_number", "rating_no", "snapshot_id", "is_preview", '
+        '"parked"}, ...]',
     )
     arguments.add_argument(
         "--preview-lines",
@@ -69,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def read_runs(path: str) -> list[RunPins]:
-    """Bill runs from a JSON file; `cycle_start` is YYYY-MM-DD, `is_preview` and `parked` may be left out."""
+    """Bill runs from a JSON file; `cycle_start` is YYYY-MM-DD; `cycle_number`, `is_preview`, `parked` are optional."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))
         return [

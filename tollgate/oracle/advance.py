@@ -26,7 +26,7 @@ def advance_lines(
     A cycle's fee is that of the rows which hold when it begins.
     """
     lines = []
-    for paid_for in (cycle, calendar.starting_in(cycle.end)):
+    for paid_for in (cycle, calendar.moved(cycle, 1)):
         at = paid_for.start_us // 1_000_000
         for contract in contracts:
             days = days_in_force(contract, paid_for)

@@ -73,7 +73,7 @@ class Allowances:
         left = units - self._used[_use(grant, cycle.start)]
         if origin.start > cycle.start:
             left = min(left, left if allowance.rollover_cap is None else allowance.rollover_cap) if rolls_over else 0
-        later = [self._cycle_after(cycle, age).start for age in range(1, allowance.rollover_cycles + 1)]
+        later = [self._calendar.moved(cycle, age).start for age in range(1, allowance.rollover_cycles + 1)]
         return left - sum(self._used[_use(grant, start)] for start in later)
 
     def _rolls_over(self, allowance: Allowance, owner: str, cycle: Cycle) -> bool:
@@ -82,10 +82,6 @@ class Allowances:
         has_plan = held_days(allowance, owner, self._contracts, cycle) > 0
         is_offered = allowance.valid_from <= last_moment < allowance.valid_to
         return has_plan and is_offered and cycle.start >= self._account.first_cycle_start
-
-    def _cycle_after(self, cycle: Cycle, months: int) -> Cycle:
-        month = cycle.start.year * 12 + cycle.start.month - 1 + months
-        return self._calendar.starting_in(date(month // 12, month % 12 + 1, 1))
 
     def _covering(self, event: RatedEvent, origin: Cycle) -> list[tuple[Allowance, Cycle]]:
         """Allowances of home usage that is charged for, each with the cycles of its grants, in the order of use."""
@@ -96,7 +92,7 @@ class Allowances:
         found = {row.allowance_id: row for row in self._book.allowances if _covers(row, event)}
         grants = [(row, -age) for row in found.values() for age in range(row.rollover_cycles + 1)]
         grants.sort(key=lambda one: (one[0].priority, one[0].rollover_cycles + one[1], one[0].allowance_id.encode()))
-        return [(row, self._cycle_after(origin, back)) for row, back in grants]
+        return [(row, self._calendar.moved(origin, back)) for row, back in grants]
 
 
 def uses_of(billed: BilledEvent, book: PriceBook) -> Iterator[tuple[Use, int]]:

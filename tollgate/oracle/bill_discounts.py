@@ -51,7 +51,7 @@ def discount_lines(
     origins = {cycle.start, *(one.origin for one in now if one.line.kind in LATE_USAGE)}
     found = []
     for origin in sorted(origins):
-        of_cycle = calendar.starting_in(origin)
+        of_cycle = calendar.of_day(origin)
         known = [one.line for one in (*now, *posted) if one.origin == origin and not is_prepaid(one.line)]
         for (ref, category), exact in _taken_off(known, of_cycle, contracts, book).items():
             before = sum(

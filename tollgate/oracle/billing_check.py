@@ -16,7 +16,7 @@ from tollgate.oracle.amounts import decimal_of
 from tollgate.oracle.bill_discounts import PostedLine, cycle_of
 from tollgate.oracle.billing import bill_cycle, is_closed, is_too_little
 from tollgate.oracle.book import PriceBook
-from tollgate.oracle.cycles import CycleCalendar, cycle_calendar
+from tollgate.oracle.cycles import CalendarKey, CycleCalendar, cycle_calendar
 from tollgate.oracle.due_versions import Version, due_versions, version_of
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
@@ -46,6 +46,7 @@ BALANCE_COLUMNS = PrepaidBalance._fields
 class RunPins:
     """A bill run as the oracle must repeat it: its id, the month its cycles start in, and what it pinned.
 
+    cycle_number: which of the cycles of an account that start in that month.
     is_preview: the run counts for nothing after it, and its lines stand outside the lake's tables.
     parked: accounts that the run set aside, so that they have no invoice of it.
     """
@@ -56,6 +57,7 @@ class RunPins:
     snapshot_id: int
     is_preview: bool = False
     parked: tuple[str, ...] = ()
+    cycle_number: int = 1
 
 
 class Biller:
@@ -78,7 +80,7 @@ class Biller:
         self._billed_events: dict[str, list[BilledEvent]] = defaultdict(list)
         self._purses: dict[str, dict[str, Purse]] = defaultdict(dict)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
-        self._calendars: dict[tuple[str, int], CycleCalendar] = {}
+        self._calendars: dict[CalendarKey, CycleCalendar] = {}
 
     def bill(self, pins: RunPins) -> list[Bill]:
         """The bills of a run by account; a posted run's usage is carried and its slices are taken from then on.
@@ -92,9 +94,9 @@ class Biller:
         for account_id in sorted(facts.accounts):
             account = facts.accounts[account_id]
             calendar = cycle_calendar(account, self._calendars)
-            cycle = calendar.starting_in(pins.cycle_start)
-            is_done = (account_id, cycle.start) in self._billed
-            if is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
+            cycle = calendar.find(pins.cycle_start, pins.cycle_number)
+            is_done = cycle is not None and (account_id, cycle.start) in self._billed
+            if cycle is None or is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
             known = [event for event in self._events.get(account_id, ()) if event.rating_no <= pins.rating_no]
             events = due_versions(known, self._carried, cycle.end_us)

@@ -1,4 +1,4 @@
-"""Bill cycles of an account: local dates computed from the anchor day, and their instants."""
+"""Bill cycles of an account: local dates computed from an anchor, and their instants."""
 
 from __future__ import annotations
 
@@ -24,17 +24,27 @@ class Cycle(NamedTuple):
 
 
 class CycleCalendar:
-    """The cycles of accounts that share a time zone and an anchor day."""
+    """The cycles of accounts that share a time zone and the rule of their dates: an anchor day of calendar months, or
+    so many days counted from a date."""
 
-    def __init__(self, time_zone: str, anchor_day: int) -> None:
+    def __init__(self, time_zone: str, anchor_day: int, days: int | None = None, since: date | None = None) -> None:
+        """days, since: of cycles of days, where anchor_day says nothing."""
         self._clock = LocalClock(time_zone)
-        self._anchor = anchor_day
+        self._anchor, self._days, self._since = anchor_day, days, since
         self._by_day: dict[int, Cycle] = {}
 
-    def starting_in(self, month: date) -> Cycle:
-        """The cycle that starts in the month of a date."""
-        start, end = self._anchored(month.year, month.month), self._anchored(month.year, month.month + 1)
-        return Cycle(start, end, self._clock.midnight_of(start) * 1_000_000, self._clock.midnight_of(end) * 1_000_000)
+    def starting_in(self, month: date, number: int = 1) -> Cycle:
+        """The cycle of that number among those that start in the month of a date; LookupError where there is none."""
+        found = self.find(month, number)
+        if found is None:
+            raise LookupError(f"no cycle number {number} starts in {month:%Y-%m}")
+        return found
+
+    def find(self, month: date, number: int) -> Cycle | None:
+        """The cycle of that number among those that start in the month of a date."""
+        days = (month.replace(day=1) + timedelta(days=day) for day in range(31))
+        starts = [day for day in days if day.month == month.month and self._is_start(day)]
+        return self._from(starts[number - 1]) if number <= len(starts) else None
 
     def containing(self, at_us: int) -> Cycle:
         """The cycle in which an instant (epoch microseconds) lies."""
@@ -46,8 +56,29 @@ class CycleCalendar:
 
     def of_day(self, on: date) -> Cycle:
         """The cycle in which a local date lies."""
-        cycle = self.starting_in(on)
-        return cycle if on >= cycle.start else self.starting_in(on.replace(day=1) - timedelta(days=1))
+        if self._days is not None and self._since is not None:
+            cycles = (on - self._since).days // self._days
+            return self._from(self._since + timedelta(days=cycles * self._days))
+        start = self._anchored(on.year, on.month)
+        return self._from(start if on >= start else self._anchored(on.year, on.month - 1))
+
+    def moved(self, cycle: Cycle, by: int) -> Cycle:
+        """The cycle so many after another one; below 0, before it."""
+        if self._days is not None:
+            return self._from(cycle.start + timedelta(days=by * self._days))
+        return self._from(self._anchored(cycle.start.year, cycle.start.month + by))
+
+    def _from(self, start: date) -> Cycle:
+        if self._days is not None:
+            end = start + timedelta(days=self._days)
+        else:
+            end = self._anchored(start.year, start.month + 1)
+        return Cycle(start, end, self._clock.midnight_of(start) * 1_000_000, self._clock.midnight_of(end) * 1_000_000)
+
+    def _is_start(self, day: date) -> bool:
+        if self._days is not None and self._since is not None:
+            return day >= self._since and (day - self._since).days % self._days == 0
+        return day == self._anchored(day.year, day.month)
 
     def _anchored(self, year: int, month: int) -> date:
         year, month = year + (month - 1) // 12, (month - 1) % 12 + 1
@@ -55,9 +86,14 @@ class CycleCalendar:
         return date(year, month, min(self._anchor, last.day))
 
 
-def cycle_calendar(account: Account, known: dict[tuple[str, int], CycleCalendar]) -> CycleCalendar:
-    """The calendar of an account, made once per zone and anchor day in `known`."""
-    key = (account.time_zone, account.anchor_day)
+CalendarKey = tuple[str, int, int | None, date | None]
+"""Time zone, anchor day, days of a cycle, and what they are counted from."""
+
+
+def cycle_calendar(account: Account, known: dict[CalendarKey, CycleCalendar]) -> CycleCalendar:
+    """The calendar of an account, made once per zone and rule in `known`."""
+    since = None if account.cycle_days is None else account.first_cycle_start
+    key = (account.time_zone, account.anchor_day, account.cycle_days, since)
     if key not in known:
         known[key] = CycleCalendar(*key)
     return known[key]

@@ -8,7 +8,6 @@ from tollgate.oracle.account_rows import Adjustment
 from tollgate.oracle.amounts import round_to_minor
 from tollgate.oracle.bill_discounts import PostedLine
 from tollgate.oracle.cycles import Cycle, CycleCalendar
-from tollgate.oracle.facts import months_later
 from tollgate.oracle.lines import Line
 
 
@@ -29,12 +28,11 @@ def one_off_lines(
     lines = []
     for adjustment in adjustments:
         kind = "one_off_credit" if adjustment.amount < 0 else "one_off"
-        first_month = calendar.of_day(adjustment.effective_on).start.replace(day=1)
+        first = calendar.of_day(adjustment.effective_on)
         for number, amount in enumerate(split(adjustment.amount, adjustment.instalments, minor_digits)):
             ref = adjustment.adjustment_id + (f"/{number + 1}" if adjustment.instalments > 1 else "")
             line = Line(kind, adjustment.tax_category, ref, adjustment.subscription_id, exact_total=amount)
-            due = calendar.starting_in(months_later(first_month, number))
-            if (is_last or due.start <= cycle.start) and line.line_key not in had:
+            if (is_last or calendar.moved(first, number).start <= cycle.start) and line.line_key not in had:
                 lines.append(line)
     return lines
 

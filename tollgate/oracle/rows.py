@@ -196,7 +196,10 @@ class Plan(NamedTuple):
 
 
 class Account(NamedTuple):
-    """An account of a reference snapshot."""
+    """An account of a reference snapshot.
+
+    cycle_days: of each cycle from `first_cycle_start` on; None: cycles are calendar months from `anchor_day`.
+    """
 
     account_id: str
     customer_id: str
@@ -208,6 +211,7 @@ class Account(NamedTuple):
     tax_jurisdiction: str
     tax_exempt: bool
     payment_term_days: int | None = None
+    cycle_days: int | None = None
 
 
 class Holding(NamedTuple):

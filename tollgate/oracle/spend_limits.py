@@ -45,7 +45,7 @@ def spend_limit_lines(
             for line in known:
                 if line.kind in (kind, f"prior_{kind}") and line.ref == limit.limit_id:
                     change[limit.limit_id, line.subscription_id, line.tax_category] -= line.amount
-            for place, amount in _reckoned(limit, usage, calendar.starting_in(origin), contracts, minor_digits):
+            for place, amount in _reckoned(limit, usage, calendar.of_day(origin), contracts, minor_digits):
                 change[place] += amount
             for (ref, owner, category), amount in change.items():
                 if amount:

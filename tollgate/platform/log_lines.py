@@ -30,7 +30,7 @@ FIELDS = {
     "pricebook_version": (NUMBER, "price book"),
     "rating_no": (NUMBER, "rating run"),
     "bill_run_id": (TEXT, "bill run"),
-    "cycle": (TEXT, "month of the bill cycles"),
+    "cycle": (TEXT, "key of the bill cycles"),
     "status": (TEXT, "state of the bill run"),
     "batches": (NUMBER, "micro-batches of the run"),
     "records": (NUMBER, "records generated"),

@@ -13,13 +13,13 @@ POSTED_RUN = View(
     "",
     columns="""
 run_id STRING COMMENT 'bill run',
-cycle STRING COMMENT 'month in which the billed cycles start, YYYY-MM',
+cycle STRING COMMENT 'key of the billed cycles: month in which they start, YYYY-MM, or YYYY-MM.2',
 posted_at TIMESTAMP COMMENT 'when it was posted, UTC; NULL for a run named by --posted-run'
 """,
 )
 
 _OF_POSTED_RUNS = "SELECT {0}.*, posted_run.cycle FROM {0} JOIN posted_run ON {0}.run_id = posted_run.run_id"
-_CYCLE = "cycle STRING COMMENT 'month in which the billed cycle starts, YYYY-MM'"
+_CYCLE = "cycle STRING COMMENT 'key of the billed cycle: month in which it starts, YYYY-MM, or YYYY-MM.2'"
 
 # billed_usage names the revision and the rating run of what it billed: a correction on no posted run is unbilled.
 USAGE_STANDING = """

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from tollgate.mediation.aside import with_step
 from tollgate.mediation.dialects import DIALECTS, json_text
 from tollgate.mediation.dialects.dialect import RECEIVED, Dialect
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
@@ -19,12 +18,17 @@ RECORD = ", ".join(f"`{name}` STRING" for name in [*FIELDS, "_corrupt_record"])
 
 # A fraction that is not a JSON string has gone through a binary double: its last digits are not what was sent.
 INEXACT_VOLUME = r'"data_volume_mb"\s*:\s*-?[0-9]+[.eE]'
+# What the steps read.
+BYTES = ("record_key", "payload")
+PARSED = ("json", "text", "is_simple", "is_parsed", "source_dialect")
+ODD = ("field_names", "outline", "source_dialect")
 # What is no JSON is refused, though the parser would read it.
 STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false"}
 
 
 def parsed(raw: DataFrame) -> DataFrame:
-    """Parse the payloads of raw_cdr rows: `json`, a STRUCT of all dialects' fields as STRING, NULL if unreadable.
+    """Parse the payloads of rows with the columns BYTES, in place of these: `json`, a STRUCT of all dialects' fields as
+    STRING, NULL if unreadable.
 
     Adds `payload_bytes`, `is_utf8`, `is_too_deep`, `is_unsafe`, `is_parsed`, `is_volume_exact`, the `text` with
     `is_simple`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
@@ -45,7 +49,7 @@ def parsed(raw: DataFrame) -> DataFrame:
     key = F.col("record_key").cast("STRING")
     of_key = F.when(F.col("json").isNotNull() & key.contains("|"), F.substring_index(key, "|", 1))
     return whole.select(
-        *[name for name in raw.columns if name not in ("payload", "record_key")],
+        *[name for name in raw.columns if name not in BYTES],
         "payload_bytes",
         "text",
         "is_simple",
@@ -61,12 +65,11 @@ def parsed(raw: DataFrame) -> DataFrame:
 
 def received(records: DataFrame) -> DataFrame:
     """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json`, `text` and
-    `source_dialect`.
+    `is_simple`.
 
-    Also `is_ambiguous`: a field's name stands there twice or escaped; `unknown_fields`, `retyped_fields`: names of
-    fields, ARRAY<STRING> or NULL; `is_retyped`, `is_read_as_text`: a field that must, or need not, have its JSON type
-    has another one.
-    records: of `parsed`, with the `source_dialect` of the sender; one that is not registered is read as native.
+    Also `field_names`, ARRAY<STRING>, and the `outline` of a record with a field that is unknown, repeated or of
+    another type; both are NULL in all others.
+    records: with the columns PARSED; a sender that is not registered, and has no `source_dialect`, is read as native.
     """
     digest = _by_dialect({dialect.name: _digest(dialect) for dialect in DIALECTS})
     # The text goes no further than here unless its fields have to be looked at: rows stay small.
@@ -84,8 +87,7 @@ def received(records: DataFrame) -> DataFrame:
         "field_names": F.json_object_keys("odd_text"),
         "outline": json_text.outline(F.col("odd_text")),
     }
-    named = digested.withColumns(columns).drop("json", "odd_text")
-    return named.transform(with_step, _with_odd_fields, ("field_names", "outline", "source_dialect"))
+    return digested.withColumns(columns).drop("json", "odd_text")
 
 
 def _is_usual() -> Column:
@@ -97,8 +99,11 @@ def _is_usual() -> Column:
     return F.col("is_simple") & json_text.has_texts(F.col("text"), texts) & (names == given)
 
 
-def _with_odd_fields(records: DataFrame) -> DataFrame:
-    """Add what the names and the outline of an odd record show; both are NULL in all others."""
+def with_odd_fields(records: DataFrame) -> DataFrame:
+    """Add what the columns ODD show, in place of these. `is_ambiguous`: a field's name stands there twice or escaped;
+    `unknown_fields`, `retyped_fields`: names of fields, ARRAY<STRING> or NULL; `is_retyped`, `is_read_as_text`: a field
+    that must, or need not, have its JSON type has another one.
+    """
     outlined, names = F.col("outline"), F.col("field_names")
     is_roaming_text = _by_dialect({NATIVE_JSON.name: outlined.contains('"roaming"~')})
     not_truth = F.when(is_roaming_text, _array(("roaming",))).otherwise(_array(()))
@@ -123,7 +128,7 @@ def _with_odd_fields(records: DataFrame) -> DataFrame:
             "is_retyped": F.size("retyped") > F.size("read_as_text"),
             "retyped_fields": F.when(F.size("retyped") > 0, F.col("retyped")),
         }
-    ).drop("field_names", "outline", "source_dialect", "unknown", "retyped", "read_as_text")
+    ).drop(*ODD, "unknown", "retyped", "read_as_text")
 
 
 def _given_fields(dialect: Dialect) -> Column:
