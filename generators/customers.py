@@ -15,14 +15,14 @@ from zoneinfo import ZoneInfo
 from generators.draws import Draws
 from generators.network import SITES, TIME_ZONE, own_number
 
-TERM, MONTH_TO_MONTH = "term", "month_to_month"
+TERM, MONTH_TO_MONTH, PREPAID = "term", "month_to_month", "prepaid"
 FIRST_MONTH = date(2026, 10, 1)
 STORY_DAYS = 38  # stories happen from 2 October to 8 November
 UNHELD_NUMBERS = 20
 # Lines per thousand that live each story; a population of 40 or more has at least one of each.
 STORIES = {
     "joins": 60, "leaves_early": 30, "leaves_at_term": 20, "leaves_monthly": 20, "changes_plan": 10,
-    "changes_number": 10, "suspended": 20,
+    "changes_number": 10, "suspended": 20, "prepaid": 15,
 }  # fmt: skip
 _LINES_PER_CUSTOMER = (55, 27, 12, 6)
 _JURISDICTIONS = (("CA-ON", 95), ("GB", 3), ("MA", 2))
@@ -180,6 +180,8 @@ def _contracts(contract_id: str, story: str, day: date, tenure: int, fate: int) 
             else (ended, Contract(f"{contract_id}-b", MONTH_TO_MONTH, day, None, None))
         )
     starts_on = FIRST_MONTH - timedelta(days=20 + tenure)
+    if story == "prepaid":
+        return (Contract(contract_id, PREPAID, starts_on, None, None),)
     if story == "leaves_monthly":
         return (Contract(contract_id, MONTH_TO_MONTH, starts_on, None, day),)
     return (_fresh(contract_id, on_term, starts_on, months=12 if fate % 2 else 24),)

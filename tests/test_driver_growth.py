@@ -187,6 +187,12 @@ ALLOWED = [
     ("tollgate/demo/figures.py", "preview", "collect", ONE_ROW),
     ("tollgate/demo/figures.py", "asked", "fetchall", FIGURES),
     *[("tollgate/demo/findings.py", "oracle_runs", "collect", ONE_ROW)] * 2,
+    (
+        "tollgate/demo/run_figures.py",
+        "waiting_usage",
+        "collect",
+        "the parked accounts that the page shows, at most five",
+    ),
     *[("tollgate/mediation/enrich.py", "with_network", "broadcast", NETWORK)] * 2,
     ("tollgate/mediation/identity.py", "known_keys", "broadcast", BATCH_KEYS),
     ("tollgate/mediation/identity.py", "resolve_duplicates", "broadcast", BATCH_KEYS),

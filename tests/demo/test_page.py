@@ -5,7 +5,8 @@ import json
 
 import pytest
 
-from tollgate.demo.page import amount, grid, page, percent
+from tollgate.demo.layout import amount, grid, percent
+from tollgate.demo.page import page
 
 SUMMARY = {
     "parameters": {"subscribers": 2000, "events": 200000, "seed": 42, "cycle": "2026-10", "preview_cycle": "2026-11"},
@@ -35,6 +36,36 @@ SUMMARY = {
         "invoices": 1, "lines": 2, "net": "20.150", "tax": "2.620", "total": "22.770", "currency": "CAD", "parked": 0,
         "by_kind": [{"kind": "recurring", "lines": 1, "events": 0, "amount": "20.000", "tax": "2.600"}],
     },
+    "bill_run": {
+        "run_id": "2026-10/regular/1", "cycle": "2026-10", "as_of": "2026-11-01T04:00:00Z", "accounts": 1164,
+        "invoices": 1163, "outliers": 14, "parked": 1, "approved": "auto: 14 outliers accepted",
+        "outlier_kinds": [
+            {"kind": "negative", "invoices": 13, "account_id": "acc-8", "total": "-1234.50", "compared_with": "0.00",
+             "limit_percent": 100, "largest_line": "Deposit returned", "line_amount": "-300.00"},
+            {"kind": "over_run", "invoices": 1, "account_id": "acc-9", "total": "999.99", "compared_with": "333.32",
+             "limit_percent": 300, "largest_line": "Voice, Satellite", "line_amount": "700.01"},
+        ],
+        "parked_accounts": [{"account_id": "acc-5", "reason": "no tax rule for a taxable line", "taxed_in": "CA-QC",
+                             "events": 1077, "charge": "41.230000"}],
+        "jurisdictions": "CA-ON, GB",
+        "ended_early": {
+            "invoice_no": 21, "contract_id": "con-4", "subscription_id": "sub-4", "plan_id": "term",
+            "starts_on": "2026-03-02", "term_ends_on": "2027-03-02", "cancelled_on": "2026-10-12",
+            "account_id": "acc-4", "cycle_start": "2026-10-01", "cycle_end": "2026-11-01", "currency": "CAD",
+            "net": "8.10", "tax": "1.05", "total": "9.15",
+            "lines": [{"what": "Term, deposit forfeited", "subscription_id": "sub-4", "lines": 1, "events": 0,
+                       "amount": "0.00", "tax": "0.00"}],
+            "deposit": [{"ledger_account": "revenue_deposit_forfeited", "amount": "-300.00"}],
+        },
+        "statement": {
+            "invoice_no": 22, "account_id": "acc-6", "cycle_start": "2026-10-01", "cycle_end": "2026-11-01",
+            "currency": "CAD", "net": "22.12", "tax": "2.88", "total": "25.00",
+            "lines": [{"what": "Top-up of it, 1 x 25.00", "subscription_id": "sub-6", "lines": 1,
+                       "events": 0, "amount": "25.00", "tax": "0.00"}],
+        },
+    },
+    "verified": {"run_id": "2026-10/regular/1", "invoices": 1163, "content_hash": "a1" * 32, "rebuilt": "b2" * 32,
+                 "lake": "c3" * 32, "postgres": "d4" * 32, "verified": True},
     "preview": {"cycle": "2026-11", "invoices": 5, "lines": 9, "net": "1.500", "prior_lines": 2, "prior_events": 3,
     "prior_amount": "0.250"},
     "leakage": [
@@ -71,7 +102,7 @@ SUMMARY = {
 @pytest.mark.covers("OPS-17", "QUA-11")
 def test_every_figure_of_the_summary_is_on_the_page():
     told = page(SUMMARY)
-    assert "prepaid" not in told
+    assert "prepaid usage is taken" not in told
     for figure in (
         "1,234 received: accepted 1,200, duplicate 4, quarantined 30", "SERVICE_UNKNOWN", "96.66 %", "100.00 %",
         "cdr.raw-0@17", "no_zone",
@@ -81,9 +112,36 @@ def test_every_figure_of_the_summary_is_on_the_page():
         "[FAILS] debits are credits (2026-10): debits 1 = credits 2", "Monthly fee", "tax hst on 20.15: 2.62",
         "60 s in peak",
         "equal to the last digit", ".tollgate/lake", "1.4 s",
+        "negative        13  acc-8    -1,234.50             0.00  Deposit returned -300.00", "300 % of 333.32",
+        "acc-5    no tax rule for a taxable line  CA-QC                      1,077     41.230000",
+        "1 of 1,164 due accounts", "tax rules for CA-ON, GB", "a row for CA-QC in conf/pricebook/tax.csv",
+        "tollgate bill run --cycle 2026-10 --as-of 2026-11-01T04:00:00Z", "tollgate bill show 2026-10/regular/1",
+        "1,163 invoices, computed again from", *(part * 32 for part in ("a1", "b2", "c3", "d4")),
+        "DIFFERENT. The same at any later time: tollgate bill verify --run-id 2026-10/regular/1",
+        "began 2026-03-02, bound until 2027-03-02, cancelled on 2026-10-12", "Term, deposit forfeited",
+        "net 8.10 + tax 1.05 = 9.15 CAD", "revenue_deposit_forfeited -300.00",
+        "Invoice 22 of account acc-6", "Top-up of it, 1 x 25.00", "net 22.12 + tax 2.88 = 25.00 CAD",
     ):  # fmt: skip
         assert figure in told, figure
     assert max(len(line) for line in told.splitlines()) <= 160
+
+
+def test_one_hash_is_told_as_equal():
+    same = {**SUMMARY, "verified": {**SUMMARY["verified"], **dict.fromkeys(("rebuilt", "lake", "postgres"), "a1" * 32)}}
+    assert "Equal. The same" in page(same) and "DIFFERENT" not in page(same)
+
+
+def test_a_month_without_them_says_so():
+    bare = copy.deepcopy(SUMMARY)
+    bare["bill_run"] |= {"outlier_kinds": [], "parked_accounts": [], "ended_early": {}, "statement": {}}
+    told = page(bare)
+    for said in ("no invoice was unlike the others", "no account is parked", "no prepaid contract had a statement",
+                 "no invoice of a contract that was cancelled"):  # fmt: skip
+        assert said in told
+    bare["bill_run"]["parked_accounts"] = [
+        {**SUMMARY["bill_run"]["parked_accounts"][0], "reason": "net charge unknown"}
+    ]
+    assert "The way on, once the reason is mended" in page(bare) and "tax.csv" not in page(bare)
 
 
 def test_what_varies_from_run_to_run_stands_at_the_end():

@@ -47,7 +47,7 @@ def test_every_life_is_lived(population: Population) -> None:
 
 def test_contracts_begin_and_end_inside_the_demo_months(population: Population) -> None:
     contracts = [contract for line in population.lines for contract in line.contracts]
-    assert {contract.plan_id for contract in contracts} == {"term", "month_to_month"}
+    assert {contract.plan_id for contract in contracts} == {"term", "month_to_month", "prepaid"}
     for contract in contracts:
         assert (contract.term_ends_on is not None) == (contract.plan_id == "term")
         assert contract.cancelled_on is None or contract.starts_on < contract.cancelled_on

@@ -120,8 +120,8 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     (folder / "spend_limit.csv").write_text("\n".join(draw_spend_limits(random)) + "\n", encoding="utf-8")
     tiers = ["rate_id,counts,from_units,price,mode", *draw_tiers(random)]
     (folder / "tier.csv").write_text("\n".join(tiers) + "\n", encoding="utf-8")
-    with (folder / "top_up.csv").open("a", encoding="utf-8") as top_ups:
-        top_ups.write("\n".join(draw_top_ups(random)) + "\n")
+    head, *_ = (folder / "top_up.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "top_up.csv").write_text("\n".join([head, *draw_top_ups(random)]) + "\n", encoding="utf-8")
     return folder
 
 

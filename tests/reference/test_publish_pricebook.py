@@ -17,8 +17,8 @@ from tollgate.platform.lake import Lake, contract
 from tollgate.platform.postgres import connect
 from tollgate.reference.frames import PRICE_TABLES
 
-# The demo's rates have no tiers, its carriers no prices by prefix, its plans no top-ups and no limits.
-EMPTY = ("price_tier", "price_carrier_prefix", "price_top_up", "price_spend_limit")
+# The demo's rates have no tiers, its carriers no prices by prefix, its plans no limits.
+EMPTY = ("price_tier", "price_carrier_prefix", "price_spend_limit")
 FILLED = tuple(name for name in PRICE_TABLES if name not in EMPTY)
 # Table to its last column before the tariff model's.
 LAST_BEFORE = {

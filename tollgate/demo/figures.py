@@ -151,9 +151,9 @@ def _told_miss(row: Any) -> str:
     return f"{row.topic}-{row.kafka_partition}@{row.kafka_offset} {wanted}; found {found}"
 
 
-def asked(connection: Any, query: str) -> list[Row]:
-    """Rows of a question to PostgreSQL, by column."""
+def asked(connection: Any, query: str, *values: Any) -> list[Row]:
+    """Rows of a question to PostgreSQL, by column. values: what stands for its %s."""
     with connection.cursor() as cursor:
-        cursor.execute(query)
+        cursor.execute(query, values or None)
         names = [column.name for column in cursor.description]
         return [as_plain(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]

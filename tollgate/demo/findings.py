@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from tollgate.assurance.views import VIEWS
 from tollgate.demo import figures
+from tollgate.demo.run_figures import bill_run
 from tollgate.platform.lake import Lake
 from tollgate.platform.places import project_root
 from tollgate.platform.postgres import connect
@@ -41,6 +42,7 @@ def gather(
             "rating": figures.report(spark, "rating_by_reason"),
             "services": figures.report(spark, "revenue_by_service"),
             "invoices": figures.invoices(session),
+            "bill_run": bill_run(session, lake.read("rated_usage"), posted[0]),
             "preview": figures.preview(spark.read.parquet(str(preview_lines)), preview_cycle),
             "leakage": figures.leakage(lake.read("rated_usage"), figures.posted_usage(lake, posted)),
             "invoice_in_full": figures.invoice_in_full(session),

@@ -6,6 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from tollgate.demo.layout import amount, grid, percent
+from tollgate.demo.page_of_run import ended_early, outliers, parked, statement, verified
+
 WIDTH = 118
 
 
@@ -19,10 +22,15 @@ def page(summary: Mapping[str, Any]) -> str:
         ("Rated and suspended", _rating(summary["rating"])),
         ("Revenue and cost by service, list prices", _services(summary["services"])),
         ("Invoices", _invoices(summary["invoices"])),
+        ("Outliers: bills to look at before a run is approved", outliers(summary["bill_run"])),
+        ("Parked accounts", parked(summary["bill_run"])),
+        ("The posted month, verified by hash", verified(summary["verified"])),
         ("Preview of the next month", _preview(summary["preview"])),
         ("What may leak", _leakage(summary["leakage"])),
         ("Conservation: every equation, both sides", _equations(summary["equations"])),
         ("One invoice in full", _invoice(summary["invoice_in_full"])),
+        ("A Term contract that ended early", ended_early(summary["bill_run"]["ended_early"])),
+        ("A prepaid statement", statement(summary["bill_run"]["statement"])),
         ("One charge explained", [summary["charge_explained"]["text"].rstrip()]),
         ("The second opinion", _opinion(summary["second_opinion"])),
         ("Where the tables are, and how to look", _places(summary["places"])),
@@ -209,35 +217,3 @@ def _places(places: Mapping[str, str]) -> list[str]:
 def _times(times: Sequence[Mapping[str, Any]]) -> list[str]:
     rows = [[row["step"], f"{row['seconds']:.1f} s"] for row in times]
     return grid(["step", "wall time"], rows, "lr")
-
-
-def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], align: str) -> list[str]:
-    """Columns as wide as their widest text; align: l or r for each."""
-    widths = [max(len(str(row[at])) for row in (heads, *rows)) for at in range(len(heads))]
-    return [
-        "  ".join(
-            str(cell).ljust(width) if side == "l" else str(cell).rjust(width)
-            for cell, width, side in zip(row, widths, align, strict=True)
-        ).rstrip()
-        for row in (heads, ["-" * width for width in widths], *rows)
-    ]
-
-
-def percent(part: int | None, whole: int | None) -> str:
-    """Share in hundredths of a percent, cut and not rounded, so that 100.00 % means all of them; a dash of nothing."""
-    if not whole or part is None:
-        return "-"
-    hundredths = part * 10_000 // whole
-    return f"{hundredths // 100}.{hundredths % 100:02d} %"
-
-
-def amount(value: Any) -> str:
-    """A number with its digits grouped by thousands; texts that are no number and nothing as they are."""
-    text = "" if value is None else str(value)
-    whole, point, digits = text.partition(".")
-    sign, bare = ("-", whole[1:]) if whole.startswith("-") else ("", whole)
-    return (
-        f"{sign}{int(bare):,}{point}{digits}"
-        if bare.isascii() and bare.isdigit() and not bare.startswith("0" * 2)
-        else text
-    )

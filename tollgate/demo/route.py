@@ -9,21 +9,22 @@ import heapq
 import json
 from collections.abc import Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import date, datetime, timezone
 from operator import itemgetter
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
+from tollgate.demo.bill_month import bill_month, post_month, verified_month
 from tollgate.demo.emptying import check_emptying, empty
 from tollgate.demo.findings import gather, places
 from tollgate.demo.opinion import second_opinion
 from tollgate.demo.page import page
 from tollgate.demo.progress import Progress
+from tollgate.demo.relocation import move
+from tollgate.demo.stage import Stage
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.local_services import running
 from tollgate.platform.places import project_root
@@ -41,20 +42,7 @@ PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
 # November is played for three of its thirty days.
 PREVIEW_SHARE = 10
 BATCHES_A_MONTH = 7
-STEPS = 35
-
-
-@dataclass(frozen=True)
-class Stage:
-    """What every step works with."""
-
-    spark: SparkSession
-    settings: Settings
-    args: argparse.Namespace
-    progress: Progress
-    folder: Path
-    # What each quality gate said, in the order in which they were asked.
-    gates: list[dict[str, Any]] = field(default_factory=list)
+STEPS = 36
 
 
 def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
@@ -73,8 +61,8 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
         # The book and the customers know nothing of each other, and mediation knows nothing of the book.
         published = beside.submit(_publish, stage)
         slices = _prepared(stage)
-        _play(stage, slices, beside, published)
-        summary = _looked_at(stack, stage)
+        verified = _play(stage, slices, beside, published)
+        summary = _looked_at(stack, stage, verified)
     text = page(summary)
     print(text)
     (folder / "page.txt").write_text(text, encoding="utf-8")
@@ -134,7 +122,8 @@ def _prepared(stage: Stage) -> list[Iterable[Any]]:
     with step("seed customers and take their snapshot"):
         population = build_population(args.seed, args.subscribers)
         seed(stage.settings, population)
-        _run_job(stage, snapshot_reference)
+        move(stage.settings, population)
+        stage.run_job(snapshot_reference)
     with step("plan the usage"):
         ensure_topic(stage.settings)
         rates = DirtRates.from_settings(stage.settings.generator)
@@ -152,32 +141,38 @@ def _publish(stage: Stage) -> None:
     from jobs import publish_pricebook
 
     with stage.progress.step("publish the price book"):
-        _run_job(stage, publish_pricebook, "--author", "demo", "--reason", "the demo operator's first book")
+        stage.run_job(publish_pricebook, "--author", "demo", "--reason", "the demo operator's first book")
 
 
-def _play(stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor, published: Future[None]) -> None:
+def _play(
+    stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor, published: Future[None]
+) -> Future[dict[str, Any]]:
     """Every night and the month. While one is checked, rated or billed, the usage of the next arrives and is mediated:
-    gate and rating are told their last batch, so the tables come out as they would one after the other."""
+    gate and rating are told their last batch, so the tables come out as they would one after the other.
+
+    Returns what verifying the posted month finds: it changes nothing, so it goes on beside all that follows.
+    """
     from jobs import rate_usage
 
     step = stage.progress.step
     batches = _arrive(stage, 1, slices[0])
-    posted: Future[None] | None = None
+    posted, verified = Future[None](), Future[dict[str, Any]]()
     for night in range(1, len(slices) + 1):
         last = str(batches - 1)
         next_one = beside.submit(_arrive, stage, night + 1, slices[night]) if night < len(slices) else None
         with step(f"night {night}: quality gate"):
-            _pass_gate(stage, "--to-batch", last)
+            stage.pass_gate("--to-batch", last)
         published.result()
         with step(f"night {night}: rate"):
-            _run_job(stage, rate_usage, "--to-batch", last)
+            stage.run_job(rate_usage, "--to-batch", last)
         if night == len(CUT_OFFS):
-            _bill_month(stage)
-            posted = beside.submit(_post_month, stage)
+            bill_month(stage, CYCLE, CYCLE_END)
+            posted = beside.submit(post_month, stage, CYCLE)
+            verified = beside.submit(verified_month, stage, CYCLE, posted)
         if next_one is not None:
             batches += next_one.result()
-    if posted is not None:
-        posted.result()
+    posted.result()
+    return verified
 
 
 def _arrive(stage: Stage, night: int, records: Iterable[Any]) -> int:
@@ -188,31 +183,10 @@ def _arrive(stage: Stage, night: int, records: Iterable[Any]) -> int:
     with stage.progress.step(f"night {night}: usage arrives in Kafka"):
         produce(records, stage.settings, stage.folder / "truth")
     with stage.progress.step(f"night {night}: mediate"):
-        return int(_run_job(stage, mediate_usage, "--once")["batches"])
+        return int(stage.run_job(mediate_usage, "--once")["batches"])
 
 
-def _bill_month(stage: Stage) -> None:
-    from jobs import bill_accounts
-
-    # Once for all nights of the month, which is all that a draft asks.
-    with stage.progress.step("quality gate of rated usage"):
-        _pass_gate(stage, "--table", "rated_usage")
-    with stage.progress.step("bill the month"):
-        _run_job(stage, bill_accounts, "--action", "run", "--cycle", CYCLE, "--as-of", CYCLE_END.isoformat())
-
-
-def _post_month(stage: Stage) -> None:
-    from jobs import bill_accounts
-
-    with stage.progress.step("quality gate of the invoices"):
-        _pass_gate(stage, "--table", "invoice")
-    with stage.progress.step("approve the run"):
-        _run_job(stage, bill_accounts, "--action", "approve", "--cycle", CYCLE)
-    with stage.progress.step("post the run"):
-        _run_job(stage, bill_accounts, "--action", "post", "--cycle", CYCLE)
-
-
-def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
+def _looked_at(stack: contextlib.ExitStack, stage: Stage, verified: Future[dict[str, Any]]) -> dict[str, Any]:
     """Preview, reconciliation, second opinion and figures: the summary. The oracle works beside Spark."""
     from jobs import bill_accounts, reconcile
 
@@ -235,6 +209,7 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
         with step("wait for the second opinion"):
             opinion = oracle.report()
         balances = equations.result()["equations"]
+        by_hash = verified.result()
     return {
         "parameters": {
             "subscribers": stage.args.subscribers,
@@ -246,22 +221,11 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage) -> dict[str, Any]:
         **summary,
         "gates": sorted(stage.gates, key=lambda gate: (gate["suite"], gate["to_no"])),
         "equations": balances,
+        "verified": by_hash,
         "second_opinion": opinion,
         "places": places(stage.settings),
         "times": [*stage.progress.times, {"step": "all, some of them side by side", "seconds": stage.progress.wall()}],
     }
-
-
-def _pass_gate(stage: Stage, *argv: str) -> None:
-    from jobs import check_quality
-
-    stage.gates.extend(_run_job(stage, check_quality, *argv)["checked"])
-
-
-def _run_job(stage: Stage, job: ModuleType, *argv: str) -> dict[str, Any]:
-    """A job as its command would run it, in this session."""
-    result: dict[str, Any] = job.run(stage.spark, stage.settings, job.parser().parse_args(list(argv)))
-    return result
 
 
 def _refuse_differences(summary: dict[str, Any]) -> None:
