@@ -9,7 +9,7 @@ from datetime import date
 from typing import Any
 
 import pytest
-from billing.small_month import account, agreement, at, top_up, usage
+from billing.small_month import HST, account, agreement, at, top_up, usage
 from billing.small_operator import BOOK, Operator
 from pyspark.sql import SparkSession
 from reference.places import own_places
@@ -152,6 +152,19 @@ def test_the_posted_month_is_verified_once_it_is_posted(operator: Operator, tmp_
     assert (found["run_id"], found["invoices"]) == (RUN, 4)
     with pytest.raises(TollgateError, match="no run of this cycle is posted"):
         verified_month(stage, "2025-06", posted)
+
+
+@pytest.mark.long
+@pytest.mark.covers("BIL-02", "BIL-19")
+def test_the_way_on_bills_the_parked_account_alone(operator: Operator, told: dict[str, Any]) -> None:
+    # 50.00 a month, 0.15 of calls less 10 %, 0.015, so 0.02, and the fee: 51.13; at 14.975 % 7.657.
+    quebec = {**HST, "tax_id": "qc", "jurisdiction": "CA-QC", "rate_ppm": 149_750}
+    operator.publish({**BOOK, "top_up": [top_up("prepaid")], "tax": [HST, quebec]}, 2)
+    drafted = operator("run", "2025-05", "--started-by", "ann")
+    assert drafted["run_id"] == "2025-05/regular/2"
+    assert (drafted["invoices"], drafted["net"], drafted["tax"]) == (1, "51.130", "7.660")
+    issued = operator.lake.read("invoice").where("run_id = '2025-05/regular/2'")
+    assert [row.account_id for row in issued.collect()] == ["MOVED"]
 
 
 def test_one_taxed_customer_moves_to_where_the_book_has_no_rule(services: Settings, tmp_path) -> None:
