@@ -20,7 +20,7 @@ def outliers(run: Mapping[str, Any]) -> list[str]:
     ]  # fmt: skip
     return [
         *grid(["kind", "invoices", "such as", "total", "beyond", "its largest line"], rows, "lrlrrl"),
-        f"A person approves them with --accept-outliers. This run was approved by {run['approved']}.",
+        f"A person approves them with --accept-outliers; this run was approved by {run['approved']}.",
         f"All of them: tollgate bill show {run['run_id']}",
     ]
 
@@ -68,7 +68,8 @@ def ended_early(invoice: Mapping[str, Any]) -> list[str]:
         f"Contract {invoice['contract_id']}, plan {invoice['plan_id']}: began {invoice['starts_on']}, bound until "
         f"{invoice['term_ends_on']}, cancelled on {invoice['cancelled_on']}.",
         *_in_short(invoice),
-        f"The fee is due for its days alone; the deposit is forfeited. Ledger, debit positive: {moved}",
+        "The monthly fee is due for the days in force; the deposit, paid with the first month, is forfeited.",
+        f"Ledger, debit positive: {moved}",
     ]
 
 
