@@ -38,7 +38,16 @@ USAGE = [
     usage("ENDS-2", "f1", at("2025-05-02T16:00"), 6600),
     usage("MOVED", "m1", at("2025-05-02T16:00"), 60, plan_id="month_to_month"),
     usage("MOVED", "m2", at("2025-05-30T16:00"), 120, plan_id="month_to_month"),
-    usage("MOVED", "m3", at("2025-05-30T17:00"), 120, retail_status="suspended", charge=None, list_price=None),
+    usage(
+        "MOVED",
+        "m3",
+        at("2025-05-30T17:00"),
+        120,
+        retail_status="suspended",
+        suspense_reason="no_rate",
+        charge=None,
+        list_price=None,
+    ),
     *[usage("PRE", f"p{day}", at(f"2025-05-0{day}T16:00"), 72_000, plan_id="prepaid") for day in (2, 3, 4, 5)],
 ]
 
