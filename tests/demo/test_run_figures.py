@@ -150,6 +150,7 @@ def test_a_prepaid_statement_is_told_with_what_the_credit_paid(told: dict[str, A
     assert statement["total"] == "50.00"
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-19")
 def test_the_posted_month_is_verified_once_it_is_posted(operator: Operator, tmp_path) -> None:
     stage = Stage(operator.spark, operator.settings, argparse.Namespace(), Progress(1), tmp_path)
