@@ -59,9 +59,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--lives-seed", type=int, default=20270701, help="what its customers, usage and prices are drawn from"
     )
     operator.addoption(
-        "--other-orders",
-        default="cut,doubled",
-        help="runs to compare with the first: cut, doubled, both or '' (default both)",
+        "--other-orders", default="all", help="runs to compare with the first: of all, cut, doubled (default all)"
     )
 
 

@@ -28,6 +28,11 @@ from jobs import (
     rate_usage,
     snapshot_reference,
 )
+from jobs.bill_runs import find_run, posted_runs
+from tollgate.billing.cycles import month_of, number_of
+from tollgate.oracle.billing_check import RunPins
+from tollgate.oracle.compare import Books, second_opinion
+from tollgate.oracle.report import Report
 from tollgate.platform.lake import Lake, contract
 from tollgate.platform.settings import Settings
 
@@ -133,6 +138,14 @@ class Route:
 
     def bill(self, cycle: str = CYCLE, as_of: str = AS_OF) -> dict[str, Any]:
         return self.post(self.draft_and_approve(cycle, as_of))
+
+    def opinion(self, books: Books) -> Report:
+        """The oracle's, on all that was rated and posted. books: as `second_opinion` takes them."""
+        pins = []
+        for run in (find_run(self.settings, run_id) for run_id in posted_runs(self.settings)):
+            month, number = month_of(run.cycle), number_of(run.cycle)
+            pins.append(RunPins(run.run_id, month, run.rating_no, run.snapshot_id, cycle_number=number))
+        return second_opinion(self.settings.lake.root, books, pins)
 
     def killed(self, crash_point: str, job: str, *argv: str) -> None:
         """Run a job as its own process and see it die by SIGKILL at `crash_point`."""

@@ -180,8 +180,9 @@ def test_only_what_was_asked_for_is_looked_at(furnished):
     ]  # fmt: skip
     for fields, wanted in asked:
         span = {"begin": sheet.local(5), "end": sheet.local(6), **fields}
-        found = correct_usage.standing_of(furnished.lake, Selection(**span), 2).select("event_id")
-        assert sorted(row.event_id for row in found.collect()) == wanted, fields
+        found = correct_usage.standing_of(furnished.lake, Selection(**span), 2)
+        assert found.columns == furnished.lake.contract("rated_usage").names, fields
+        assert sorted(row.event_id for row in found.select("event_id").collect()) == wanted, fields
 
 
 @pytest.mark.covers("RAT-01", "OPS-01")

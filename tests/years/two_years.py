@@ -27,9 +27,6 @@ from years.usage import Arrangement, Records, as_it_came
 from generators.customers import local_midnight_ms, months_later
 from generators.producer import produce
 from jobs.further_cycles import further_accounts
-from tollgate.oracle.billing_check import RunPins
-from tollgate.oracle.compare import second_opinion
-from tollgate.oracle.report import Report
 from tollgate.platform.postgres import connect, migrate
 
 CORRECT_PRICES_EVERY = 5
@@ -42,12 +39,16 @@ FROM billing.invoice i ORDER BY i.invoice_no
 
 
 class Playing(NamedTuple):
-    """How one run takes the months' usage. batch: records a micro-batch; nights: parts of a month with a night each."""
+    """How one run takes the months' usage, and by which book.
+
+    batch: records a micro-batch; nights: parts of a month with a night each.
+    """
 
     name: str
     arrange: Arrangement = as_it_came
     batch: int = 1_000_000
     nights: int = 1
+    is_whole_book: bool = False
 
 
 @dataclass
@@ -69,7 +70,7 @@ class Operator:
         begun = time.monotonic()
         migrate(self.route.settings)
         self.folder.mkdir(parents=True)
-        self._publish(write_book(self.folder / "book_1"))
+        self._publish(write_book(self.folder / "book_1", is_whole=self.playing.is_whole_book))
         master_data = MasterData(self.route.settings, self.lives)
         for number, records in enumerate(self.arrivals):
             master_data.learn(self._month(number + 1))
@@ -121,16 +122,6 @@ class Operator:
         while accounts:
             self.runs.append(self.route.bill(cycle, as_of))
             cycle, accounts = further_accounts(self.route.settings, cycle)
-
-    def opinion(self) -> Report:
-        """The oracle's, on all that was rated and billed."""
-        pins = []
-        for run in self.runs:
-            month, _, cycle_number = run["cycle"].partition(".")
-            begins = date.fromisoformat(f"{month}-01")
-            place = (run["run_id"], begins, run["rating_no"], run["snapshot_id"])
-            pins.append(RunPins(*place, cycle_number=int(cycle_number or 1)))
-        return second_opinion(self.route.settings.lake.root, self.books, pins)
 
     def issued(self) -> list[str]:
         """Every invoice with its lines as PostgreSQL has it, in canonical JSON, in the order of the numbers."""
