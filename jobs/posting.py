@@ -109,7 +109,7 @@ def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, in
     """Copy invoices, lines and postings into staging, after deleting what an earlier attempt left there.
 
     A task that died after its commit and is tried again is refused by the staging table's key; a staging that lacks
-    rows, or has some twice, is refused by `_check_staging`. Either way nothing is posted, and a second start begins here.
+    rows, or has some twice, by `_check_staging`. Either way nothing is posted, and a second start begins here.
     """
     with transaction(settings) as cursor:
         for table in STAGING:
