@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from frames import table
+from pydantic import SecretStr
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from reference.places import own_places
@@ -175,7 +176,7 @@ def test_what_postgresql_cannot_hold_and_what_has_no_exact_text_is_refused(
 ) -> None:
     name = made(database, "n int, said text")
     with pytest.raises(TollgateError, match="did not take the rows"):
-        copy_into(table(spark, "n INT, said STRING", (1, "a"), (2, "a\0b")), name, database)
+        copy_into(table(spark, "n INT, said STRING", (1, "a"), (2, "a\0b")).coalesce(1), name, database)
     assert ask(database, "SELECT count(*) FROM copied") == [(0,)]
     with pytest.raises(TollgateError) as refused:
         copy_into(table(spark, "n INT, said STRING", (1, "a")).selectExpr("n", "1e0 AS half"), name, database)
@@ -183,7 +184,7 @@ def test_what_postgresql_cannot_hold_and_what_has_no_exact_text_is_refused(
 
 
 def test_no_password_is_told(spark: SparkSession, database: Settings) -> None:
-    wrong = database.postgres.model_copy(update={"url": database.postgres.url.replace("@", "-not-so-secret@", 1)})
+    wrong = database.postgres.model_copy(update={"password": SecretStr("not-so-secret")})
     with pytest.raises(TollgateError) as refused:
         copy_into(spark.range(1), "copied", database.model_copy(update={"postgres": wrong}))
     assert "authentication failed" in refused.value.found

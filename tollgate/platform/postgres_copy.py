@@ -24,8 +24,6 @@ _NULL = r"\N"
 _ESCAPED = {"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r"}
 _IN_ARRAY = {"\\": r"\\", '"': r"\""}
 _PLAIN = {"string", "boolean", "byte", "short", "integer", "long", "decimal", "date", "timestamp_ntz"}
-# Offset and all, so that it is the same instant in whatever time zone either session is; :ss for those of old.
-_INSTANT = "yyyy-MM-dd'T'HH:mm:ss.SSSSSSxxxxx"
 _SAID = re.compile(r"^psycopg2\.[\w.]+: (.+)$", re.MULTILINE)
 
 
@@ -93,7 +91,9 @@ def _text(value: Column, kind: DataType) -> Column | None:
         whole = F.concat(F.lit("{"), F.array_join(quoted, ",", "NULL"), F.lit("}"))
         return _replaced(whole, _ESCAPED)
     if kind.typeName() == "timestamp":
-        return F.date_format(value, _INSTANT)
+        # In UTC and saying so: the same instant, whatever the time zones of both sessions.
+        epoch = F.lit("1970-01-01").cast("timestamp_ntz")
+        return F.concat(F.timestamp_add("MICROSECOND", F.unix_micros(value), epoch).cast("string"), F.lit("+00"))
     return value.cast("string") if kind.typeName() in _PLAIN else None
 
 
