@@ -14,11 +14,11 @@ from tollgate.platform.lake import Lake
 # What a reversal must take back to the last digit.
 _TAKEN_BACK = ["charge", "cost", "charged_units"]
 _SAME = ["account_id", "subscription_id", "plan_id", "zone_id", "currency", "pricebook_version", "snapshot_id"]
+_PLACES = ("before", "after")
 
 
 def mark_correction(lake: Lake, night: Night) -> dict[str, Any]:
-    """Write the row of control_rating of a correction and return its figures: corrected, charge and cost before, after
-    and as a difference, by service.
+    """Write the row of control_rating of a correction and return its figures, as of `corrected_by_service`.
 
     TollgateError, after the row was written, when the reversals do not take back one standing row each.
     """
@@ -50,9 +50,6 @@ def corrected_by_service(rows: DataFrame) -> dict[str, Any]:
         for leg, amount in zip(("charge", "cost"), amounts, strict=True):
             found[f"{leg}_{at}"][service] = sign * (amount or Decimal("0.000000"))
     return found
-
-
-_PLACES = ("before", "after")
 
 
 def _whole(of_run: DataFrame, before: DataFrame) -> DataFrame:

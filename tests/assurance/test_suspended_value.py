@@ -57,7 +57,8 @@ EVENTS: list[tuple[str, dict[str, Any], tuple[Any, ...]]] = [
 
 def suspended(event_id: str, known: dict[str, Any]) -> dict[str, Any]:
     usual = {
-        "source": "s", "event_id": event_id, "revision": 1, "rating_no": 1, "retail_status": "suspended",
+        "source": "s", "event_id": event_id, "revision": 1, "kind": "original", "rating_no": 1,
+        "retail_status": "suspended",
         "suspense_reason": "suspended_line", "started_at": NOON, "event_month": "2026-10", "service": "voice",
         "duration_s": 60, "volume_bytes": 0, "plan_id": "term", "zone_id": "national", "roaming_zone": "home",
         "call_outcome": "answered",

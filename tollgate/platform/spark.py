@@ -29,6 +29,8 @@ _ON_ONE_MACHINE = {
     "spark.buffer.pageSize": "1m",
     # Small files are shared out by their size. The default counts 4 MB for opening each, and one core gets them all.
     "spark.sql.files.openCostInBytes": "65536",
+    # Each plan is searched for joins where a Bloom filter of a gigabyte would pay; here none ever does.
+    "spark.sql.optimizer.runtime.bloomFilter.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
     # Finding out by statistics which of a few files to leave unread costs a query; `Lake` turns it on for many files.
     SKIPPING: "false",

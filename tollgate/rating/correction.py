@@ -70,14 +70,15 @@ def correction_rows(pairs: DataFrame, rating_no: int) -> DataFrame:
     """
     names = pairs.select("now.*").columns
     revision = "was.revision + {}"
+    both = {"rating_no": f"{rating_no}L", "corrects": "was.revision"}
     own = {
-        "reversal": {"rating_no": f"{rating_no}L", "revision": revision.format(1), "kind": "'reversal'"},
-        "correction": {"rating_no": f"{rating_no}L", "revision": revision.format(2), "kind": "'correction'"},
+        "reversal": {"revision": revision.format(1), "kind": "'reversal'"},
+        "correction": {"revision": revision.format(2), "kind": "'correction'"},
     }
     own["reversal"] |= {name: f"-was.{name}" for name in _NEGATED}
     own["reversal"]["piece_units"] = "transform(was.piece_units, units -> -units)"
     rows = []
     for kind, of in (("reversal", "was"), ("correction", "now")):
-        values = {name: f"{of}.{name}" for name in names} | {"corrects": "was.revision"} | own[kind]
+        values = {name: f"{of}.{name}" for name in names} | both | own[kind]
         rows.append(f"named_struct({', '.join(f'{name!r}, {value}' for name, value in values.items())})")
     return pairs.selectExpr(f"explode(array({', '.join(rows)})) AS row").select(*[f"row.{name}" for name in names])
