@@ -34,7 +34,7 @@ test: setup ## The tests, on a real broker and a real database; all of them also
 	@mkdir -p build
 	@$(BIN)/python -m pytest --durations=15 $(if $(ARGS),$(ARGS),$(SIDE_BY_SIDE) --cov --cov-report=)
 
-prove: setup ## The long tests: every job on a cluster, kills at every write, nights and months, maintenance, a million events priced twice
+prove: setup ## The long tests: every job on a cluster, kills at every write, nights and months, maintenance, a million events priced twice, two years of an operator
 	@$(BIN)/python -m pytest --durations=15 -m long $(ARGS)
 
 fuzz: setup ## Five million damaged payloads through mediation; writes build/fuzz.json

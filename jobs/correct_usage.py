@@ -139,7 +139,8 @@ def standing_of(lake: Lake, selection: Selection, rating_no: int) -> DataFrame:
     if selection.accounts is not None:
         column = StructType([StructField("account_id", StringType())])
         named = few_rows(lake.spark, [(one,) for one in selection.accounts], column)
-        standing = standing.join(F.broadcast(named), "account_id", how="left_semi")
+        # A join by name puts its column in front.
+        standing = standing.join(F.broadcast(named), "account_id", how="left_semi").select(*rated.columns)
     return standing
 
 

@@ -48,6 +48,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--payloads", type=int, default=10_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
     )
     parser.addoption("--events", type=int, default=1_000_000, help="drawn events that `make prove` prices twice")
+    operator = parser.getgroup("operator", "the simulated operator of `make prove`")
+    operator.addoption("--months", type=int, default=24, help="months whose cycles it bills (default 24)")
+    operator.addoption(
+        "--first-month", default="2027-07", metavar="YYYY-MM", help="the first of them (default 2027-07)"
+    )
+    operator.addoption("--accounts", type=int, default=60, help="its accounts (default 60)")
+    operator.addoption("--usage", type=int, default=600, help="records that start in each month (default 600)")
+    operator.addoption(
+        "--lives-seed", type=int, default=20270701, help="what its customers, usage and prices are drawn from"
+    )
+    operator.addoption(
+        "--other-orders", default="all", help="runs to compare with the first: of all, cut, doubled (default all)"
+    )
 
 
 @pytest.fixture(scope="session", autouse=True)

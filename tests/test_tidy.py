@@ -120,7 +120,7 @@ def test_public_functions_say_what_they_do() -> None:
 
 def test_tests_stand_where_what_they_test_stands() -> None:
     homes = {path.name for path in (ROOT / "tollgate").iterdir() if path.is_dir()}
-    homes |= {"golden", "properties", "faults", "cluster", "__pycache__"}
+    homes |= {"golden", "properties", "faults", "years", "cluster", "__pycache__"}
     homes |= {"generators", "jobs", "sql", "benchmarks", "notebooks"}
     found = [path.name for path in (ROOT / "tests").iterdir() if path.is_dir() and path.name not in homes]
     assert not found, f"a folder of tests without a twin: {found}"

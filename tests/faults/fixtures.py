@@ -50,8 +50,8 @@ def dirty_month(population: Population, settings: Settings) -> list[GeneratedRec
 @pytest.fixture(scope="session")
 def seeded(spark, services: Settings, population: Population, tmp_path_factory) -> Route:
     """The operator's customers in a database, and no lake; tests never add to it."""
-    _create_database(services, SEEDED, None)
-    route = Route(spark, _settings(services, tmp_path_factory.mktemp("routes") / SEEDED, SEEDED))
+    create_database(services, SEEDED, None)
+    route = Route(spark, settings_of(services, tmp_path_factory.mktemp("routes") / SEEDED, SEEDED))
     postgres.migrate(route.settings)
     seed(route.settings, population)
     return route
@@ -60,8 +60,8 @@ def seeded(spark, services: Settings, population: Population, tmp_path_factory) 
 @pytest.fixture(scope="session")
 def prepared(spark, services: Settings, seeded: Route) -> Route:
     """The operator before any usage, with a published book and a snapshot; tests never add to it."""
-    _create_database(services, TEMPLATE, SEEDED)
-    route = Route(spark, _settings(services, Path(seeded.settings.lake.root).with_name("prepared"), TEMPLATE))
+    create_database(services, TEMPLATE, SEEDED)
+    route = Route(spark, settings_of(services, Path(seeded.settings.lake.root).with_name("prepared"), TEMPLATE))
     route.prepare()
     return route
 
@@ -74,8 +74,8 @@ def start_route(spark, services: Settings, seeded: Route, prepared: Route) -> Ca
         root = Path(prepared.settings.lake.root).with_name(name)
         if not from_nothing:
             shutil.copytree(prepared.settings.lake.root, root)
-        _create_database(services, name, SEEDED if from_nothing else TEMPLATE)
-        route = Route(spark, _settings(services, root, name))
+        create_database(services, name, SEEDED if from_nothing else TEMPLATE)
+        route = Route(spark, settings_of(services, root, name))
         kafka.ensure_topic(route.settings)
         produce(records, route.settings, root.parent / f"{name}_truth")
         return route
@@ -140,7 +140,8 @@ def whole(finished) -> list[str]:
     return finished.records()
 
 
-def _settings(services: Settings, root: Path, name: str) -> Settings:
+def settings_of(services: Settings, root: Path, name: str) -> Settings:
+    """Settings of a route: the services' broker and server, and a lake, topic and database of its own."""
     where = _address(services)
     url = f"postgresql://{where['user']}@{where['host']}:{where['port']}/{name}"
     return services.model_copy(
@@ -157,7 +158,8 @@ def _settings(services: Settings, root: Path, name: str) -> Settings:
     )
 
 
-def _create_database(services: Settings, name: str, template: str | None) -> None:
+def create_database(services: Settings, name: str, template: str | None) -> None:
+    """Make a database on the services' server, a copy of another one or empty."""
     connection = connect(services)
     connection.autocommit = True
     copied = sql.SQL(" TEMPLATE {}").format(sql.Identifier(template)) if template else sql.SQL("")

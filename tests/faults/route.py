@@ -19,7 +19,20 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs import bill_accounts, check_quality, mediate_usage, publish_pricebook, rate_usage, snapshot_reference
+from jobs import (
+    bill_accounts,
+    check_quality,
+    correct_usage,
+    mediate_usage,
+    publish_pricebook,
+    rate_usage,
+    snapshot_reference,
+)
+from jobs.bill_runs import find_run, posted_runs
+from tollgate.billing.cycles import month_of, number_of
+from tollgate.oracle.billing_check import RunPins
+from tollgate.oracle.compare import Books, second_opinion
+from tollgate.oracle.report import Report
 from tollgate.platform.lake import Lake, contract
 from tollgate.platform.settings import Settings
 
@@ -54,9 +67,16 @@ class Route:
     def _run(self, job: Any, *argv: str) -> dict[str, Any]:
         return job.run(self.spark, self.settings, job.parser().parse_args(list(argv)))
 
+    def publish(self, *argv: str) -> int:
+        """Publish a price book, the settings' unless --dir is given; returns its version."""
+        return int(self._run(publish_pricebook, "--author", "test", "--reason", "route", *argv)["pricebook_version"])
+
+    def snapshot(self) -> dict[str, Any]:
+        return self._run(snapshot_reference)
+
     def prepare(self) -> None:
-        self._run(publish_pricebook, "--author", "test", "--reason", "route")
-        self._run(snapshot_reference)
+        self.publish()
+        self.snapshot()
 
     def mediate(self, batch: int | None = None, *argv: str) -> dict[str, Any]:
         route = self if batch is None else Route(self.spark, _with_batch(self.settings, batch))
@@ -98,11 +118,17 @@ class Route:
         self.check()
         return self.rate()
 
-    def draft(self) -> dict[str, Any]:
-        return self._run(bill_accounts, "--cycle", CYCLE, "--as-of", AS_OF, "--action", "run")
+    def correct(self, *argv: str) -> dict[str, Any]:
+        """A correction of rated usage; its rows pass the gate as a night's do."""
+        corrected = self._run(correct_usage, *argv)
+        self._run(check_quality, "--table", "rated_usage")
+        return corrected
 
-    def draft_and_approve(self) -> str:
-        run_id = self.draft()["run_id"]
+    def draft(self, cycle: str = CYCLE, as_of: str = AS_OF) -> dict[str, Any]:
+        return self._run(bill_accounts, "--cycle", cycle, "--as-of", as_of, "--action", "run")
+
+    def draft_and_approve(self, cycle: str = CYCLE, as_of: str = AS_OF) -> str:
+        run_id = self.draft(cycle, as_of)["run_id"]
         self._run(check_quality, "--run-id", run_id)
         self._run(bill_accounts, "--action", "approve", "--run-id", run_id, "--approver", "auto")
         return run_id
@@ -110,8 +136,16 @@ class Route:
     def post(self, run_id: str) -> dict[str, Any]:
         return self._run(bill_accounts, "--action", "post", "--run-id", run_id)
 
-    def bill(self) -> dict[str, Any]:
-        return self.post(self.draft_and_approve())
+    def bill(self, cycle: str = CYCLE, as_of: str = AS_OF) -> dict[str, Any]:
+        return self.post(self.draft_and_approve(cycle, as_of))
+
+    def opinion(self, books: Books) -> Report:
+        """The oracle's, on all that was rated and posted. books: as `second_opinion` takes them."""
+        pins = []
+        for run in (find_run(self.settings, run_id) for run_id in posted_runs(self.settings)):
+            month, number = month_of(run.cycle), number_of(run.cycle)
+            pins.append(RunPins(run.run_id, month, run.rating_no, run.snapshot_id, cycle_number=number))
+        return second_opinion(self.settings.lake.root, books, pins)
 
     def killed(self, crash_point: str, job: str, *argv: str) -> None:
         """Run a job as its own process and see it die by SIGKILL at `crash_point`."""

@@ -180,8 +180,9 @@ def test_only_what_was_asked_for_is_looked_at(furnished):
     ]  # fmt: skip
     for fields, wanted in asked:
         span = {"begin": sheet.local(5), "end": sheet.local(6), **fields}
-        found = correct_usage.standing_of(furnished.lake, Selection(**span), 2).select("event_id")
-        assert sorted(row.event_id for row in found.collect()) == wanted, fields
+        found = correct_usage.standing_of(furnished.lake, Selection(**span), 2)
+        assert found.columns == furnished.lake.contract("rated_usage").names, fields
+        assert sorted(row.event_id for row in found.select("event_id").collect()) == wanted, fields
 
 
 @pytest.mark.covers("RAT-01", "OPS-01")
@@ -196,8 +197,9 @@ def test_a_correction_that_died_before_its_mark_is_finished_by_the_next_night(at
     assert [(mark[0], mark[-1]) for mark in at.marks()] == [(1, True), (2, True), (3, True)]
 
 
+@pytest.mark.long
 @pytest.mark.covers("RAT-01", "OPS-01")
-@pytest.mark.parametrize("point", ["correct.after_rated", pytest.param("correct.after_mark", marks=pytest.mark.long)])
+@pytest.mark.parametrize("point", ["correct.after_rated", "correct.after_mark"])
 def test_a_correction_that_is_killed_leaves_the_same_tables(at, lake, whole, point):
     Route(lake.spark, at.settings).killed(point, "correct_usage", *OCTOBER_5)
     again = at.correct(*OCTOBER_5)
