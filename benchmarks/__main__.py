@@ -11,6 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
+from benchmarks.billing import BILLING, month_rows
+from benchmarks.billing_load import load_rows
 from benchmarks.mediation import MEDIATION, mediation_rows
 from benchmarks.rating import RATING, rating_rows
 from benchmarks.route import STAGES, measured
@@ -19,13 +21,21 @@ from benchmarks.streams import RATE_SECONDS, RATES, long_run, on_history, waits
 from tollgate.platform.job import guarded
 from tollgate.platform.places import project_root
 
-# Parts of stage mediation, by the records of its three runs and the number of lines.
-PARTS: dict[str, Callable[[int, int], list[Row]]] = {
-    "speed": mediation_rows,
-    "long_run": lambda events, lines: [long_run(events * 10 // 3, lines)],
-    "history": lambda events, lines: [on_history(events, lines)],
-    "waits": lambda _, lines: [row for rate in RATES for row in waits(rate, RATE_SECONDS, lines)],
+Parts = dict[str, Callable[[int, int], list[Row]]]
+# Parts of a stage: of mediation by the records of its three runs and the number of lines; of billing by rated events
+# and accounts, and a tenth as many lines of invoices to load as there are events.
+PARTS: dict[str, Parts] = {
+    MEDIATION: {
+        "speed": mediation_rows,
+        "long_run": lambda events, lines: [long_run(events * 10 // 3, lines)],
+        "history": lambda events, lines: [on_history(events, lines)],
+        "waits": lambda _, lines: [row for rate in RATES for row in waits(rate, RATE_SECONDS, lines)],
+    },
+    BILLING: {"month": month_rows, "load": lambda events, _: load_rows(max(events // 10, 1))},
 }
+# Events and lines or accounts of a stage that nothing is said of; the others play the route.
+SIZES = {MEDIATION: (3_000_000, 2_000), RATING: (5_000_000, 100_000), BILLING: (10_000_000, 1_000_000)}
+ROUTE = (200_000, 2_000)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -35,29 +45,40 @@ def parser() -> argparse.ArgumentParser:
     arguments.add_argument(
         "--events",
         type=int,
-        help="records (default 200000; stage mediation alone 3000000, in three runs; stage rating alone 5000000)",
+        help="records (default 200000; stage mediation alone 3000000, in three runs; stage rating alone 5000000; "
+        "stage billing alone 10000000 rated events)",
     )
+    names = [name for parts in PARTS.values() for name in parts]
+    told = "; ".join(f"of {stage}: {', '.join(parts)}" for stage, parts in PARTS.items())
     arguments.add_argument(
-        "--only", choices=sorted(PARTS), action="append", metavar="PART",
-        help=f"stage mediation: one part, can be repeated: {', '.join(sorted(PARTS))} (default: all)",
+        "--only", choices=names, action="append", metavar="PART",
+        help=f"one part of the stage, can be repeated; {told} (default: all)",
     )  # fmt: skip
-    arguments.add_argument("--subscribers", type=int, help="lines (default 2000; stage rating alone 100000)")
+    arguments.add_argument(
+        "--subscribers", type=int, help="lines (default 2000; stage rating alone 100000; of billing accounts, 1000000)"
+    )
     return arguments
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Measure; 1 when a bar is not held."""
-    args = parser().parse_args(argv)
+    arguments = parser()
+    args = arguments.parse_args(argv)
+    unknown = sorted(set(args.only or ()) - set(PARTS.get(args.stage, ())))
+    if unknown:
+        arguments.error(f"--only: {', '.join(unknown)}: no part of {args.stage or 'the whole route'}")
     rows: list[Row] = []
 
     def measure() -> None:
-        if args.stage == MEDIATION:
-            parts = [PARTS[name] for name in args.only or PARTS]
-            found = [row for part in parts for row in part(args.events or 3_000_000, args.subscribers or 2_000)]
+        events, lines = SIZES.get(args.stage, ROUTE)
+        events, lines = args.events or events, args.subscribers or lines
+        if args.stage in PARTS:
+            parts = PARTS[args.stage]
+            found = [row for name in args.only or parts for row in parts[name](events, lines)]
         elif args.stage == RATING:
-            found = rating_rows(args.events or 5_000_000, args.subscribers or 100_000)
+            found = rating_rows(events, lines)
         else:
-            found = measured(args.events or 200_000, args.subscribers or 2_000)
+            found = measured(events, lines)
         rows.extend(row for row in found if args.stage in (None, row.name.partition(".")[0]))
         file = project_root() / "build" / "bench.json"
         file.parent.mkdir(exist_ok=True)

@@ -27,7 +27,7 @@ from tollgate.billing.outliers import HISTORY, Limits, outliers, without_stateme
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
-from tollgate.platform.postgres import jdbc
+from tollgate.platform.postgres_copy import copy_into
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
@@ -191,4 +191,4 @@ def _stage(settings: Settings, bill_run: BillRun, parked: DataFrame | None, foun
         if frame is None:
             continue
         fenced = frame.withColumn("fencing", F.lit(bill_run.fencing).cast("bigint"))
-        fenced.write.format("jdbc").options(**jdbc(settings), dbtable=f"ops.{table}").mode("append").save()
+        copy_into(fenced, f"ops.{table}", settings)

@@ -19,7 +19,7 @@ from tollgate.billing.prepaid import prepaid_movements
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
-from tollgate.platform.postgres import jdbc
+from tollgate.platform.postgres_copy import copy_into
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
@@ -106,6 +106,11 @@ def _check_lake(run: BillRun, invoice: DataFrame) -> None:
 
 
 def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, invoice: DataFrame) -> None:
+    """Copy invoices, lines and postings into staging, after deleting what an earlier attempt left there.
+
+    A task that died after its commit and is tried again is refused by the staging table's key; a staging that lacks
+    rows, or has some twice, by `_check_staging`. Either way nothing is posted, and a second start begins here.
+    """
     with transaction(settings) as cursor:
         for table in STAGING:
             cursor.execute(f"DELETE FROM billing.{table} WHERE run_id = %s", (run.run_id,))
@@ -121,9 +126,7 @@ def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, in
     entries = postings(lines, forfeited, moved).withColumn("run_id", F.lit(run.run_id))
     for frame, table in ((invoice, "staging_invoice"), (lines, "staging_invoice_line"), (entries, "staging_posting")):
         fenced = frame.withColumn("fencing", F.lit(run.fencing).cast("bigint"))
-        fenced.write.format("jdbc").options(**jdbc(settings), dbtable=f"billing.{table}", batchsize="5000").mode(
-            "append"
-        ).save()
+        copy_into(fenced, f"billing.{table}", settings)
 
 
 def _issue(settings: Settings, run: BillRun, person: str) -> None:

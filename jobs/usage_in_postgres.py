@@ -15,12 +15,12 @@ from tollgate.assurance.usage_copy import LEFT_OUT, Batches, Figures, totals_in_
 from tollgate.platform.crash import crash_point
 from tollgate.platform.descriptions import described
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.postgres import connect, is_migrated, jdbc, migrate
+from tollgate.platform.postgres import connect, is_migrated, migrate
+from tollgate.platform.postgres_copy import copy_into
 from tollgate.platform.settings import Settings
 
 # Any number: two exports that load at once would take each other's staging rows away.
 _EXPORT_LOCK = 7_414_006
-CONNECTIONS = 8
 # An index entry of PostgreSQL ends at 2,704 bytes; this many characters and a source fit into it.
 LONGEST_TEXT = 500
 TABLE, STAGING = "rating.normalized_cdr", "rating.staging_normalized_cdr"
@@ -124,10 +124,7 @@ class PostgresCopy:
             for month in months:
                 cursor.execute("SELECT rating.add_month(%s)", (f"{month}-01",))
         staged = usage.select(F.lit(attempt).cast("BIGINT").alias("attempt"), *self.fields.names)
-        # Each task is a connection, and a database has a hundred.
-        staged.write.format("jdbc").options(
-            **jdbc(self.settings), dbtable="rating.staging_normalized_cdr", batchsize="5000", numPartitions=CONNECTIONS
-        ).mode("append").save()
+        copy_into(staged, STAGING, self.settings)
         crash_point("export.after_staging")
         with transaction(self.settings) as cursor:
             self._load(cursor, attempt, batches, figures, is_again)

@@ -200,6 +200,7 @@ ALLOWED = [
     ("tollgate/platform/lake.py", "Lake.frame", "few_rows", "what its callers bound, each listed here"),
     ("tollgate/platform/lake.py", "Lake.commit_metadata", "collect", "as many commits as are asked for, or four times"),
     ("tollgate/platform/metrics.py", "CarriedOn.collect", "collect", "metrics of Prometheus, no rows"),
+    ("tollgate/platform/postgres_copy.py", "copy_into", "mapInArrow", "a sink: the executors pass batches of bytes on"),
     ("tollgate/platform/run_history.py", "_rows", "fetchall", "the newest nights and months, at most --last"),
     *[("tollgate/platform/upkeep.py", name, "first", ONE_ROW) for name in ("size_of", "vacuum")],
     ("tollgate/rating/as_of.py", "book_rows", "broadcast", BOOK),

@@ -40,32 +40,36 @@ def connect(settings: Settings) -> connection:
     """
     import psycopg2
 
-    where = _address(settings)
+    where = connection_facts(settings)
     try:
-        return psycopg2.connect(
-            host=where["host"], port=where["port"], dbname=where["database"], user=where["user"],
-            password=where["password"], connect_timeout=ANSWER_S, application_name="tollgate",
-        )  # fmt: skip
+        return psycopg2.connect(**where)
     except psycopg2.OperationalError as error:
         # What the server itself says comes as FATAL: a wrong password, a database that is not there.
         found = str(error).strip().splitlines()[0]
         kind, what = (TollgateError, "refuses") if "FATAL" in found else (UnreachableError, "does not answer")
         raise kind(
-            f"PostgreSQL {what}", where=f"{where['host']}:{where['port']}/{where['database']}", found=found,
+            f"PostgreSQL {what}", where=f"{where['host']}:{where['port']}/{where['dbname']}", found=found,
             way_out=f"check postgres.url, {PASSWORD_ENV} and that the server runs (`tollgate status`)",
         ) from None  # fmt: skip
 
 
+def connection_facts(settings: Settings) -> dict[str, Any]:
+    """What psycopg2 connects by, password included; an executor, which knows no settings, gets them with its task."""
+    where = _address(settings)
+    return {
+        "host": where["host"], "port": where["port"], "dbname": where["database"], "user": where["user"],
+        "password": where["password"], "connect_timeout": ANSWER_S, "application_name": "tollgate",
+    }  # fmt: skip
+
+
 def jdbc(settings: Settings) -> dict[str, str]:
-    """Options for Spark's JDBC source and sink."""
+    """Options for Spark's JDBC source; rows go the other way by `postgres_copy`."""
     where = _address(settings)
     return {
         "url": f"jdbc:postgresql://{where['host']}:{where['port']}/{where['database']}",
         "user": where["user"],
         "password": where["password"],
         "driver": "org.postgresql.Driver",
-        "reWriteBatchedInserts": "true",
-        "stringtype": "unspecified",
     }
 
 
