@@ -8,13 +8,13 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+from answers import ask
 from reference.places import own_places
 
 from jobs import export_usage
 from jobs.usage_as_json import FOLDER
 from jobs.usage_copies import copies_checked
 from tollgate.assurance.conservation import balances
-from tollgate.platform.postgres import connect
 
 
 class Copier:
@@ -35,13 +35,7 @@ class Copier:
         return export_usage.run(self.spark, self.settings, export_usage.parser().parse_args([*argv]))
 
     def ask(self, query: str) -> list[tuple[Any, ...]]:
-        session = connect(self.settings)
-        try:
-            with session, session.cursor() as cursor:
-                cursor.execute(query)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            session.close()
+        return ask(self.settings, query)
 
     def table(self) -> list[tuple[Any, ...]]:
         """Every row with the partition it stands in."""

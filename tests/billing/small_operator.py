@@ -5,12 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
+from answers import ask
 from billing.small_month import HST, TERM_BOOK, discount, fee, frame
 from pyspark.sql import SparkSession
 
 from jobs import bill, bill_accounts, check_quality
 from tollgate.platform.lake import Lake
-from tollgate.platform.postgres import connect
 from tollgate.platform.settings import Settings
 
 AS_OF = {"2025-05": "2025-06-01T04:00:00Z", "2025-06": "2025-07-01T04:00:00Z"}
@@ -77,13 +77,7 @@ class Operator:
         self.gate("--table", "rated_usage")
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
-        session = connect(self.settings)
-        try:
-            with session, session.cursor() as cursor:
-                cursor.execute(query)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            session.close()
+        return ask(self.settings, query)
 
 
 def rating(number: int, rated: int, *, balanced: bool = True) -> dict[str, Any]:

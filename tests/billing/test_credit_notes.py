@@ -7,13 +7,14 @@ from typing import Any
 
 import psycopg2
 import pytest
+from answers import ask
 from reference.places import own_places
 
 from jobs import bill, credit_notes
 from jobs.later_documents import later_documents
 from tollgate.assurance.conservation import balances
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.postgres import connect, migrate
+from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
 
 # 1: a fee of 20.00, tax 2.60; 2: usage 10.00, tax 1.30; 3: 10 % off it, tax -0.13; 4: a deposit; 5: one forfeited, 0
@@ -42,18 +43,8 @@ FROM billing.invoice_document"""
 def desk(services: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     made = own_places(services, tmp_path_factory.mktemp("credits"))
     migrate(made)
-    rows(made, INVOICE)
+    ask(made, INVOICE)
     return made
-
-
-def rows(settings: Settings, sql: str) -> list[tuple[Any, ...]]:
-    session = connect(settings)
-    try:
-        with session, session.cursor() as cursor:
-            cursor.execute(sql)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        session.close()
 
 
 def command(settings: Settings) -> Callable[..., dict[str, Any]]:
@@ -99,14 +90,14 @@ def test_lines_are_taken_back_once_by_two_people(desk: Settings, monkeypatch: py
     with pytest.raises(KeyboardInterrupt):
         credit("credit", "--issue", note, "--approver", "bob")
     monkeypatch.undo()
-    assert rows(desk, "SELECT count(*) FROM billing.journal") == [(0,)]
+    assert ask(desk, "SELECT count(*) FROM billing.journal") == [(0,)]
     issued = credit("credit", "--issue", note, "--approver", "bob")
     assert [issued[name] for name in ("status", "credit_no", "sequence", "decided_by")] == ["issued", 1, 1, "bob"]
     assert credit("credit", "--issue", note, "--approver", "eve")["note"] == "issued before; nothing was changed"
     entries = (
         "SELECT ledger_account, tax_id, amount::text FROM billing.posting JOIN billing.journal USING (journal_no) "
     )
-    assert rows(desk, entries + f"WHERE note_id = {note} ORDER BY 1") == [
+    assert ask(desk, entries + f"WHERE note_id = {note} ORDER BY 1") == [
         ("receivable", None, "-10.170"), ("revenue_discount", None, "-1.000"), ("revenue_voice", None, "10.000"),
         ("tax_payable", "hst_on", "1.170"),
     ]  # fmt: skip
@@ -136,14 +127,14 @@ def test_notes_are_the_whole_invoice_which_stays_as_it_was(desk: Settings) -> No
     }  # fmt: skip
     # 10.17 and 322.60 are all of 332.77
     assert f"{facts['credited', 'all']:.2f}" == "-332.77"
-    assert rows(desk, DOCUMENT) == [(5, "329.00", "332.77")]
+    assert ask(desk, DOCUMENT) == [(5, "329.00", "332.77")]
     listed = command(desk)("credits", "--invoice", "7")["credit_notes"]
     assert [(one["status"], one["lines"]) for one in listed] == [
         ("issued", [1, 4]),
         ("void", [1, 4]),
         ("issued", [2, 3]),
     ]
-    documents = rows(
+    documents = ask(
         desk, "SELECT document->>'invoice_kind', document->>'total' FROM billing.credit_note_document ORDER BY 2"
     )
     assert documents == [("credit_note", "-10.17"), ("credit_note", "-322.60")]
@@ -161,4 +152,4 @@ def test_notes_are_the_whole_invoice_which_stays_as_it_was(desk: Settings) -> No
 )
 def test_an_issued_note_does_not_change(desk: Settings, statement: str) -> None:
     with pytest.raises(psycopg2.Error, match=r"refused|no line can be added"):
-        rows(desk, statement)
+        ask(desk, statement)

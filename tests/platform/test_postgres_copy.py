@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from answers import ask
 from frames import table
 from pydantic import SecretStr
 from pyspark.sql import SparkSession
@@ -15,7 +16,6 @@ from pyspark.sql import functions as F
 from reference.places import own_places
 
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.postgres import connect
 from tollgate.platform.postgres_copy import CONNECTIONS, copy_into
 from tollgate.platform.settings import Settings
 
@@ -64,16 +64,6 @@ def in_zone(spark: SparkSession, request: pytest.FixtureRequest) -> Iterator[str
     spark.conf.set("spark.sql.session.timeZone", request.param)
     yield request.param
     spark.conf.set("spark.sql.session.timeZone", before)
-
-
-def ask(settings: Settings, query: str) -> list[tuple[Any, ...]]:
-    session = connect(settings)
-    try:
-        with session, session.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall() if cursor.description else []
-    finally:
-        session.close()
 
 
 def made(settings: Settings, columns: str) -> str:
