@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from benchmarks.billing import BILLING, month_rows
 from benchmarks.billing_load import load_rows
 from benchmarks.mediation import MEDIATION, mediation_rows
-from benchmarks.rating import RATING, rating_rows
+from benchmarks.rating import RATING, contest, growth
 from benchmarks.route import STAGES, measured
 from benchmarks.rows import Row, told
 from benchmarks.streams import RATE_SECONDS, RATES, long_run, on_history, waits
@@ -22,8 +22,9 @@ from tollgate.platform.job import guarded
 from tollgate.platform.places import project_root
 
 Parts = dict[str, Callable[[int, int], list[Row]]]
-# Parts of a stage: of mediation by the records of its three runs and the number of lines; of billing by rated events
-# and accounts, and a tenth as many lines of invoices to load as there are events.
+# Parts of a stage: of mediation by the records of its three runs and the number of lines; of rating by its events (of
+# growth twice as many too) and lines; of billing by rated events and accounts, and a tenth as many lines of invoices to
+# load as there are events.
 PARTS: dict[str, Parts] = {
     MEDIATION: {
         "speed": mediation_rows,
@@ -31,6 +32,7 @@ PARTS: dict[str, Parts] = {
         "history": lambda events, lines: [on_history(events, lines)],
         "waits": lambda _, lines: [row for rate in RATES for row in waits(rate, RATE_SECONDS, lines)],
     },
+    RATING: {"contest": contest, "growth": growth},
     BILLING: {"month": month_rows, "load": lambda events, _: load_rows(max(events // 10, 1))},
 }
 # Events and lines or accounts of a stage that nothing is said of; the others play the route.
@@ -75,8 +77,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         if args.stage in PARTS:
             parts = PARTS[args.stage]
             found = [row for name in args.only or parts for row in parts[name](events, lines)]
-        elif args.stage == RATING:
-            found = rating_rows(events, lines)
         else:
             found = measured(events, lines)
         rows.extend(row for row in found if args.stage in (None, row.name.partition(".")[0]))

@@ -30,16 +30,9 @@ SELECT count(*) AS events, count(*) FILTER (retail_status = 'rated') AS rated, s
 FROM read_parquet('{out}/*.parquet', hive_partitioning = false)"""
 
 
-def rating_rows(events: int, lines: int) -> list[Row]:
-    """All rows of the stage. events: of the contest, and the larger of the two sizes that growth is told by is twice
-    as many; lines: customers with a line each."""
-    folder = project_root() / "build" / "bench_rating"
-    shutil.rmtree(folder, ignore_errors=True)
-    return [*contest(folder, events, lines), *growth(folder, events, lines)]
-
-
-def contest(folder: Path, events: int, lines: int) -> list[Row]:
-    """The ratios against DuckDB and against Python functions."""
+def contest(events: int, lines: int) -> list[Row]:
+    """The ratios against DuckDB and against Python functions. lines: customers with a line each."""
+    folder = _emptied("rating_contest")
     drawn(folder / "contest", events, lines)
     ours, duckdb = (_rated(name, folder / "contest", folder) for name in ("native", "duckdb"))
     agreeing(folder, "native", "duckdb")
@@ -58,8 +51,13 @@ def contest(folder: Path, events: int, lines: int) -> list[Row]:
     return rows
 
 
-def growth(folder: Path, events: int, lines: int) -> list[Row]:
-    """What more events, one heavy line and more prefixes do to the cost of an event; one session measures all."""
+def growth(events: int, lines: int) -> list[Row]:
+    """What more events, one heavy line and more prefixes do to the cost of an event; one session measures all.
+
+    events: of the smaller of the two sizes; lines: customers with a line each.
+    """
+    folder = _emptied("rating_growth")
+    drawn(folder / CASES[0], events, lines)
     drawn(folder / "more", 2 * events, lines)
     drawn(folder / "skewed", events, lines, "--skewed")
     drawn(folder / "many", events, lines, "--prefixes", str(MANY_PREFIXES))
@@ -78,6 +76,12 @@ def growth(folder: Path, events: int, lines: int) -> list[Row]:
         row("rating.many_prefixes", "many", CASES[0], "cpu_s", 1.3),
         row("rating.night_28", late, early, "cpu_s", 1.1),
     ]
+
+
+def _emptied(name: str) -> Path:
+    folder = project_root() / "build" / f"bench_{name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    return folder
 
 
 def drawn(folder: Path, events: int, lines: int, *more: str) -> None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 # Folders of the inputs: the base, twice as many events, half of the events of one line, many prefixes.
-CASES = ("contest", "more", "skewed", "many")
+CASES = ("base", "more", "skewed", "many")
 # The base as a month of nights, all as large.
 NIGHTS, EARLY, LATE = 28, 2, 28
 _TIMES = 3

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import re
+from contextlib import redirect_stdout
 from decimal import Decimal
+from io import StringIO
 
 import pytest
 from frames import assert_rows, table
@@ -22,6 +25,8 @@ def model(spark, tmp_path_factory):
     return tariff.frames_of(spark, tariff.compiled(tariff.written(tmp_path_factory.mktemp("plan") / "m", tariff.MODEL)))
 
 
+# From the owner to the charge, and the outcome.
+STEPS = 9
 USES = ("a price and bands", "the whole model")
 
 
@@ -72,6 +77,24 @@ def test_a_book_pays_for_what_it_uses_alone(plan_of):
     # The grid, the keys of what the event says, the prefix of the cost. (Scans name columns that nothing reads.)
     of_the_model = ("named_struct(place", "rate_direction", "cost_prefix")
     assert [part for part in of_the_model if part in plain] == []
+
+
+@pytest.mark.covers("RAT-01")
+def test_the_jvm_compiles_each_step_of_pricing(spark):
+    usage = sheet.rows(spark, "usage_event", sheet.event("a"))
+    rated = rate_events(usage, sheet.small_book(spark), sheet.small_reference(spark), rating_no=1)
+    settings = {"spark.sql.codegen.wholeStage": "true", "spark.sql.adaptive.enabled": "false"}
+    before = {name: spark.conf.get(name) for name in settings}
+    for name, value in settings.items():
+        spark.conf.set(name, value)
+    try:
+        with redirect_stdout(StringIO()) as told:
+            rated.explain("codegen")
+    finally:
+        for name, value in before.items():
+            spark.conf.set(name, value)
+    sizes = [int(size) for size in re.findall(r"maxMethodCodeSize:(\d+)", told.getvalue())]
+    assert len(sizes) >= STEPS and max(sizes) < int(spark.conf.get("spark.sql.codegen.hugeMethodLimit"))
 
 
 def test_rated_rows_have_the_columns_of_the_contract(spark):

@@ -12,8 +12,8 @@ from tollgate.mediation.identity import with_identity
 from tollgate.mediation.normalise import with_quantities, with_source, with_times
 from tollgate.mediation.numbers import NUMBERS, with_numbers
 from tollgate.mediation.rules import RULE_VERSION, with_findings
-from tollgate.mediation.steps import Step, with_steps
 from tollgate.reference.frames import Reference
+from tollgate.steps import Step, with_steps
 
 REFERENCE_TABLES = ("ref_source", "ref_dialling", "ref_number_range", "ref_cell", "ref_carrier")
 # What is read of raw_cdr.
@@ -46,8 +46,8 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
         Step(payloads.with_odd_fields, payloads.ODD, ends=payloads.ODD),
         Step(with_times, normalise.TIMES, ends=("source_time_zone",)),
         Step(with_quantities, normalise.QUANTITIES, ends=("is_volume_exact",)),
-        Step(with_numbers, NUMBERS, tables=(table("ref_dialling"), table("ref_number_range"))),
-        Step(with_context, CONTEXT, tables=(table("ref_cell"), table("ref_carrier"))),
+        Step(with_numbers, NUMBERS, given=(table("ref_dialling"), table("ref_number_range"))),
+        Step(with_context, CONTEXT, given=(table("ref_cell"), table("ref_carrier"))),
     )
     return (
         with_steps(raw.select(*FROM_RAW), *steps)

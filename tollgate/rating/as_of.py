@@ -25,14 +25,16 @@ def with_row_in_force(
     At most one row fits because intervals of one key are disjoint, which publishing and the snapshot check.
     """
     bounds = (["lo", "hi"] if within else []) + (["valid_from", "valid_to"] if is_timed else [])
-    taken = F.col(take) if isinstance(take, str) else F.struct(*take)
-    row = rows.select(*(F.col(name).alias(f"row_{name}") for name in [*same, *bounds]), taken.alias(into))
+    names = [*same, *bounds]
+    taken = take if isinstance(take, str) else f"struct({', '.join(take)})"
+    row = rows.selectExpr(*(f"{name} AS row_{name}" for name in names), f"{taken} AS {into}")
     fits = [f"row_{key} = {column}" for key, column in same.items()]
     if within:
         fits.append(f"row_lo <= {within} AND {within} < row_hi")
     if is_timed:
         fits.append("row_valid_from <= started_at AND started_at < row_valid_to")
-    return events.join(row, F.expr(" AND ".join(fits)), how="left").select(*events.columns, into)
+    joined = events.join(row, F.expr(" AND ".join(fits)), how="left")
+    return joined.selectExpr(f"* EXCEPT ({', '.join(f'row_{name}' for name in names)})")
 
 
 def book_rows(rows: DataFrame) -> DataFrame:

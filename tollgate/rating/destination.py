@@ -14,13 +14,16 @@ _NUMBER = """try_cast(CASE destination_class WHEN 'e164' THEN rpad(substr(destin
 _RANGE = "CASE WHEN NOT is_roaming AND destination_class = 'e164' THEN substr(destination, 2, 3) END"
 
 GIVEN = ("zone_id", "roaming_zone", "call_type")
+NEEDED: tuple[str, ...] = ("service", "started_at", "destination", "destination_class", "is_roaming", "roaming_country")
+NEEDED += ("mediated_call_type",)
 
 
 def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
     """Add `zone_id`, `zone_kind`, `prefix`, `roaming_zone`, `call_type`; NULL where the book has no zone.
 
     zone_id is `home` for data; roaming_zone is `home` for events that do not roam.
-    call_type is mediation's, or on_net for the operator's own numbers; NULL for data, roaming and short codes.
+    call_type is mediation's (`mediated_call_type`), or on_net for the operator's own numbers; NULL for data, roaming
+    and short codes.
     events: where they have `given` (STRUCT of zone_id, roaming_zone, call_type), what is not NULL in it comes before
     what is looked up. Source: docs/pricebook.md, destination.csv, own_range.csv and roaming_zone.csv.
     """
@@ -58,12 +61,12 @@ def with_zones(events: DataFrame, book: PriceBook) -> DataFrame:
         is_timed=False,
     )
     events = events.selectExpr(
-        "* EXCEPT (called, called_bucket, called_range, called_zone, own_range, visited_zone, call_type)",
+        "* EXCEPT (called, called_bucket, called_range, called_zone, own_range, visited_zone)",
         f"coalesce({given['zone_id']}CASE WHEN service = 'data' THEN 'home' ELSE called_zone.zone_id END) AS zone_id",
         f"CASE WHEN NOT ({is_given}) THEN called_zone.prefix END AS prefix",
         f"coalesce({given['roaming_zone']}CASE WHEN is_roaming THEN visited_zone ELSE 'home' END) AS roaming_zone",
         f"""coalesce({given["call_type"]}CASE WHEN own_range IS NOT NULL THEN 'on_net'
-                                          WHEN called_range IS NOT NULL THEN call_type END) AS call_type""",
+              WHEN called_range IS NOT NULL THEN mediated_call_type END) AS call_type""",
     )
     return with_row_in_force(
         events,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from tollgate.reference.cells import ALL
 from tollgate.reference.frames import PriceBook
 
+NEEDED = ("is_zero", "known_plan", "service", "zone_id", "started_at", "local_date", "rate", "fact")
 FACT_HOLDS = {
     "student": "coalesce(fact.is_student, false)",
     # add_months clips to the month's end: since 31 January, one month is 28 or 29 February.
@@ -66,19 +66,19 @@ def with_discounts(events: DataFrame, rules: list[DiscountRule], discount_den: i
     Needs `local_date` (of the start, in the tariff's zone), `is_zero`, `known_plan`, `service`, `zone_id`, and the
     rows in force `rate` and `fact`.
     """
-    columns = events.columns
     numbers = range(len(rules))
-    for number in numbers:
-        events = events.withColumn(f"discount_{number}", F.expr(_applies(number, rules)))
-    ids = [F.when(F.col(f"discount_{n}"), F.lit(rules[n].discount_id)) for n in numbers]
-    kept = [f"CASE WHEN discount_{n} THEN {rules[n].keep_num}L ELSE 1L END" for n in numbers]
-    scales = [f"CASE WHEN discount_{n} THEN {discount_den}L ELSE 1L END" for n in numbers]
-    none = F.lit(None).cast("string")
-    return events.select(
-        *columns,
-        F.array_except(F.array(none, *ids), F.array(none)).alias("discount_ids"),
-        F.expr(" * ".join(["1L", *kept])).alias("discount_num"),
-        F.expr(" * ".join(["1L", *scales])).alias("discount_den"),
+    applied = [f"discount_{n}" for n in numbers]
+    # Each may name those before it.
+    judged = events.selectExpr("*", *(f"{_applies(n, rules)} AS {applied[n]}" for n in numbers))
+    none = "CAST(NULL AS STRING)"
+    ids = [f"CASE WHEN {applied[n]} THEN '{rules[n].discount_id}' END" for n in numbers]
+    kept = [f"CASE WHEN {applied[n]} THEN {rules[n].keep_num}L ELSE 1L END" for n in numbers]
+    scales = [f"CASE WHEN {name} THEN {discount_den}L ELSE 1L END" for name in applied]
+    return judged.selectExpr(
+        f"* EXCEPT ({', '.join(applied)})" if applied else "*",
+        f"array_except(array({', '.join([none, *ids])}), array({none})) AS discount_ids",
+        f"{' * '.join(['1L', *kept])} AS discount_num",
+        f"{' * '.join(['1L', *scales])} AS discount_den",
     )
 
 

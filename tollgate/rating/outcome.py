@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 # A call that nobody answered, or that lasted 0 s; a message that failed. A missing outcome does not make a call free.
 ZERO_BY_OUTCOME = """
@@ -47,21 +46,22 @@ _OF_A_PRICE = [
 ]
 
 
-def with_outcome(events: DataFrame) -> DataFrame:
-    """Add `suspense_reason`, `retail_status`, `price_source` and `tax_category`.
+def with_outcome(events: DataFrame, currency: str) -> DataFrame:
+    """Add `suspense_reason`, `retail_status`, `price_source`, `tax_category` and `currency`, the book's.
 
     A suspended event loses everything of a price. The wholesale leg has its own status and stays as it is.
     """
     reasons = " ".join(f"WHEN {condition} THEN '{reason}'" for reason, condition in SUSPENDED_IF.items())
-    judged = events.selectExpr("*", f"CASE {reasons} END AS suspense_reason")
-    settled = judged.withColumns(
-        {name: F.expr(f"CASE WHEN suspense_reason IS NULL THEN {name} END") for name in _OF_A_PRICE}
+    judged = events.selectExpr("*", f"'{currency}' AS currency").selectExpr(
+        "*", f"CASE {reasons} END AS suspense_reason"
     )
-    return settled.selectExpr(
-        "*",
+    return judged.selectExpr(
+        f"* EXCEPT ({', '.join(_OF_A_PRICE)})",
+        *(f"CASE WHEN suspense_reason IS NULL THEN {name} END AS {name}" for name in _OF_A_PRICE),
         """CASE WHEN suspense_reason IS NOT NULL THEN 'suspended'
                 WHEN is_zero THEN 'zero_rated' ELSE 'rated' END AS retail_status""",
-        "CASE WHEN rate IS NOT NULL THEN CASE WHEN is_marked_up THEN 'markup' ELSE 'rate' END END AS price_source",
+        """CASE WHEN suspense_reason IS NULL AND rate IS NOT NULL
+                THEN CASE WHEN is_marked_up THEN 'markup' ELSE 'rate' END END AS price_source""",
         f"""CASE WHEN suspense_reason IS NULL THEN coalesce(rate.tax_category, '{TAX_CATEGORY_WITHOUT_A_RATE}') END
             AS tax_category""",
     )

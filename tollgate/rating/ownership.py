@@ -7,17 +7,17 @@ from pyspark.sql import DataFrame
 from tollgate.rating.as_of import with_row_in_force
 from tollgate.reference.frames import Reference
 
+NEEDED = ("msisdn", "started_at")
 
-def with_owner(usage: DataFrame, reference: Reference) -> DataFrame:
+
+def with_owner(events: DataFrame, reference: Reference) -> DataFrame:
     """Add the rows in force `line`, `account` and `fact`; NULL where nobody held the number.
 
     The subscriber_id of the record plays no part: a number may have changed hands since.
-    Lines are not broadcast by hint, there may be millions of them. Usage that brings its `line` is left as it is.
+    Lines are not broadcast by hint, there may be millions of them.
     """
-    if "line" in usage.columns:
-        return usage
     events = with_row_in_force(
-        usage,
+        events,
         reference.table("ref_subscription"),
         same={"msisdn": "msisdn"},
         take=["subscription_id", "account_id", "contract_id", "plan_id", "line_state"],

@@ -10,6 +10,9 @@ from tollgate.rating.price_grid import with_grid_pieces
 from tollgate.reference.book_features import BAND_PRICES
 from tollgate.reference.frames import PriceBook
 
+NEEDED = ("is_banded", "is_marked_up", "band_day", "start_s", "start_slot", "charged_units", "rate", "cost_row")
+# What nothing reads afterwards.
+ENDS = ("is_banded", "band_day", "start_s", "start_slot")
 FLAT = "flat"
 MARKUP = "markup"
 
@@ -32,7 +35,7 @@ def with_pieces(events: DataFrame, book: PriceBook) -> DataFrame:
     )
     has_prices = book.segment_slots > 1 or BAND_PRICES in book.features
     cut = with_grid_pieces(events, book) if has_prices else _with_band_pieces(events, book)
-    return cut.drop("band_day", "is_banded", "start_s", "start_slot", "one_factor", "one_band")
+    return cut.drop("one_factor", "one_band")
 
 
 def _with_band_pieces(events: DataFrame, book: PriceBook) -> DataFrame:
@@ -43,22 +46,19 @@ def _with_band_pieces(events: DataFrame, book: PriceBook) -> DataFrame:
     slots = range(book.band_slots)
     events = events.selectExpr("*", "start_s + charged_units AS end_s")
     events = events.selectExpr("*", *(f"{_inside(k)} AS units_{k}" for k in slots))
+    banded_pieces = " + ".join(f"CASE WHEN units_{k} > 0 THEN 1 ELSE 0 END" for k in slots)
     events = events.selectExpr(
         "* EXCEPT (end_s)",
         f"NOT is_banded OR (band_day IS NOT NULL AND {' + '.join(f'units_{k}' for k in slots)} = charged_units)"
         " AS is_cut",
-        "1 + start_slot AS first_piece",
-        " + ".join(f"CASE WHEN units_{k} > 0 THEN 1 ELSE 0 END" for k in slots) + " AS banded_pieces",
-    ).selectExpr(
-        "* EXCEPT (banded_pieces)",
-        "CASE WHEN is_banded THEN banded_pieces WHEN charged_units > 0 THEN 1 WHEN charged_units = 0 THEN 0 END"
+        f"CASE WHEN is_banded THEN {banded_pieces} WHEN charged_units > 0 THEN 1 WHEN charged_units = 0 THEN 0 END"
         " AS pieces",
     )
     units = [f"units_{k}" for k in slots]
     banded = weighted(units, [f"get(band_day.factor_num, {k})" for k in slots], book.amount_type)
     flat = f"try_multiply(CAST(charged_units AS {book.amount_type}), one_factor)"
     return events.selectExpr(
-        f"* EXCEPT (first_piece, pieces, {', '.join(units)})",
+        f"* EXCEPT (pieces, {', '.join(units)})",
         f"try_multiply(CASE WHEN is_banded THEN {banded} ELSE {flat} END, rate.unit_price_micros) AS usage_micros",
         f"{_pieces(f'array({chr(44).join(units)})', 'charged_units')} AS piece_units",
         f"{_pieces('band_day.band_id', 'one_band')} AS piece_band",
@@ -86,5 +86,5 @@ def _pieces(banded: str, flat: str) -> str:
     """The slots that hold units, or the one piece of a flat price, or none of no units."""
     return (
         f"slice(CASE WHEN is_banded THEN {banded} ELSE array({flat}) END, "
-        "CASE WHEN is_banded THEN first_piece ELSE 1 END, pieces)"
+        "CASE WHEN is_banded THEN 1 + start_slot ELSE 1 END, pieces)"
     )

@@ -7,12 +7,13 @@ same pieces. Source: docs/money.md, "One event".
 from __future__ import annotations
 
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
 
 from tollgate.money import EXACT, rounded_amount
 from tollgate.rating.pieces import weighted
 from tollgate.reference.book_features import CARRIER_FEES
 from tollgate.reference.frames import PriceBook
+
+NEEDED = ("is_zero", "is_marked_up", "rate", "cost_row", "connect_fee_micros", "usage_micros", "factor_den")
 
 
 def with_list_charge(events: DataFrame, book: PriceBook) -> DataFrame:
@@ -93,6 +94,5 @@ def _with_exact_charge(events: DataFrame, row: str, connect_fee: str, fee_scale:
         "discounted": "try_multiply(held, discount_num)",
         "discounted_scale": "try_multiply(scale, discount_den)",
     }
-    for name, text in steps.items():
-        events = events.withColumn(name, F.expr(text))
-    return events
+    # Each names those before it.
+    return events.selectExpr("*", *(f"{text} AS {name}" for name, text in steps.items()))

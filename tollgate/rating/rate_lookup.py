@@ -10,6 +10,8 @@ from tollgate.rating.as_of import book_rows, with_row_in_force
 from tollgate.reference.book_features import INITIAL, SEGMENTS, SPLITS
 from tollgate.reference.frames import PriceBook
 
+NEEDED: tuple[str, ...] = ("line", "service", "zone_id", "roaming_zone", "rating_group", "started_at")
+NEEDED += ("direction", "technology", "slice_id")
 _QUOTED = "', '"
 _TERMS = [
     *["rate_id", "unit", "unit_price_micros", "block_units", "increment_units", "connect_fee_micros", "minimum_micros"],
@@ -36,7 +38,7 @@ def rate_terms(book: PriceBook) -> list[str]:
 
 
 def with_rate(events: DataFrame, book: PriceBook) -> DataFrame:
-    """Add `known_plan` (the plan, if the book has it) and `rate` (STRUCT of rate_terms, the rate row); NULL without.
+    """Add `known_plan` (the plan, if the book has it) and `rate_row` (STRUCT of rate_terms); NULL without.
 
     Fallback is resolved in the book, so the key is an equality of five columns, and of direction, technology and slice
     where the book's rates name any; only data has rating groups.
@@ -71,7 +73,7 @@ def with_rate(events: DataFrame, book: PriceBook) -> DataFrame:
             **{column: f"rate_{column}" for column in named},
         },
         take=rate_terms(book),
-        into="rate",
+        into="rate_row",
     )
     return events.drop("rate_group", *(f"rate_{column}" for column in named))
 

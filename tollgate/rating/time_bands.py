@@ -23,18 +23,20 @@ def with_band_day(events: DataFrame, book: PriceBook) -> DataFrame:
     Nothing has bands that is charged 0. band_day is NULL where the book publishes no such day.
     """
     more = [name for feature, names in _DAY_OF_FEATURE.items() if feature in book.features for name in names]
-    events = events.selectExpr("*", "is_zero_by_outcome OR coalesce(rate.is_zero_rated, false) AS is_zero")
+    is_zero = "is_zero_by_outcome OR coalesce(rate.is_zero_rated, false)"
     events = with_row_in_force(
-        events.selectExpr("*", "CASE WHEN NOT is_zero THEN rate.band_set END AS band_set"),
+        events.selectExpr(
+            "*",
+            f"{is_zero} AS is_zero",
+            f"CASE WHEN NOT ({is_zero}) THEN rate.band_set END AS band_set",
+            "unix_seconds(started_at) AS start_s",
+        ),
         book_rows(book.table("price_band_day")),
         same={"band_set": "band_set", "local_date": "local_date"},
         take=[*_DAY, *more],
         into="band_day",
         is_timed=False,
     )
-    events = events.selectExpr(
-        "* EXCEPT (band_set)", "band_set IS NOT NULL AS is_banded", "unix_seconds(started_at) AS start_s"
-    )
     slots = range(book.band_slots)
     before = " + ".join(f"CASE WHEN get(band_day.edge_s, {k + 1}) <= start_s THEN 1 ELSE 0 END" for k in slots)
-    return events.selectExpr("*", f"{before} AS start_slot")
+    return events.selectExpr("* EXCEPT (band_set)", "band_set IS NOT NULL AS is_banded", f"{before} AS start_slot")

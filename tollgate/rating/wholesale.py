@@ -12,6 +12,16 @@ from tollgate.rating.units import started_steps, used_units
 from tollgate.reference.book_features import CARRIER_FEES, CARRIER_PREFIXES, INITIAL
 from tollgate.reference.frames import PriceBook
 
+NEEDED: tuple[str, ...] = (
+    "is_id_conflict",
+    "is_zero_by_outcome",
+    "is_roaming",
+    "call_type",
+    "zone_kind",
+    "service",
+    "started_at",
+)
+NEEDED += ("carrier_id", "destination", "destination_class", "destination_country", "duration_s", "volume_bytes")
 _COST = [
     "cost_id",
     "unit",
@@ -49,7 +59,8 @@ _MARKED_UP = {
 
 
 def with_cost(events: DataFrame, book: PriceBook) -> DataFrame:
-    """Add `cost_row` (STRUCT, the carrier's row), `wholesale_status`, `cost_numerator`, `cost_denominator` and `cost`.
+    """Add `cost_row` (STRUCT, the carrier's row), `cost_id`, `wholesale_status`, `cost_numerator`,
+    `cost_denominator` and `cost`.
 
     The longest prefix of the called number that the carrier has prices for comes first, then the row of the called
     country before the carrier's default. What roams has no carrier rate: its price
@@ -86,6 +97,7 @@ def with_cost(events: DataFrame, book: PriceBook) -> DataFrame:
     events = events.selectExpr("*", f"{exact} AS exact_cost").selectExpr("*", f"{rounded} AS cost")
     return events.selectExpr(
         "* EXCEPT (exact_cost, is_free_of_carriers)",
+        "cost_row.cost_id AS cost_id",
         "CASE WHEN cost IS NOT NULL THEN CAST(exact_cost AS DECIMAL(38,0)) END AS cost_numerator",
         "CASE WHEN cost IS NOT NULL THEN CAST(cost_row.block_units AS DECIMAL(38,0)) END AS cost_denominator",
         """CASE WHEN is_free_of_carriers THEN 'not_applicable'
@@ -94,7 +106,8 @@ def with_cost(events: DataFrame, book: PriceBook) -> DataFrame:
 
 
 def with_markup(events: DataFrame, book: PriceBook) -> DataFrame:
-    """Add `is_marked_up`, and put the marked-up cost into the place of a missing `rate` where the cost row allows it.
+    """Add `rate`, which is `rate_row` or, where that is missing and the cost row allows it, the marked-up cost; and
+    `is_marked_up`.
 
     The price is the unrounded cost x markup_num / markup_den: the carrier's units, block and connect fee, and the
     mark-up as the factor of one piece, so that one formula prices and recomputes both.
@@ -104,6 +117,6 @@ def with_markup(events: DataFrame, book: PriceBook) -> DataFrame:
     fields = ", ".join(f"'{name}', {texts.get(name, 'CAST(NULL AS STRING)')}" for name in rate_terms(book))
     return events.selectExpr(
         "*",
-        """rate IS NULL AND zone_id IS NOT NULL AND roaming_zone IS NOT NULL
+        """rate_row IS NULL AND zone_id IS NOT NULL AND roaming_zone IS NOT NULL
            AND cost IS NOT NULL AND cost_row.markup_num IS NOT NULL AS is_marked_up""",
-    ).selectExpr("* EXCEPT (rate)", f"CASE WHEN is_marked_up THEN named_struct({fields}) ELSE rate END AS rate")
+    ).selectExpr("*", f"CASE WHEN is_marked_up THEN named_struct({fields}) ELSE rate_row END AS rate")

@@ -9,8 +9,8 @@ from mediation.records import VOICE, payload, raw_rows, small_reference
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from tollgate.mediation.steps import Step, with_steps
 from tollgate.mediation.usage import COLUMNS, mediate
+from tollgate.steps import Step, with_steps
 
 
 def doubled(records: DataFrame, more: DataFrame) -> DataFrame:
@@ -29,7 +29,7 @@ def test_columns_come_through_all_steps_and_what_ends_is_gone(spark: SparkSessio
     more = spark.sql("SELECT 1L AS n, 'one' AS word")
     done = with_steps(
         records,
-        Step(doubled, ("n", "gone"), ends=("gone",), tables=(more,)),
+        Step(doubled, ("n", "gone"), ends=("gone",), given=(more,)),
         Step(said, ("a name", "word", "told"), ends=("told",)),
         Step(lambda found: found.withColumn("batch", F.col("batch_no") + F.col("n")), ("batch_no", "n")),
     )
