@@ -72,9 +72,7 @@ def rate_events(usage: DataFrame, book: PriceBook, reference: Reference, rating_
 
 def _with_units(events: DataFrame, book: PriceBook) -> DataFrame:
     """The price that holds, and how much is charged by it."""
-    return (
-        events.transform(with_markup, book).transform(with_band_day, book).transform(with_charged_units, book)
-    )  # fmt: skip
+    return events.transform(with_markup, book).transform(with_band_day, book).transform(with_charged_units, book)
 
 
 def _facts_of_the_event(usage: DataFrame, book: PriceBook) -> DataFrame:
