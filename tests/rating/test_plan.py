@@ -83,7 +83,9 @@ def test_a_book_pays_for_what_it_uses_alone(plan_of):
 def test_the_jvm_compiles_each_step_of_pricing(spark):
     usage = sheet.rows(spark, "usage_event", sheet.event("a"))
     rated = rate_events(usage, sheet.small_book(spark), sheet.small_reference(spark), rating_no=1)
-    settings = {"spark.sql.codegen.wholeStage": "true", "spark.sql.adaptive.enabled": "false"}
+    generated = {"wholeStage": "true", "factoryMode": "FALLBACK"}
+    settings = {f"spark.sql.codegen.{name}": value for name, value in generated.items()}
+    settings["spark.sql.adaptive.enabled"] = "false"
     before = {name: spark.conf.get(name) for name in settings}
     for name, value in settings.items():
         spark.conf.set(name, value)
