@@ -18,7 +18,7 @@ from tollgate.oracle.pricing import price_event
 from tollgate.oracle.rows import Contract, Usage
 from tollgate.oracle.tiers import Counts
 
-OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
+OCTOBER, NOVEMBER, DECEMBER = date(2026, 10, 1), date(2026, 11, 1), date(2026, 12, 1)
 CALENDAR = CycleCalendar("America/Toronto", 1)
 # 0.05 a minute of a line, from 90 s on 0.02, from 240 s on 0.10
 TIERS = [{"rate_id": "mtm_voice", "counts": "line", "from_units": at, "price": price}
@@ -92,6 +92,9 @@ def test_the_first_places_that_a_reversal_left_free_are_taken_first(tmp_path):
         book, NOVEMBER, [corrected(posted[0], posted[0])[0], one(2, 120, "e")], "month_to_month", october.billed
     )
     assert told(away) == [("e", "original", 150_000, (0, 60), (300, 360)), ("a", "reversal", -50_000, (0, 60))]
+    # On the bill after the places that `e` took stay taken, though `a` held some of them before.
+    later = bill_of(book, DECEMBER, [one(1, 60, "f")], "month_to_month", [*october.billed, *away.billed])
+    assert told(later) == [("f", "original", 100_000, (360, 420))]
 
 
 def test_places_are_held_freed_and_taken():

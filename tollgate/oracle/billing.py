@@ -71,7 +71,7 @@ def bill_cycle(
     )
     free = Allowances(account, calendar, book, contracts, Counter(used or ()))
     prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
-    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counts(earlier), PostedVersions(earlier))
+    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, PostedVersions(earlier))
     lines += _lines_without_usage(account, cycle, calendar, contracts, book, bill.minor_digits, posted, adjustments)
     bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {}, account.closed_on)
     for line in lines:
@@ -173,7 +173,6 @@ def _usage_lines(
     events: list[RatedEvent],
     allowances: Allowances,
     prepaid: set[str],
-    counts: Counts,
     posted: PostedVersions,
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances.
@@ -183,6 +182,7 @@ def _usage_lines(
     lines: dict[str, Line] = {}
     for event, slices in settled_before(events, posted):
         allowances.settle(event, calendar.containing(event.started_at), slices)
+    counts = Counts(posted.standing())
     settle_places(events, posted, counts)
     for event in sorted(events, key=_order):
         origin = calendar.containing(event.started_at)

@@ -22,6 +22,10 @@ class PostedVersions:
         found = None if event.kind == "original" else self._last.get((event.source, event.event_id))
         return None if found is None or found.event.kind == "reversal" else found
 
+    def standing(self) -> Iterator[BilledEvent]:
+        """What stands billed of each event."""
+        return (one for one in self._last.values() if one.event.kind != "reversal")
+
 
 def line_kind(event: RatedEvent, was: BilledEvent | None, origin: date, cycle_start: date) -> str:
     """The kind of the line that carries an event."""

@@ -31,13 +31,13 @@ def tier_counter(event: RatedEvent, origin: date) -> TierCounter | None:
 class Counts:
     """The places of each counter that posted bills, and a bill while it is made, have taken."""
 
-    def __init__(self, earlier: Iterable[BilledEvent]) -> None:
-        """earlier: the account's events on posted bills."""
+    def __init__(self, standing: Iterable[BilledEvent]) -> None:
+        """standing: what posted bills of the account have of each event, but for what was taken back."""
         self._taken: dict[TierCounter, list[Place]] = defaultdict(list)
-        for one in sorted(earlier, key=lambda one: one.event.revision):
+        for one in standing:
             counter = tier_counter(one.event, one.origin_cycle)
             if counter is not None:
-                (self.free if one.event.kind == "reversal" else self.hold)(counter, one.tier_places)
+                self.hold(counter, one.tier_places)
 
     def hold(self, counter: TierCounter, places: Iterable[Place]) -> None:
         """Take these places, which are free."""
