@@ -71,7 +71,7 @@ def bills(spark: SparkSession) -> list[Bill]:
     cycles = ("2025-05", "2025-06", "2025-07")
     for number, cycle in enumerate(cycles, start=1):
         billed = without_places(spark.createDataFrame(rows, contract("billed_usage")))
-        runs = [(of, of, at("2025-06-01T04:00")) for of in cycles[: number - 1]]
+        runs = [(of, of, at("2025-08-02T04:00")) for of in cycles[: number - 1]]
         made.append(
             bill_may(
                 spark, accounts, contracts, [*MAY, *JUNE, *JULY], {"tax": []}, posted_before(spark, billed, runs),
