@@ -232,7 +232,7 @@ def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake
     at.put("price_tier", 1, {**tier, "pricebook_version": 8})
     assert at.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3
     # That a rate has tiers now is a change of its price: the other call to Europe is corrected too.
-    at.put("price_tier", 2, {**tier, "pricebook_version": 8, "rate_id": "europe"})
+    at.put("price_tier", 2, {**tier, "pricebook_version": 8, "rate_id": "flat"})
     assert at.correct(*OCTOBER_5, "--dry-run")["corrected"] == 4
     at.put("price_tier", 3, {**tier, "pricebook_version": 7})
     with pytest.raises(TollgateError, match="posted by graduated tiers") as refused:
