@@ -45,7 +45,7 @@ def play_due(
     as_of: str,
     play: Callable[[str, str, list[dict[str, Any]]], dict[str, Any]],
 ) -> list[dict[str, Any]]:
-    """Play the cycles that are due by `as_of`, oldest first, until one is not posted; returns what `play` did.
+    """Play the cycles that are due by `as_of`, oldest first, until a draft is left; returns what `play` did.
 
     play: of a cycle, its --as-of and what else is due, each with the command for it; returns the summary of the run. A
     cycle that all of its accounts have to wait for is left until an earlier one is posted. One with an open run goes on
@@ -53,7 +53,7 @@ def play_due(
     """
     told: list[dict[str, Any]] = []
     done: set[str] = set()
-    while not told or told[-1].get("bill_status") == "posted":
+    while not told or told[-1].get("bill_status") in (None, "posted"):
         due = [one for one in find_due_cycles(spark, settings, instant_of(as_of)) if one.cycle not in done]
         ready = [one.cycle for one in due if one.ready]
         if not ready:

@@ -29,6 +29,7 @@ def test_what_has_ended_and_is_not_settled_is_due_by_its_key(spark: SparkSession
         account("parked"), account("named", first_cycle_start=date(2025, 4, 1)),
         account("closed", closed_on=date(2025, 5, 1)), account("last bill", closed_on=date(2025, 5, 2)),
         account("starts", first_cycle_start=date(2025, 6, 1)), account("anchor", anchor_day=17),
+        account("long ago", first_cycle_start=date(2024, 3, 1), closed_on=date(2024, 6, 1)),
     ]  # fmt: skip
     runs = [("april", "2025-04", at("2025-05-02T00:00")), ("may", "2025-05", at("2025-06-02T00:00")),
             ("early", "2025-05.2", at("2025-05-10T00:00"))]  # fmt: skip
@@ -38,6 +39,8 @@ def test_what_has_ended_and_is_not_settled_is_due_by_its_key(spark: SparkSession
     found = due_cycles(frame(spark, "ref_account", accounts), at("2025-06-16T04:00"), posted, parked, named)
     assert_rows(
         found,
+        # March and April of that year are more than thirteen months ago.
+        ("2024-05", 1, 1),
         # April was billed for another account by name.
         ("2025-04", 1, 1),
         # Two were set aside; `named` has to wait for its April.

@@ -106,18 +106,20 @@ def due_cycles(
 ) -> DataFrame:
     """Keys of cycles that ended by `as_of` and that no posted run has settled: `cycle`, `accounts` (how many of those
     that are not closed before it have such a one) and `ready`: of how many it is the first one, so that it can be
-    billed now. A row a key; cycles that began more than MONTHS_BACK months before are not looked for.
+    billed now. A row a key; cycles that began more than MONTHS_BACK months before that of `as_of` are not looked for.
 
     accounts: ref_account; posted_runs, parked, named: see `settled_cycles`.
     """
     most = f"CASE WHEN calendar.days IS NULL THEN {MONTHS_BACK} ELSE {MONTHS_BACK * 31} div calendar.days + 1 END"
     now = cycle_start_of(F.lit(as_of), F.col("time_zone"), F.col("calendar"))
+    earliest = F.add_months(F.trunc(F.lit(as_of.date()), "MM"), -MONTHS_BACK)
     ended = (
         accounts.withColumn("calendar", calendar_of_account())
         .withColumn("now_on", now)
         .withColumn("ago", F.explode(F.sequence(F.lit(1), F.expr(f"CAST({most} AS INT)"))))
         .withColumn("cycle_start", cycle_after(F.col("now_on"), -F.col("ago"), F.col("calendar")))
-        .where("cycle_start >= first_cycle_start AND coalesce(cycle_start < closed_on, true)")
+        .where(F.col("cycle_start") >= F.greatest("first_cycle_start", earliest))
+        .where("coalesce(cycle_start < closed_on, true)")
         .withColumn("cycle", key_of(F.col("cycle_start"), F.col("calendar")))
         .withColumn("cycle_end", cycle_end_of(F.col("cycle_start"), F.col("calendar")))
         .withColumn("ends_at", local_midnight(F.col("cycle_end"), F.col("time_zone")))
