@@ -15,9 +15,10 @@ from benchmarks.cost import Cost, cost_of
 from benchmarks.route import SEED, Bench, bench
 from benchmarks.rows import Row
 from benchmarks.traffic import Traffic, traffic_of
+from jobs.bill_runs import transaction
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
-from tollgate.platform.postgres import connect, migrate
+from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
 
 BILLING = "billing"
@@ -83,10 +84,9 @@ def drafted(found: Bench, events: int) -> Drafted:
 
     costs: list[Cost] = []
     traffic = traffic_of(found.spark, lambda: costs.append(cost_of(found.spark, draft)))
-    with connect(found.settings) as session, session.cursor() as cursor:
+    with transaction(found.settings) as cursor:
         cursor.execute("SELECT sum(events) FROM ops.bill_run_kind WHERE run_id = %s", (summary["run_id"],))
         [(on_lines,)] = cursor.fetchall()
-    session.close()
     found.run_job(bill_accounts, "--action", "void", "--run-id", str(summary["run_id"]))
     if on_lines != events or summary["parked"]:
         raise TollgateError(

@@ -17,8 +17,9 @@ from benchmarks.billing_input import drawn_lines
 from benchmarks.cost import cost_of
 from benchmarks.route import SEED, Bench, bench
 from benchmarks.rows import Row
+from jobs.bill_runs import transaction
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.postgres import connect, connection_facts, migrate
+from tollgate.platform.postgres import connection_facts, migrate
 from tollgate.platform.postgres_copy import CONNECTIONS, copy_into
 
 TABLE = "billing.staging_invoice_line"
@@ -55,10 +56,13 @@ def loaded(found: Bench, rows: DataFrame, ways: dict[str, Callable[[], None]], t
     left: dict[str, Any] = {}
     for _ in range(turns):
         for name, load in ways.items():
-            _ask(found, f"TRUNCATE {TABLE}")
+            with transaction(found.settings) as cursor:
+                cursor.execute(f"TRUNCATE {TABLE}")
             taken = cost_of(found.spark, load).seconds
             least[name] = min(taken, least.get(name, taken))
-            left[name] = _ask(found, FINGERPRINT)
+            with transaction(found.settings) as cursor:
+                cursor.execute(FINGERPRINT)
+                left[name] = cursor.fetchone()
             if left[name] != left["copy"] or left[name][0] != rows.count():
                 raise TollgateError("the ways do not load the same rows", expected=str(left["copy"]), found=str(left))
     return least
@@ -78,13 +82,3 @@ def insert_pages(found: Bench, rows: DataFrame, page: int) -> None:
         session.close()
 
     rows.coalesce(CONNECTIONS).foreachPartition(insert)
-
-
-def _ask(found: Bench, query: str) -> tuple[Any, ...]:
-    session = connect(found.settings)
-    try:
-        with session, session.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchone() or () if cursor.description else ()
-    finally:
-        session.close()

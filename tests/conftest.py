@@ -101,6 +101,15 @@ def spark(settings: Settings) -> Iterator[SparkSession]:
 
 
 @pytest.fixture
+def one_partition(spark: SparkSession) -> Iterator[None]:
+    """Shuffles of the session in one partition: in unions of a dozen kinds of few lines each further one is a task."""
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    spark.conf.set("spark.sql.shuffle.partitions", "1")
+    yield
+    spark.conf.set("spark.sql.shuffle.partitions", before or "")
+
+
+@pytest.fixture
 def lake(spark: SparkSession, tmp_path: Path) -> Lake:
     """An empty lake for one test."""
     return Lake(spark, str(tmp_path / "lake"))

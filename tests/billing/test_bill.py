@@ -153,7 +153,7 @@ def test_forfeited_deposits_reach_the_ledger(spark: SparkSession) -> None:
     accounts = spark.sql(
         "SELECT 'A' AS account_id, DATE'2025-05-01' AS cycle_start, DATE'2025-06-01' AS cycle_end, "
         "TIMESTAMP'2025-06-01 04:00:00' AS ends_at, 2 AS minor_digits, "
-        "CAST(NULL AS DATE) AS closed_on"
+        "CAST(NULL AS DATE) AS closed_on, named_struct('days', CAST(NULL AS INT)) AS calendar"
     )
     contracts = [agreement("A", cancelled_on=MID, term_ends_on=date(2025, 12, 1))]
     found = forfeited_deposits(

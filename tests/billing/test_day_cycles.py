@@ -60,6 +60,8 @@ def test_a_fee_and_its_minutes_by_the_days_of_a_cycle_of_thirty(spark: SparkSess
         line("old", "prior_period", march_2, 0, "0.05"),
         line("old", "usage", april_1, 0, "0.25"),
     )
+    units = bill.invoice_line.where("kind = 'recurring'").select("account_id", "units", "unit")
+    assert_rows(units, ("new", 1, "cycle"), ("old", 1, "cycle"))
     assert_rows(
         bill.invoice.select("account_id", "cycle_start", "cycle_end"),
         ("new", april_1, date(2026, 5, 1)), ("old", april_1, date(2026, 5, 1)),

@@ -6,7 +6,6 @@ import csv
 import json
 import shutil
 from collections import defaultdict
-from collections.abc import Iterator
 from datetime import date, datetime, timezone
 from pathlib import Path
 from random import Random
@@ -27,7 +26,6 @@ from properties.draw import (
 )
 from properties.draw_allowances import draw_allowances, draw_spend_limits
 from properties.frames_of_draws import DEMO_BOOK, SNAPSHOT, VERSION, book_frames, reference_frames, usage_frame
-from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tollgate.billing.bill import Bill, PostedRuns, bill_cycle
@@ -42,6 +40,7 @@ from tollgate.oracle.rows import Usage
 from tollgate.platform.lake import contract, kept
 from tollgate.rating.rate import rate_events
 
+pytestmark = pytest.mark.usefixtures("one_partition")
 SEED = 20261111
 # Seed, events, allowances; these two seeds bring everything about. Allowances that meet are windows one after the other
 # in the plan, so most tests have few of them.
@@ -123,15 +122,6 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     head, *_ = (folder / "top_up.csv").read_text(encoding="utf-8").splitlines()
     (folder / "top_up.csv").write_text("\n".join([head, *draw_top_ups(random)]) + "\n", encoding="utf-8")
     return folder
-
-
-@pytest.fixture
-def spark(spark: SparkSession) -> Iterator[SparkSession]:
-    """The session, in one partition: in unions of a dozen kinds of few lines each further one is a task."""
-    before = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "1")
-    yield spark
-    spark.conf.set("spark.sql.shuffle.partitions", before or "")
 
 
 @pytest.mark.covers("BIL-01", "BIL-02", "BIL-03", "BIL-04", "BIL-10", "BIL-21", "RAT-07", "RAT-40")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 from faults.fixtures import create_database, settings_of
 from faults.route import Route
-from pyspark.sql import SparkSession
 from years.lives import draw_lives
 from years.two_years import Operator, Playing, sha256_of
 from years.usage import doubled, draw_arrivals, permuted
@@ -23,6 +22,7 @@ from generators.dirt import DirtRates
 from jobs import reconcile
 from tollgate.platform.postgres import connect
 
+pytestmark = pytest.mark.usefixtures("one_partition")
 OTHER_ORDERS = {
     "all": Playing("all", doubled, batch=170),
     "cut": Playing("cut", permuted, batch=170, nights=2),
@@ -34,15 +34,6 @@ KINDS = {
     "deposit_forfeit", "invoice_fee", "one_off", "one_off_credit", "discount", "top_up", "prepaid_balance",
     "prepaid_used", "prepaid_forfeit",
 }  # fmt: skip
-
-
-@pytest.fixture
-def spark(spark: SparkSession) -> Iterator[SparkSession]:
-    """The session, in one partition: each further one is a task more in every union of a few lines."""
-    before = spark.conf.get("spark.sql.shuffle.partitions")
-    spark.conf.set("spark.sql.shuffle.partitions", "1")
-    yield spark
-    spark.conf.set("spark.sql.shuffle.partitions", before or "")
 
 
 @pytest.fixture

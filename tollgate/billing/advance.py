@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycle_dates import cycle_end_of, local_midnight, overlap_days
+from tollgate.billing.cycle_dates import cycle_end_of, local_midnight, overlap_days, unit_of_fee
 from tollgate.billing.lines import line_key
 
 KEY = ["account_id", "line_key"]
@@ -45,7 +45,7 @@ def advance_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, po
         .where("amount IS NULL OR amount <> 0")
         .select(
             *KEY, "kind", "subscription_id", "origin_cycle", "ref", "tax_category", _text().alias("description"),
-            F.lit(1).cast("bigint").alias("units"), F.lit("month").alias("unit"),
+            F.lit(1).cast("bigint").alias("units"), unit_of_fee().alias("unit"),
             F.col("amount").cast("decimal(38,6)").alias("exact_total"), "amount",
         )
     )  # fmt: skip

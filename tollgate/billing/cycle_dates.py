@@ -19,6 +19,11 @@ def calendar_of_account() -> Column:
     )
 
 
+def unit_of_fee() -> Column:
+    """STRING: what a fee for a whole cycle is a fee for, out of the account's `calendar`."""
+    return F.when(F.col("calendar.days").isNull(), F.lit("month")).otherwise(F.lit("cycle"))
+
+
 def cycle_start_of(instant: Column, time_zone: Column, calendar: Column) -> Column:
     """DATE: local start of the cycle in which an instant lies."""
     return cycle_of_day(F.to_date(F.from_utc_timestamp(instant, time_zone)), calendar)

@@ -9,7 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate import money
-from tollgate.billing.cycle_dates import overlap_days
+from tollgate.billing.cycle_dates import overlap_days, unit_of_fee
 
 JUST_BEFORE_END = "ends_at - INTERVAL 1 SECOND"
 # Whether the contract owes another monthly fee of this tax category.
@@ -26,7 +26,9 @@ def contract_fees(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, ki
     contracts: ref_contract; accounts: accounts to bill, with minor_digits; fees: price_fee.
     Adds `active_days` and `cycle_days` of the cycle billed, and the account's and the fee's columns.
     """
-    account = accounts.select("account_id", "cycle_start", "cycle_end", "ends_at", "closed_on", "minor_digits")
+    account = accounts.select(
+        "account_id", "calendar", "cycle_start", "cycle_end", "ends_at", "closed_on", "minor_digits"
+    )
     fee = fees.where(F.col("kind") == kind).select(
         F.col("plan_id").alias("fee_plan"), "fee_id", F.col("name").alias("fee_name"), "amount_micros", "proration",
         "tax_category",
@@ -76,7 +78,7 @@ def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) 
         .withColumn("numerator", F.expr(f"CAST(amount_micros AS {money.EXACT}) * share"))
         .select(
             "account_id", F.lit("recurring").alias("kind"), "subscription_id", "ref", "tax_category",
-            counted.alias("description"), F.lit(1).cast("bigint").alias("units"), F.lit("month").alias("unit"),
+            counted.alias("description"), F.lit(1).cast("bigint").alias("units"), unit_of_fee().alias("unit"),
             F.expr(f"CAST({money.rounded_amount('numerator', 'whole')} AS DECIMAL(38,6))").alias("exact_total"),
             F.expr(money.rounded_minor("numerator", "whole", "minor_digits")).alias("amount"),
         )

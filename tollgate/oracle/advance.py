@@ -36,8 +36,9 @@ def advance_lines(
                 ):
                     continue
                 share = Fraction(days, paid_for.days) if fee.proration == "days" else Fraction(days > 0)
-                line = Line("recurring", fee.tax_category, f"{contract.contract_id}/{fee.fee_id}",
-                            contract.subscription_id, origin_cycle=paid_for.start, unit="month", units=1)  # fmt: skip
+                ref = f"{contract.contract_id}/{fee.fee_id}"
+                line = Line("recurring", fee.tax_category, ref, contract.subscription_id, origin_cycle=paid_for.start,
+                            unit=calendar.unit, units=1)  # fmt: skip
                 asked = sum(one.line.amount for one in posted if one.line.line_key == line.line_key)
                 line.exact_total = round_to_minor(fee.amount * share, minor_digits) - asked
                 if line.exact_total:

@@ -127,7 +127,7 @@ def _lines_without_usage(
     """Fees, in arrears and in advance, deposits, and one-off charges."""
     is_last = account.closed_on is not None and account.closed_on <= cycle.end
     return [
-        *_contract_lines(contracts, cycle, book, account),
+        *_contract_lines(contracts, cycle, book, account, calendar.unit),
         *advance_lines(contracts, cycle, calendar, book, minor_digits, posted),
         *one_off_lines(adjustments, cycle, calendar, minor_digits, posted, is_last=is_last),
     ]
@@ -234,7 +234,9 @@ def _order(event: RatedEvent) -> tuple[int, bytes, bytes, int]:
     return event.started_at, event.source.encode(), event.event_id.encode(), event.revision
 
 
-def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, account: Account) -> list[Line]:
+def _contract_lines(
+    contracts: list[Contract], cycle: Cycle, book: PriceBook, account: Account, unit: str
+) -> list[Line]:
     """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation: the
     last bill of an account that closes as its cycle ends has those that end with it, and none comes after it."""
     settled_to = cycle.end + timedelta(days=account.closed_on == cycle.end)
@@ -251,7 +253,7 @@ def _contract_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, ac
             share = Fraction(days, cycle.days) if fee.proration == "days" else 1
             name = f"{ref}/{fee.fee_id}" if of_category[fee.tax_category] > 1 else ref
             exact = fee.amount * share
-            lines.append(Line("recurring", fee.tax_category, name, line_of, unit="month", units=1, exact_total=exact))
+            lines.append(Line("recurring", fee.tax_category, name, line_of, unit=unit, units=1, exact_total=exact))
         for deposit in _fees(book, "deposit", contract.plan_id, at):
             if cycle.start <= contract.starts_on < cycle.end:
                 lines.append(Line("deposit", deposit.tax_category, ref, line_of, exact_total=deposit.amount))

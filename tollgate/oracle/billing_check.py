@@ -202,9 +202,9 @@ def expected_line(bill: Bill, line: Line) -> dict[str, Any]:
     }
     fields |= {"events": line.events, "amount": decimal_of(line.amount), "tax_category": line.tax_category}
     fields |= {"tax_id": line.tax_id, "tax_share": decimal_of(line.tax_share)}
-    fields["exempt_reason"] = line.exempt_reason
+    fields |= {"exempt_reason": line.exempt_reason, "unit": line.unit}
     if line.kind in USAGE:
-        fields |= {"units": line.units, "free_units": line.free_units, "unit": line.unit}
+        fields |= {"units": line.units, "free_units": line.free_units}
         fields["exact_total"] = decimal_of(int(line.exact_total))
     return fields
 

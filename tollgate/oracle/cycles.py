@@ -33,6 +33,11 @@ class CycleCalendar:
         self._anchor, self._days, self._since = anchor_day, days, since
         self._by_day: dict[int, Cycle] = {}
 
+    @property
+    def unit(self) -> str:
+        """What a fee for one of its cycles is a fee for."""
+        return "month" if self._days is None else "cycle"
+
     def starting_in(self, month: date, number: int = 1) -> Cycle:
         """The cycle of that number among those that start in the month of a date; LookupError where there is none."""
         found = self.find(month, number)
