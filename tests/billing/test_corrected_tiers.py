@@ -45,14 +45,14 @@ NEW = {"rating_no": 2}
 JUNE = [
     *corrected(FIRST["PRICE"], {**FIRST["PRICE"], "pricebook_version": 2, "unit_price_micros": 120_000}),
     call("PRICE", "before", 1, 60, **NEW),
-    *FEWER, call("FEWER", "FEWER late", 6, 60, **NEW),
+    *FEWER, call("FEWER", "FEWER9", 6, 60, **NEW),
     *corrected(FIRST["MORE"], call("MORE", "MORE1", 2, 120)),
     *corrected(FIRST["FROM"], {**FIRST["FROM"], **OF_TO}),
     *corrected(FIRST["OLD"], {**FIRST["OLD"], "pricebook_version": 2}),
-    call("LATE", "LATE late", 1, 60, **NEW),
+    call("LATE", "LATE9", 1, 60, **NEW),
 ]  # fmt: skip
 AGAIN = [{**row, "rating_no": 3} for row in corrected(FEWER[1], call("FEWER", "FEWER1", 2, 45))]
-JULY = [*AGAIN, call("FROM", "FROM late", 6, 90, rating_no=3)]
+JULY = [*AGAIN, call("FROM", "FROM9", 6, 90, rating_no=3)]
 NAMES = sorted({row["account_id"] for row in MAY})
 
 
@@ -104,10 +104,10 @@ def test_what_is_taken_back_frees_its_places_and_what_comes_takes_the_first_free
         # 30 s stay free, and a late call takes them first; its other 30 s are beyond 300 s. Together 390 s: 0.325.
         ("FEWER", "FEWER1", "correction", net("0.05"), (0, 30)),
         ("FEWER", "FEWER1", "reversal", net("-0.1"), (0, 60)),
-        ("FEWER", "FEWER late", "original", net("0.05"), (30, 60), (360, 390)),
+        ("FEWER", "FEWER9", "original", net("0.05"), (30, 60), (360, 390)),
         ("FROM", "FROM1", "reversal", net("-0.1"), (0, 60)),
         # An older release did not tell the places, so late usage goes on behind them as it always did.
-        ("LATE", "LATE late", "original", net("0"), (360, 420)),
+        ("LATE", "LATE9", "original", net("0"), (360, 420)),
         ("MORE", "MORE1", "correction", net("0.1"), (0, 60), (360, 420)),
         ("MORE", "MORE1", "reversal", net("-0.1"), (0, 60)),
         # Of a price alone the places are kept, also before a late call that began earlier.
@@ -122,5 +122,5 @@ def test_what_is_taken_back_frees_its_places_and_what_comes_takes_the_first_free
         ("FEWER", "FEWER1", "correction", net("0.05"), (0, 30), (390, 405)),
         ("FEWER", "FEWER1", "reversal", net("-0.05"), (0, 30)),
         # What was moved away in June is free: 60 s at 0.10, and 30 s behind the call of 60 to 120 at 0.05.
-        ("FROM", "FROM late", "original", net("0.125"), (0, 60), (120, 150)),
+        ("FROM", "FROM9", "original", net("0.125"), (0, 60), (120, 150)),
     ]
