@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks import rating_duckdb, rating_native, rating_udf
-from benchmarks.cost import cpu_of
+from benchmarks.cost import Meter
 
 CONTENDERS: dict[str, Callable[[Path, str], None]] = {
     "native": rating_native.rate,
@@ -25,9 +25,10 @@ CONTENDERS: dict[str, Callable[[Path, str], None]] = {
 
 def main(name: str, folder: str, out: str) -> None:
     """Rate the input of `folder` into Parquet files under `out`."""
-    CONTENDERS[name](Path(folder), out)
     own = psutil.Process()
-    print(json.dumps({"wall_s": time.time() - own.create_time(), "cpu_s": cpu_of(own)}), flush=True)
+    with Meter(own) as meter:
+        CONTENDERS[name](Path(folder), out)
+    print(json.dumps({"wall_s": time.time() - own.create_time(), "cpu_s": meter.whole()}), flush=True)
 
 
 if __name__ == "__main__":

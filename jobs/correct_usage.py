@@ -25,6 +25,7 @@ from jobs.pinned import load_price_book, load_reference
 from jobs.rate_usage import finish
 from jobs.rating_runs import APP_ID, Night, Selection, append_run, out_of_balance, unmarked_night
 from tollgate.assurance.current_rating import current_rating
+from tollgate.billing.tiers import IS_GRADUATED, IS_PRICED, RATE
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main
@@ -95,14 +96,15 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         return {**_told(died), **corrected_by_service(of_run), "would_be_suspended": {}, "repaired": True}
     with step("price again", rating_no=correction.rating_no):
         standing = kept(standing_of(lake, selection, correction.rating_no))
-        pairs = kept(changed(standing, _again(lake, standing, selection, correction, book, reference)))
+        again = _again(lake, standing, selection, correction, book, reference)
+        pairs = kept(changed(standing, again, lake.read("price_tier")))
         counted = pairs.groupBy("now.suspense_reason").count().collect()
     left = {row[0]: row[1] for row in sorted(counted, key=str) if row[0] is not None}
     to_correct = pairs.where("now.retail_status <> 'suspended'")
     if all(row[0] is not None for row in counted):
         return {**_told(correction), "rating_no": None, **corrected_by_service(lake.frame([], "rated_usage")),
                 "would_be_suspended": left}  # fmt: skip
-    _refuse_uncorrectable(lake, settings, to_correct)
+    _refuse_uncorrectable(lake, settings, to_correct, book)
     rows = correction_rows(to_correct, correction.rating_no)
     if args.dry_run:
         return {**_told(correction), **corrected_by_service(rows), "would_be_suspended": left, "dry_run": True}
@@ -157,31 +159,34 @@ def _in_months(selection: Selection) -> Column:
     return F.col("event_month").between(f"{selection.begin:%Y-%m}", f"{selection.end:%Y-%m}")
 
 
-def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame) -> None:
+def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame, book: PriceBook) -> None:
     """TollgateError that names the first accounts of which an event stands on a posted run and cannot be taken back
-    there: its rate, the old or the new one, has tiers, or a prepaid contract paid for it."""
+    there: an older release billed it by graduated tiers and kept no places, or its plan is prepaid in the book and was
+    not then, or the other way round, so that who paid would not be who gets it back."""
     posted = bill_runs.posted_runs(settings)
     if not posted:
         return
     key = ["source", "event_id", "revision"]
-    billed = lake.read("billed_usage").where(F.col("run_id").isin(posted)).select(*key, "line_key")
-    tiers = (
-        lake.read("price_tier").select("pricebook_version", "rate_id").distinct().withColumn("has_tiers", F.lit(True))
-    )
-    both = F.array(*[F.struct(f"{of}.pricebook_version", f"{of}.rate_id") for of in ("was", "now")])
-    rates = pairs.select(*[f"was.{name}" for name in (*key, "account_id")], F.explode(both).alias("rate"))
-    rates = rates.select(*key, "account_id", "rate.*")
+    billed = lake.read("billed_usage").where(F.col("run_id").isin(posted)).select(*key, "line_key", "tier_places")
+    tiers = lake.read("price_tier").where(IS_GRADUATED).select(*RATE).distinct().withColumn("has_tiers", F.lit(True))
+    prepaid = book.table("price_top_up").select("plan_id").distinct().withColumn("is_prepaid", F.lit(True))
     found = (
-        rates.join(billed, key, how="inner")
-        .join(tiers, ["pricebook_version", "rate_id"], how="left")
-        .where("has_tiers OR NOT endswith(line_key, '|')")
-    )
+        pairs.select("was.*").select(*key, "account_id", "plan_id", *RATE, F.expr(IS_PRICED).alias("is_priced"))
+        .join(billed, key, how="inner")
+        .join(F.broadcast(tiers), RATE, how="left")
+        .join(F.broadcast(prepaid), "plan_id", how="left")
+        .where(
+            "(has_tiers AND is_priced AND tier_places IS NULL)"
+            " OR endswith(line_key, '|') = coalesce(is_prepaid, false)"
+        )
+    )  # fmt: skip
     accounts = found.select("account_id").distinct().orderBy("account_id").limit(ACCOUNTS_SHOWN + 1).collect()
     if accounts:
         names = ", ".join(row["account_id"] for row in accounts[:ACCOUNTS_SHOWN])
         more = " and more" if len(accounts) > ACCOUNTS_SHOWN else ""
         raise TollgateError(
-            "posted usage of rates with tiers, or paid from prepaid credit, cannot be corrected; nothing was written",
+            "usage that an older release posted by graduated tiers, or of a plan that has become prepaid since or is "
+            "so no more, cannot be corrected; nothing was written",
             where=lake.path("billed_usage"), found=f"such events of {names}{more}",
             way_out="narrow the correction with --service, --plan or --account; for these: `tollgate bill credit`, "
             "or a charge of `tollgate charges`",

@@ -1,6 +1,8 @@
 """The month: the drafts of a cycle once its usage is rated; with --post, approved and posted as well.
 
-Started again it goes on with the same draft; a posted cycle with nobody left to bill is left as it is.
+Started again it goes on with the same draft; a posted cycle with nobody left to bill is left as it is. Without --cycle
+it takes every cycle that is due, of months and of days, one after the other: a draft that is left for a person ends it,
+since the cycles after it wait until it is posted.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timedelta
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -21,12 +24,14 @@ from jobs.awaiting_usage import Awaiting, awaiting, last_batch_before, taken_to
 from jobs.bill_arguments import cycle_of, instant_of, refuse_other_run
 from jobs.bill_decisions import approve, refuse_approver
 from jobs.bill_inputs import has_accounts_left, newest_inputs
+from jobs.due_cycles import month_command, play_due
 from jobs.further_cycles import further_accounts
 from jobs.posting import post_run
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.lake import Lake
+from tollgate.platform.run_history import as_json
 from tollgate.platform.settings import Settings
 from tollgate.platform.unattended import Steps, own_session, unattended
 
@@ -40,8 +45,9 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
     made = argparse.ArgumentParser(prog="month", description=__doc__.splitlines()[0])
     made.add_argument(
-        "--cycle", required=True, metavar="YYYY-MM[.N]", help="cycles that start in this month; .2: second ones"
-    )
+        "--cycle", metavar="YYYY-MM[.N]",
+        help="cycles that start in this month; .2: second ones (default: every cycle that is due, one after the other)",
+    )  # fmt: skip
     made.add_argument(
         "--as-of", required=True, metavar="TIME", help="cycles ended by this instant are due: 2026-11-01T04:00:00Z"
     )
@@ -55,7 +61,8 @@ def parser() -> argparse.ArgumentParser:
 
 def check_args(args: argparse.Namespace) -> None:
     """Refuse a cycle or an instant that cannot be read, and an approver of nothing."""
-    cycle_of(args.cycle)
+    if args.cycle is not None:
+        cycle_of(args.cycle)
     instant_of(args.as_of)
     if args.approver and not args.post:
         raise UsageError("a draft is left for a person; who approves belongs to --post", found="--approver alone")
@@ -68,22 +75,53 @@ def check_args(args: argparse.Namespace) -> None:
 
 
 def run_cli(settings: Settings, args: argparse.Namespace) -> None:
-    """The command: its own Spark session, started once the lock is held."""
+    """The command: its own Spark session, started once the lock is held; without --cycle before, to see what is due."""
     check_args(args)
-    _play(settings, args, own_session(settings, "month"))
+    if args.cycle is not None:
+        _play(settings, args, own_session(settings, "month"))
+        return
+    with own_session(settings, "month") as spark:
+        run_due(spark, settings, args)
 
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
-    """The same in a session that runs already; returns the summary that it prints."""
+    """The month of a cycle in a session that runs already; returns the summary that it prints."""
     check_args(args)
     return _play(settings, args, nullcontext(spark))
 
 
+def run_due(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> list[dict[str, Any]]:
+    """The month of each cycle that is due, see `play_due`; returns the summaries that it prints, one a cycle."""
+
+    def played(cycle: str, as_of: str, also_due: list[dict[str, Any]]) -> dict[str, Any]:
+        of_cycle = argparse.Namespace(**{**vars(args), "cycle": cycle, "as_of": as_of})
+        return _play(settings, of_cycle, nullcontext(spark), {"also_due": also_due})
+
+    return play_due(spark, settings, args.as_of, played) or [_nothing_due(args)]
+
+
+def _nothing_due(args: argparse.Namespace) -> dict[str, Any]:
+    """The summary of a start that finds no cycle due: it is said, and kept in no row."""
+    subject = {"command": "month", "cycle": None, "as_of": instant_of(args.as_of), "run_id": None}
+    told = {**subject, "dry_run": args.dry_run, "warnings": [], "status": "done", "exit_code": 0, "steps": []}
+    told |= {"totals": {"accounts": 0}, "also_due": [], "next": f"nothing: no cycle is due by {args.as_of}"}
+    print(as_json(told), flush=True)
+    return told
+
+
 def _play(
-    settings: Settings, args: argparse.Namespace, session: AbstractContextManager[SparkSession]
+    settings: Settings,
+    args: argparse.Namespace,
+    session: AbstractContextManager[SparkSession],
+    more: Mapping[str, Any] = MappingProxyType({}),
 ) -> dict[str, Any]:
+    """more: what the summary says besides."""
     subject = {"cycle": args.cycle, "as_of": instant_of(args.as_of)}
-    work = partial(_outlook if args.dry_run else _month, settings, args)
+    of_cycle = _outlook if args.dry_run else _month
+
+    def work(steps: Steps, spark: SparkSession) -> dict[str, Any]:
+        return {**of_cycle(settings, args, steps, spark), **more}
+
     return unattended(settings, "month", subject, session, work, resume=_command(args), writes=not args.dry_run)
 
 
@@ -219,7 +257,7 @@ def _further(settings: Settings, args: argparse.Namespace) -> str:
 
 
 def _command(args: argparse.Namespace) -> str:
-    return f"tollgate month --cycle {args.cycle} --as-of {args.as_of}"
+    return month_command(args.cycle, args.as_of)
 
 
 if __name__ == "__main__":

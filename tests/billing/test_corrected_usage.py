@@ -41,7 +41,6 @@ BOOK: dict[str, list[dict[str, Any]]] = {
     "allowance": [*TERM_BOOK["allowance"], allowance("money", "month_to_month", "voice", 100_000, unit="currency")],
 }
 NEGATED = ("charged_units", "numerator", "list_price", "charge")
-TIERED = {"rate_id": "tiered", "plan_id": "bare", "unit_price_micros": 50_000}
 
 
 def bare(account_id: str, event_id: str, units: int, price: int = 50_000, **fields: Any) -> dict[str, Any]:
@@ -86,7 +85,7 @@ CORRECTIONS = [
     *TWICE_ONCE, *corrected(TWICE_ONCE[1], bare("TWICE", "t1", 180, 60_000)),
     *corrected(JUNE, bare("JUNE", "j1", 180, 70_000, at=JUNE["started_at"])),
     *corrected(ENDED, bare("ENDED", "e1", 180, 20_000)),
-    *corrected(STEPS, bare("STEPS", "s1", 180, 70_000, rate_id="tiered")),
+    *corrected(STEPS, bare("STEPS", "s1", 180, 70_000, rate_id="tiered", pricebook_version=2)),
     v("OLD", "o3", 300, at=at("2025-05-15T16:00"), rating_no=2),
 ]  # fmt: skip
 PLANS = {"PRICE": "term", "OLD": "term", "NEW": "term", "UNITS": "term", "MONEY": "month_to_month"}
@@ -99,7 +98,8 @@ CONTRACTS = [agreement(name, PLANS.get(name, "bare")) for name in NAMES if name 
 @pytest.fixture(scope="module")
 def bills(spark: SparkSession) -> tuple[Bill, Bill]:
     """May as posted before anything was corrected, and June."""
-    of_rate = [*tiers("tiered", "line", (0, "0.05"), (60, "0.04"))]
+    of_rate = tiers("tiered", "line", (0, "0.05"), (60, "0.04"))
+    of_rate += [{**row, "pricebook_version": 2} for row in tiers("tiered", "line", (0, "0.07"), (60, "0.04"))]
     options: dict[str, Any] = {"tiers": frame(spark, "price_tier", of_rate)}
     may = bill_may(spark, ACCOUNTS, CONTRACTS, [*RATED, *CORRECTIONS], BOOK, rating_no=1, run_id="may", **options)
     posted = posted_before(
@@ -152,8 +152,11 @@ def test_the_next_bill_gives_back_what_was_billed_and_charges_what_is_right(bill
         # What a closed account is given back is invoiced, below the smallest sum that is asked for too.
         ("ENDED", "usage_reversal", 1, 180, 0, money("-0.15")),
         ("ENDED", "usage_correction", 1, 180, 0, money("0.06")),
+        # One minute at the first tier and two at the second: 0.05 + 0.08, and 0.07 + 0.08.
+        ("STEPS", "usage_reversal", 1, 180, 0, money("-0.13")),
+        ("STEPS", "usage_correction", 1, 180, 0, money("0.15")),
     )
-    assert_rows(june.parked, ("STEPS", "net charge unknown"))
+    assert june.parked.isEmpty()
     assert_rows(
         june.invoice.where("account_id = 'ENDED'").select("invoice_kind", "total"), ("supplementary", money("-0.09"))
     )

@@ -35,6 +35,8 @@ JUNE = [
 ]
 JUNE_1 = date(2025, 6, 1)
 LEAST = fee("least", "late_minimum", "*", 1, tax_category="none")
+# `make test` has prepaid months by hand (test_prepaid, a clerk's statement) and one posted (test_run_figures).
+pytestmark = pytest.mark.long
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +142,6 @@ def test_late_usage_of_a_closed_account_is_invoiced_or_listed(operator: Operator
     assert "nothing was changed" in operator("run", "2025-06")["note"]
 
 
-@pytest.mark.long
 @pytest.mark.covers("BIL-13", "BIL-23")
 def test_a_posted_month_is_verified_and_its_equations_hold(operator: Operator, runs: list[dict[str, Any]]) -> None:
     assert operator.bill("verify", "--run-id", runs[1]["run_id"])["verified"]

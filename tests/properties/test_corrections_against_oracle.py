@@ -7,14 +7,15 @@ import shutil
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import reduce
 from pathlib import Path
 from random import Random
 
 import pytest
 from billing.small_month import posted_before
-from properties.draw import draw_bill_discounts, draw_population, draw_usage
+from properties.draw import draw_bill_discounts, draw_population, draw_tiers, draw_top_ups, draw_usage
 from properties.draw_allowances import draw_allowances, draw_spend_limits
-from properties.draw_corrections import draw_changed_book, draw_changed_facts
+from properties.draw_corrections import PRICES, draw_changed_book, draw_changed_facts
 from properties.frames_of_draws import DEMO_BOOK, book_frames, reference_frames, usage_frame
 from properties.test_billing_against_oracle import AS_OF, NOVEMBER, OCTOBER, starts
 from pyspark.sql import DataFrame
@@ -31,6 +32,7 @@ from tollgate.oracle.report import Comparison, Report
 from tollgate.platform.lake import contract, kept
 from tollgate.rating.correction import changed, correction_rows
 from tollgate.rating.rate import rate_events
+from tollgate.reference.frames import PriceBook as BookFrames
 
 SEED, LINES = 20261128, 33
 EVERYTHING = {"from": 0, "to": 1 << 60, "accounts": None, "service": None, "plan": None}
@@ -98,23 +100,49 @@ OF_RUN = [
 
 
 def billable_book(random: Random, folder: Path, changed_folder: Path) -> dict[int, Path]:
-    """The demo's book without tiers and prepaid credit and with drawn allowances, limits and discounts, and a copy of
-    it with other prices."""
+    """The demo's book with drawn tiers, top-ups, allowances, limits and discounts, and a copy of it with other prices,
+    also of the tiers."""
     shutil.copytree(DEMO_BOOK, folder)
-    for file in ("tier.csv", "top_up.csv"):
-        if (folder / file).exists():
-            head = (folder / file).read_text(encoding="utf-8").splitlines()[0]
-            (folder / file).write_text(head + "\n", encoding="utf-8")
+    head, *_ = (folder / "top_up.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "top_up.csv").write_text("\n".join([head, *draw_top_ups(random)]) + "\n", encoding="utf-8")
+    write_tiers(random, folder)
     (folder / "allowance.csv").write_text("\n".join(draw_allowances(random, 5)) + "\n", encoding="utf-8")
     (folder / "spend_limit.csv").write_text("\n".join(draw_spend_limits(random)) + "\n", encoding="utf-8")
     text = (folder / "discount.csv").read_text(encoding="utf-8").splitlines()
     drawn = draw_bill_discounts(random, [1_000_000, 25_000_000, 100_000_000])
     lines = [*(line for line in text if ",billing," not in line), *drawn]
     (folder / "discount.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return {1: folder, 2: draw_changed_book(random, folder, changed_folder)}
+    changed_book = draw_changed_book(random, folder, changed_folder)
+    write_tiers(random, changed_book)
+    charge_data_by_the_megabyte(changed_book)
+    return {1: folder, 2: changed_book}
 
 
-def rated_by_spark(spark, nights, books, references) -> DataFrame:
+def write_tiers(random: Random, folder: Path) -> None:
+    """Drawn tiers, and graduated ones of data whose units a correction changes, and of calls that credit pays."""
+    more = [f"data_video_term,line,{at},{random.choice(PRICES)}," for at in (400_001, 10**8)]
+    more += [f"voice_premium_prepaid,line,{at},{random.choice(PRICES)}," for at in (301, 5_400)]
+    lines = ["rate_id,counts,from_units,price,mode", *draw_tiers(random), *more]
+    (folder / "tier.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def charge_data_by_the_megabyte(folder: Path) -> None:
+    text = (folder / "rate.csv").read_text(encoding="utf-8")
+    rates = text.splitlines()
+    for at, line in enumerate(rates):
+        if line.startswith("data_video_term,"):
+            rates[at] = line.replace(",byte,1000000,,1,", ",byte,1000000,,1000000,")
+    assert rates != text.splitlines()
+    (folder / "rate.csv").write_text("\n".join(rates) + "\n", encoding="utf-8")
+
+
+def tiers_of(books: dict[int, BookFrames]) -> DataFrame:
+    """price_tier of all versions."""
+    numbered = [book.table("price_tier").withColumn("pricebook_version", F.lit(no)) for no, book in books.items()]
+    return reduce(DataFrame.unionByName, numbered)
+
+
+def rated_by_spark(spark, nights, books, references, tiers) -> DataFrame:
     """What the nights and corrections of OF_RUN leave in rated_usage."""
     rated = None
     for run, asked in OF_RUN:
@@ -128,12 +156,13 @@ def rated_by_spark(spark, nights, books, references) -> DataFrame:
                 standing = standing.where(F.col("service") == asked["service"])
             known = [event for batch in (1, 2) if batch <= run.to_batch_no for event in nights[batch]]
             again = rate_events(usage_frame(spark, known), book, reference, run.rating_no)
-            pairs = changed(standing, again).where("now.retail_status <> 'suspended'")
+            pairs = changed(standing, again, tiers).where("now.retail_status <> 'suspended'")
             rated = rated.unionByName(correction_rows(pairs, run.rating_no))
         rated = kept(rated)
     return rated
 
 
+@pytest.mark.usefixtures("one_partition")
 @pytest.mark.covers("BIL-11", "BIL-12", "BIL-21", "CON-10", "RAT-08", "RAT-46")
 @pytest.mark.parametrize(
     ("seed", "number"), [(SEED + 1, 700), *(pytest.param(SEED + n, 2_000, marks=pytest.mark.long) for n in (0, 2))]
@@ -147,7 +176,8 @@ def test_corrected_usage_is_billed_as_the_oracle_does(spark, tmp_path, seed, num
     nights = {1: usage[: number * 4 // 5], 2: usage[number * 4 // 5 :]}
     references = {no: replace(reference_frames(spark, of), snapshot_id=no) for no, of in snapshots.items()}
     books = {no: replace(book_frames(spark, folder), version=no) for no, folder in folders.items()}
-    rated = rated_by_spark(spark, nights, books, references)
+    tiers = kept(tiers_of(books))
+    rated = rated_by_spark(spark, nights, books, references, tiers)
 
     runs = [run._replace(selection=json.dumps({**EVERYTHING, **asked}) if asked else None) for run, asked in OF_RUN]
     accepted = [Accepted(batch, 0, at, one) for batch in nights for at, one in enumerate(nights[batch])]
@@ -160,15 +190,17 @@ def test_corrected_usage_is_billed_as_the_oracle_does(spark, tmp_path, seed, num
     found = {}
     for cycle, start, rating_no, version in (("2026-10", OCTOBER, 2, 2), ("2026-11", NOVEMBER, 5, 1)):
         bill = bill_cycle(
-            cycle, AS_OF, rated, rating_no, references[1], books[version], posted, keep=kept, run_id=cycle, is_open=True
-        )
-        frames = (bill.invoice_line, bill.invoice, bill.billed_usage)
+            cycle, AS_OF, rated, rating_no, references[1], books[version], posted, keep=kept, run_id=cycle,
+            is_open=True, tiers=tiers,
+        )  # fmt: skip
+        frames = (bill.invoice_line, bill.invoice, bill.billed_usage, bill.prepaid_balance)
         compare_run(RunPins(cycle, start, rating_no, 1), biller.bill(RunPins(cycle, start, rating_no, 1)), report,
                     *(frame.toArrow() for frame in frames))  # fmt: skip
         assert bill.parked.isEmpty()
         posted = posted_before(
             spark, spark.createDataFrame(bill.billed_usage.toArrow(), contract("billed_usage")),
             [(cycle, cycle, AS_OF)], lines=kept(bill.invoice_line).withColumn("cycle", F.lit(cycle)),
+            prepaid=kept(bill.prepaid_balance),
         )  # fmt: skip
         found[cycle] = bill
     assert report.is_equal, json.dumps(report.as_json(), indent=1)
@@ -176,7 +208,13 @@ def test_corrected_usage_is_billed_as_the_oracle_does(spark, tmp_path, seed, num
     kinds = {row.kind: row.n for row in november.billed_usage.groupBy("kind").agg(F.count("*").alias("n")).collect()}
     assert kinds["reversal"] > number // 20 and kinds["correction"] > kinds["reversal"]
     lines = {row.kind for row in november.invoice_line.select("kind").distinct().collect()}
-    assert {"usage", "prior_period", "usage_reversal", "usage_correction"} <= lines
+    assert {"usage", "prior_period", "usage_reversal", "usage_correction", "prior_volume_tier"} <= lines
+    # Units beside their old places, in two of them, and what credit paid for.
+    places = november.billed_usage.selectExpr(
+        "max(size(tier_places))", "count_if(kind = 'reversal' AND size(tier_places) = 1)"
+    )
+    assert places.first()[0] > 1 and places.first()[1] > 0
+    assert not november.invoice_line.where("kind = 'usage_reversal' AND NOT endswith(line_key, '|')").isEmpty()
     # Some of what was corrected twice in between is on no bill; what is given back of allowances is more than nothing.
     versions = {(row.event_id, row.revision) for row in rated.where("revision > 1").collect()}
     billed = {(row.event_id, row.revision) for of in found.values() for row in of.billed_usage.collect()}

@@ -225,11 +225,17 @@ def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake
     at.put("billed_usage", 1, billed)
     posted: Callable[..., list[str]] = lambda _: ["posted"]  # noqa: E731
     monkeypatch.setattr(bill_runs, "posted_runs", posted)
-    # The call is on a posted invoice and may be corrected there, unless its rate has tiers or credit paid for it.
+    # The call is on a posted invoice and may be corrected there, unless an older release posted it by graduated tiers,
+    # or it would be given back to another purse than the one that paid.
     assert at.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3
     tier = {"rate_id": "national", "counts": "line", "from_units": 0, "to_units": None, "unit_price_micros": 1}
     at.put("price_tier", 1, {**tier, "pricebook_version": 8})
-    with pytest.raises(TollgateError, match="posted usage of rates with tiers") as refused:
+    assert at.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3
+    # That a rate has tiers now is a change of its price: the other call to Europe is corrected too.
+    at.put("price_tier", 2, {**tier, "pricebook_version": 8, "rate_id": "flat"})
+    assert at.correct(*OCTOBER_5, "--dry-run")["corrected"] == 4
+    at.put("price_tier", 3, {**tier, "pricebook_version": 7})
+    with pytest.raises(TollgateError, match="posted by graduated tiers") as refused:
         at.correct(*OCTOBER_5)
     assert "a_plain" in str(refused.value)
     prepaid = {**billed, "event_id": "moved", "account_id": "a_second", "line_key": "k|K"}

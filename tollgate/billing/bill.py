@@ -10,15 +10,14 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.billing.advance import advance_lines
-from tollgate.billing.allowances import with_credits, with_free_units
-from tollgate.billing.buckets import Grants, grants_of, late_cycles
+from tollgate.billing.buckets import grants_of, late_cycles
 from tollgate.billing.carried import carried_usage, reversals_of
-from tollgate.billing.corrected import Corrected, parted, without_beyond
+from tollgate.billing.charges import with_net_charges
+from tollgate.billing.corrected import parted
 from tollgate.billing.cycles import accounts_to_bill
 from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
 from tollgate.billing.lines import all_lines, completed, lines_of_contracts_and_usage, with_usage_key
-from tollgate.billing.net_charge import with_net_charge
 from tollgate.billing.one_off import one_off_lines
 from tollgate.billing.parking import failing_accounts, waiting_accounts
 from tollgate.billing.prepaid import (
@@ -33,7 +32,6 @@ from tollgate.billing.spend_limits import spend_limit_lines
 from tollgate.billing.supplementary import too_little, with_late_closed
 from tollgate.billing.tax import with_tax
 from tollgate.billing.tax_status import exemptions_in_force, with_jurisdiction
-from tollgate.billing.tiers import with_tier_charge
 from tollgate.billing.volume_tiers import volume_lines
 from tollgate.reference.book_features import ROLLOVER, SPEND_LIMITS
 from tollgate.reference.frames import PriceBook, Reference
@@ -42,7 +40,7 @@ BILLED_USAGE = [
     "run_id", "source", "event_id", "revision", "rating_no", "started_at", "account_id", "subscription_id",
     "origin_cycle", "line_key",
     "allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge", "slices",
-    "money_slices", "kind",
+    "money_slices", "kind", "tier_places",
 ]  # fmt: skip
 INVOICE_LINE = [
     "run_id", "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
@@ -121,10 +119,10 @@ def bill_cycle(
     carried = carried_usage(rated, rating_no, posted.usage, due, back)
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
-    corrected = None if back is None else parted(carried, rated, posted.usage, tiers, keep)
-    net = _with_net_charges(carried, rated, grants, book, posted.usage, tiers, corrected)
     top_ups = book.table("price_top_up")
     prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
+    corrected = None if back is None else parted(carried, rated, posted.usage, tiers, prepaid, keep)
+    net = with_net_charges(carried, rated, grants, book, posted.usage, tiers, corrected)
     usage = keep(net.transform(_billed, prepaid))
     zones, fees = book.table("price_zone"), book.table("price_fee")
     rarer = _rarer_lines(reference, fees, due, posted)
@@ -180,32 +178,6 @@ def _tax_status(reference: Reference, due: DataFrame) -> tuple[DataFrame, DataFr
     moves, exemptions = reference.table("ref_account_jurisdiction"), reference.table("ref_tax_exemption")
     taxed = due if moves.isEmpty() else with_jurisdiction(due, moves)
     return taxed, None if exemptions.isEmpty() else exemptions_in_force(due, exemptions)
-
-
-def _with_net_charges(
-    carried: DataFrame,
-    rated: DataFrame,
-    grants: Grants,
-    book: PriceBook,
-    posted: DataFrame,
-    tiers: DataFrame | None,
-    corrected: Corrected | None,
-) -> DataFrame:
-    """What carried usage costs: free units come first, then the price of the rest, by tiers where a rate has them, then
-    what money allowances pay of it. Reversals give back what was billed before anything is taken."""
-    if corrected is None:
-        net = carried.transform(with_free_units, grants, posted, book.allowance_slots)
-    else:
-        frozen = corrected.unit_slices()
-        net = corrected.others.transform(with_free_units, grants, posted, book.allowance_slots, frozen)
-        net = net.unionByName(corrected.kept)
-    net = net.transform(with_net_charge, book.piece_slots)
-    if tiers is not None:
-        net = net.transform(with_tier_charge, tiers, rated, posted)
-    if corrected is None:
-        return net.transform(with_credits, grants, posted, book.money_slots)
-    paid = net.transform(with_credits, grants, posted, book.money_slots, corrected.money_slices())
-    return paid.unionByName(corrected.reversals).transform(without_beyond)
 
 
 def _with_volume(

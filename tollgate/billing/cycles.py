@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from datetime import date, datetime
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from tollgate.billing.cycle_dates import (
     calendar_of_account,
     cycle_after,
     cycle_end_of,
+    cycle_start_of,
     key_of,
     local_midnight,
     start_of_key,
@@ -75,15 +76,14 @@ def start_of_bill() -> Column:
     return start_of_key(month, number, F.col("calendar"))
 
 
-def settled_accounts(
+def settled_cycles(
     cycles: DataFrame, posted_runs: DataFrame, parked: DataFrame, named: DataFrame | None = None
 ) -> DataFrame:
-    """`account_id` of the accounts whose cycle a posted run has dealt with: due by its as_of, not parked in it, and
+    """(account_id, cycle) of the cycles that a posted run has dealt with: due by its as_of, not parked in it, and
     named by it where it was asked for named accounts only.
 
-    cycles: account_id, `cycle` (its key) and `ends_at` of one cycle an account; posted_runs: (run_id, cycle, as_of) of
-    posted runs; parked: (run_id, account_id) of theirs; named: the same of the runs that have named accounts, None
-    where no run has.
+    cycles: account_id, `cycle` (its key) and `ends_at`; posted_runs: (run_id, cycle, as_of) of posted runs; parked:
+    (run_id, account_id) of theirs; named: the same of the runs that have named accounts, None where no run has.
     """
     runs = F.broadcast(posted_runs.select("run_id", "cycle", "as_of"))
     dealt_with = cycles.join(runs, "cycle", how="inner").where("ends_at <= as_of")
@@ -96,9 +96,43 @@ def settled_accounts(
             .where("has_names IS NULL OR is_named")
         )
     return (
-        dealt_with.select("run_id", "account_id").join(parked, ["run_id", "account_id"], how="left_anti")
-        .select("account_id").distinct()
+        dealt_with.select("run_id", "account_id", "cycle").join(parked, ["run_id", "account_id"], how="left_anti")
+        .select("account_id", "cycle").distinct()
     )  # fmt: skip
+
+
+def due_cycles(
+    accounts: DataFrame, as_of: datetime, posted_runs: DataFrame, parked: DataFrame, named: DataFrame | None = None
+) -> DataFrame:
+    """Keys of cycles that ended by `as_of` and that no posted run has settled: `cycle`, `accounts` (how many of those
+    that are not closed before it have such a one) and `ready`: of how many it is the first one, so that it can be
+    billed now. A row a key; cycles that began more than MONTHS_BACK months before that of `as_of` are not looked for.
+
+    accounts: ref_account; posted_runs, parked, named: see `settled_cycles`.
+    """
+    most = f"CASE WHEN calendar.days IS NULL THEN {MONTHS_BACK} ELSE {MONTHS_BACK * 31} div calendar.days + 1 END"
+    now = cycle_start_of(F.lit(as_of), F.col("time_zone"), F.col("calendar"))
+    earliest = F.add_months(F.trunc(F.lit(as_of.date()), "MM"), -MONTHS_BACK)
+    ended = (
+        accounts.withColumn("calendar", calendar_of_account())
+        .withColumn("now_on", now)
+        .withColumn("ago", F.explode(F.sequence(F.lit(1), F.expr(f"CAST({most} AS INT)"))))
+        .withColumn("cycle_start", cycle_after(F.col("now_on"), -F.col("ago"), F.col("calendar")))
+        .where(F.col("cycle_start") >= F.greatest("first_cycle_start", earliest))
+        .where("coalesce(cycle_start < closed_on, true)")
+        .withColumn("cycle", key_of(F.col("cycle_start"), F.col("calendar")))
+        .withColumn("cycle_end", cycle_end_of(F.col("cycle_start"), F.col("calendar")))
+        .withColumn("ends_at", local_midnight(F.col("cycle_end"), F.col("time_zone")))
+        .select("account_id", "cycle", "cycle_start", "ends_at")
+    )
+    settled = settled_cycles(ended.select("account_id", "cycle", "ends_at"), posted_runs, parked, named)
+    of_account = Window.partitionBy("account_id")
+    return (
+        ended.join(settled, ["account_id", "cycle"], how="left_anti")
+        .withColumn("is_first", F.col("cycle_start") == F.min("cycle_start").over(of_account))
+        .groupBy("cycle")
+        .agg(F.count("*").alias("accounts"), F.count_if("is_first").alias("ready"))
+    )
 
 
 def accounts_to_bill(
@@ -115,16 +149,15 @@ def accounts_to_bill(
     """Accounts of the cycle that no posted run has settled, with `is_due`, `is_waiting` (an earlier cycle is not
     posted) and `is_closed` (they have had their last bill).
 
-    as_of: cycles that ended by this instant are due. named: as of `settled_accounts`. only: (account_id) of the
+    as_of: cycles that ended by this instant are due. named: as of `settled_cycles`. only: (account_id) of the
     accounts asked for, unique; None for all. is_open: a preview, which bills a cycle before its end.
     """
     if only is not None:
         accounts = accounts.join(F.broadcast(only), "account_id", how="left_semi")
     of_cycle = cycle_accounts(accounts, cycle)
-    settled = settled_accounts(
-        of_cycle.select("account_id", F.lit(cycle).alias("cycle"), "ends_at"), posted_runs, parked, named
-    )
-    earlier = settled_accounts(of_cycle.select(*_cycle_before()), posted_runs, parked, named)
+    now = of_cycle.select("account_id", F.lit(cycle).alias("cycle"), "ends_at")
+    settled = settled_cycles(now, posted_runs, parked, named)
+    earlier = settled_cycles(of_cycle.select(*_cycle_before()), posted_runs, parked, named).drop("cycle")
     is_due = F.lit(True) if is_open else F.col("ends_at") <= F.lit(as_of)
     has_earlier = F.col("first_cycle_start") < F.col("cycle_start")
     return (

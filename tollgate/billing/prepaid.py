@@ -31,8 +31,10 @@ CASE WHEN top_up = 0 OR was_closed THEN 0L
      ELSE 0L END
 """
 CREDIT = "opening_m + topped_m - debits_m"
-# Late usage of a contract that has ended is first paid from the credit which that end took.
-FORFEITED = f"CASE WHEN is_closed THEN greatest({CREDIT}, -forfeited_before) ELSE 0BD END"
+# The credit had no end of the contract taken or asked for anything so far: what comes after the end, usage or what is
+# taken back of it, is reckoned as if the end had known it.
+WITHOUT_END = f"{CREDIT} + forfeited_before - settled_before"
+FORFEITED = f"CASE WHEN is_closed THEN greatest({WITHOUT_END}, 0BD) - forfeited_before ELSE 0BD END"
 
 
 def prepaid_contracts(contracts: DataFrame, accounts: DataFrame, top_ups: DataFrame) -> DataFrame:
@@ -87,6 +89,7 @@ def prepaid_balances(usage: DataFrame, prepaid: DataFrame, posted: DataFrame) ->
         F.max_by("closing", "cycle_start").alias("carried"),
         F.max_by("is_closed", "cycle_start").alias("closed_before"),
         F.sum("forfeited").alias("forfeited_so_far"),
+        F.sum("settled").alias("settled_so_far"),
     )
     was_closed = F.col("is_closed") & F.coalesce("closed_before", F.lit(False))
     is_wanted = "has_usage OR (CASE WHEN carried IS NULL THEN was_in_force ELSE NOT was_closed END)"
@@ -141,14 +144,15 @@ def prepaid_movements(balances: DataFrame) -> DataFrame:
 def _charged(usage: DataFrame) -> DataFrame:
     """What a contract's events took: `debits`, and `most_spent` (millionths), the most that a charge left it at.
 
-    A charge of 0 does not look at the credit.
+    A charge of 0 does not look at the credit. What reversals give back is there before anything is charged.
     """
     contract = ["account_id", "prepaid_contract_id"]
-    order = Window.partitionBy(*contract).orderBy("started_at", "source", "event_id", "revision")
+    is_charge = F.col("kind") != "reversal"
+    order = Window.partitionBy(*contract).orderBy(is_charge, "started_at", "source", "event_id", "revision")
     so_far = F.sum("net_charge").over(order.rowsBetween(Window.unboundedPreceding, Window.currentRow))
     return (
         usage.where("prepaid_contract_id IS NOT NULL")
-        .withColumn("spent", F.when(F.col("net_charge") != 0, so_far))
+        .withColumn("spent", F.when(is_charge & (F.col("net_charge") != 0), so_far))
         .groupBy("account_id", F.col("prepaid_contract_id").alias("contract_id"))
         .agg(
             F.coalesce(F.sum("net_charge"), F.lit(0)).alias("debits"),
@@ -168,6 +172,7 @@ def _with_movements(known: DataFrame) -> DataFrame:
         | {
             "debits_m": _micros(F.col("debits")),
             "forfeited_before": F.coalesce(_micros(F.col("forfeited_so_far")), F.lit(0).cast(money.EXACT)),
+            "settled_before": F.coalesce(_micros(F.col("settled_so_far")), F.lit(0).cast(money.EXACT)),
         }
     )
     moved = (
@@ -175,8 +180,9 @@ def _with_movements(known: DataFrame) -> DataFrame:
         .withColumn("top_ups", F.expr(TOP_UPS))
         .withColumn("topped_m", F.expr(f"CAST(top_ups * top_up AS {money.EXACT})"))
         .withColumn("forfeited_m", F.expr(f"CAST({FORFEITED} AS {money.EXACT})"))
-        .withColumn("owed_m", F.expr(f"CAST(CASE WHEN is_closed THEN forfeited_m - ({CREDIT}) END AS {money.EXACT})"))
-        .withColumn("settled", F.expr(f"coalesce({money.rounded_minor('owed_m', '1L', 'minor_digits')}, 0)"))
+        .withColumn("owed_m", F.expr(f"CAST(greatest(-({WITHOUT_END}), 0BD) AS {money.EXACT})"))
+        .withColumn("owed", F.expr(money.rounded_minor("owed_m", "1L", "minor_digits")))
+        .withColumn("settled", F.expr("CASE WHEN is_closed THEN owed - coalesce(settled_so_far, 0) ELSE 0 END"))
         .withColumn("closing_m", F.expr(f"{CREDIT} - forfeited_m") + _micros(F.col("settled")))
     )
     amounts = {"opening": "opening_m", "topped_up": "topped_m", "debits": "debits_m", "closing": "closing_m"}

@@ -29,9 +29,7 @@ def prepaid_lines(
         _used_lines(own),
         _line(balances.where("top_ups > 0"), "top_up", "topped_up", _top_up_text(), units=F.col("top_ups")),
         _line(balances.where("forfeited <> 0"), "prepaid_forfeit", "0", _forfeit_text()),
-        _line(
-            balances.where("settled <> 0"), "prepaid_settlement", "settled", F.lit("Prepaid usage beyond the credit")
-        ),
+        _line(balances.where("settled <> 0"), "prepaid_settlement", "settled", _settlement_text()),
         _tax_lines(own, accounts, taxes, exemptions),
     ]
 
@@ -99,6 +97,11 @@ def _forfeit_text() -> Column:
     taken = F.concat(F.lit("Prepaid credit forfeited: "), _shown("forfeited"))
     back = F.concat(F.lit("Forfeited prepaid credit used after all: "), _shown("-forfeited"))
     return F.when(F.col("forfeited") > 0, taken).otherwise(back)
+
+
+def _settlement_text() -> Column:
+    beyond = "Prepaid usage beyond the credit"
+    return F.when(F.col("settled") > 0, F.lit(beyond)).otherwise(F.lit(f"{beyond}, given back"))
 
 
 def _shown(amount: str) -> Column:

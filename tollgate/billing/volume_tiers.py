@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 from tollgate import money
 from tollgate.billing.carried import EVENT_KEY
 from tollgate.billing.lines import VOLUME_KINDS
-from tollgate.billing.tiers import COUNTER, IS_PRICED, RATE, counter, left_units, of_rates
+from tollgate.billing.tier_places import COUNTER
+from tollgate.billing.tiers import IS_PRICED, RATE, counter, left_units, of_rates
 
 KEY = ["account_id", "origin_cycle", "subscription_id", "ref", "tax_category"]
 # The tier in which the last unit of the cycle lies.

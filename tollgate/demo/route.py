@@ -7,7 +7,7 @@ import argparse
 import contextlib
 import heapq
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import date, datetime, timezone
 from operator import itemgetter
@@ -147,43 +147,58 @@ def _publish(stage: Stage) -> None:
 def _play(
     stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor, published: Future[None]
 ) -> Future[dict[str, Any]]:
-    """Every night and the month. While one is checked, rated or billed, the usage of the next arrives and is mediated:
-    gate and rating are told their last batch, so the tables come out as they would one after the other.
+    """Every night and the month. While they are checked, rated and billed, the usage of the later ones arrives and is
+    mediated: gate and rating are told their last batch, so the tables come out as they would one after the other.
 
     Returns what verifying the posted month finds: it changes nothing, so it goes on beside all that follows.
     """
     from jobs import rate_usage
 
     step = stage.progress.step
-    batches = _arrive(stage, 1, slices[0])
     posted, verified = Future[None](), Future[dict[str, Any]]()
-    for night in range(1, len(slices) + 1):
-        last = str(batches - 1)
-        next_one = beside.submit(_arrive, stage, night + 1, slices[night]) if night < len(slices) else None
-        with step(f"night {night}: quality gate"):
-            stage.pass_gate("--to-batch", last)
-        published.result()
-        with step(f"night {night}: rate"):
-            stage.run_job(rate_usage, "--to-batch", last)
-        if night == len(CUT_OFFS):
-            bill_month(stage, CYCLE, CYCLE_END)
-            posted = beside.submit(post_month, stage, CYCLE)
-            verified = beside.submit(verified_month, stage, CYCLE, posted)
-        if next_one is not None:
-            batches += next_one.result()
+    with _arriving(stage, slices) as arrived:
+        for night, batches in enumerate(arrived, start=1):
+            last = str(batches.result() - 1)
+            with step(f"night {night}: quality gate"):
+                stage.pass_gate("--to-batch", last)
+            published.result()
+            with step(f"night {night}: rate"):
+                stage.run_job(rate_usage, "--to-batch", last)
+            if night == len(CUT_OFFS):
+                bill_month(stage, CYCLE, CYCLE_END)
+                posted = beside.submit(post_month, stage, CYCLE)
+                verified = beside.submit(verified_month, stage, CYCLE, posted)
     posted.result()
     return verified
 
 
-def _arrive(stage: Stage, night: int, records: Iterable[Any]) -> int:
-    """Produce and mediate; returns the number of batches, which are numbered on from the last one."""
+@contextlib.contextmanager
+def _arriving(stage: Stage, slices: list[Iterable[Any]]) -> Iterator[list[Future[int]]]:
+    """The slices arrive one after the other beside the block; for each, the number of batches that there are then.
+
+    When the block fails, no further slice begins.
+    """
+    with ThreadPoolExecutor(1) as one_by_one:
+        arrived: list[Future[int]] = []
+        for night, records in enumerate(slices, start=1):
+            arrived.append(one_by_one.submit(_arrive, stage, night, records, arrived[-1] if arrived else None))
+        try:
+            yield arrived
+        except BaseException:
+            one_by_one.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _arrive(stage: Stage, night: int, records: Iterable[Any], before: Future[int] | None) -> int:
+    """Produce and mediate what follows `before`; returns the number of batches, which are numbered on from there."""
     from generators.producer import produce
     from jobs import mediate_usage
 
+    batches = 0 if before is None else before.result()
     with stage.progress.step(f"night {night}: usage arrives in Kafka"):
         produce(records, stage.settings, stage.folder / "truth")
     with stage.progress.step(f"night {night}: mediate"):
-        return int(stage.run_job(mediate_usage, "--once")["batches"])
+        return batches + int(stage.run_job(mediate_usage, "--once")["batches"])
 
 
 def _looked_at(stack: contextlib.ExitStack, stage: Stage, verified: Future[dict[str, Any]]) -> dict[str, Any]:

@@ -14,16 +14,24 @@ from tollgate.oracle.amounts import round_micros, round_to_minor
 from tollgate.oracle.bill_discounts import PostedLine, discount_lines
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.charge import Piece, exact_charge
-from tollgate.oracle.corrected_usage import PostedVersions, given_back, keeps_slices, line_kind, settled_before
+from tollgate.oracle.corrected_usage import (
+    PostedVersions,
+    given_back,
+    keeps_places,
+    keeps_slices,
+    line_kind,
+    settle_places,
+    settled_before,
+)
 from tollgate.oracle.cycles import Cycle, CycleCalendar, days_in_force
-from tollgate.oracle.lines import Bill, BilledEvent, Line, RatedEvent, Slice
+from tollgate.oracle.lines import Bill, BilledEvent, Line, Place, RatedEvent
 from tollgate.oracle.one_off import one_off_lines
 from tollgate.oracle.prepaid import Purse, balances, is_prepaid, is_prepaid_contract, prepaid_lines
 from tollgate.oracle.pricing import Priced
 from tollgate.oracle.rows import Account, Contract, Fee
 from tollgate.oracle.spend_limits import spend_limit_lines
 from tollgate.oracle.tax import add_tax, exempt_categories, tax_rules
-from tollgate.oracle.tiers import TierCounter, tier_charge, tier_counter
+from tollgate.oracle.tiers import Counts, tier_charge, tier_counter
 from tollgate.oracle.volume_tiers import volume_lines
 
 
@@ -35,7 +43,6 @@ def bill_cycle(
     contracts: list[Contract],
     book: PriceBook,
     used: Counter[Use] | None = None,
-    counted: Counter[TierCounter] | None = None,
     posted: Sequence[PostedLine] = (),
     earlier: Sequence[BilledEvent] = (),
     purses: dict[str, Purse] | None = None,
@@ -47,8 +54,7 @@ def bill_cycle(
 
     events: rated and zero-rated events of the account that no posted run carries, begun before the cycle's end.
     used: units that posted runs took of each grant; the slices of this bill come on top and are not added to it.
-    counted: units of rates with tiers that posted runs billed. posted, earlier: lines and events of the account's
-    posted bills.
+    posted, earlier: lines and events of the account's posted bills.
     purses: by prepaid contract, what posted runs left of its credit. adjustments: one-off charges and credits of the
     account; jurisdictions, exemptions: where it is taxed and what of it is not. A bill that `lacks_tax_rule` must not
     be issued.
@@ -65,7 +71,7 @@ def bill_cycle(
     )
     free = Allowances(account, calendar, book, contracts, Counter(used or ()))
     prepaid = {one.contract_id for one in contracts if is_prepaid_contract(one, book)}
-    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, Counter(counted or ()), PostedVersions(earlier))
+    lines = _usage_lines(bill, cycle, calendar, events, free, prepaid, PostedVersions(earlier))
     lines += _lines_without_usage(account, cycle, calendar, contracts, book, bill.minor_digits, posted, adjustments)
     bill.prepaid = balances(contracts, bill.billed, cycle, book, bill.minor_digits, purses or {}, account.closed_on)
     for line in lines:
@@ -167,7 +173,6 @@ def _usage_lines(
     events: list[RatedEvent],
     allowances: Allowances,
     prepaid: set[str],
-    counted: Counter[TierCounter],
     posted: PostedVersions,
 ) -> list[Line]:
     """Lines of usage, and `bill.billed`: by start, each event takes what is left of its own cycle's allowances.
@@ -177,6 +182,8 @@ def _usage_lines(
     lines: dict[str, Line] = {}
     for event, slices in settled_before(events, posted):
         allowances.settle(event, calendar.containing(event.started_at), slices)
+    counts = Counts(posted.standing())
+    settle_places(events, posted, counts)
     for event in sorted(events, key=_order):
         origin = calendar.containing(event.started_at)
         priced, was = event.priced, posted.of(event)
@@ -197,8 +204,7 @@ def _usage_lines(
             assert was is not None
             billed = given_back(event, was, line.line_key, origin.start)
         else:
-            kept = was.slices if was is not None and keeps_slices(event, was) else None
-            billed = _charged(event, origin, line.line_key, allowances, counted, kept)
+            billed = _charged(event, origin, line.line_key, allowances, counts, was)
         line.events += 1
         line.units += priced.charged_units or 0
         line.free_units += abs(billed.free_units)
@@ -208,26 +214,24 @@ def _usage_lines(
 
 
 def _charged(
-    event: RatedEvent,
-    origin: Cycle,
-    line_key: str,
-    allowances: Allowances,
-    counted: Counter[TierCounter],
-    kept: tuple[Slice, ...] | None,
+    event: RatedEvent, origin: Cycle, line_key: str, allowances: Allowances, counts: Counts, was: BilledEvent | None
 ) -> BilledEvent:
-    """What an event pays. kept: the units that a correction keeps free; None for what takes from allowances now."""
+    """What an event pays. was: what is billed of one that is corrected, of which it may keep free units and places."""
     priced = event.priced
-    slices = allowances.free(event, origin) if kept is None else kept
+    slices = was.slices if was is not None and keeps_slices(event, was) else allowances.free(event, origin)
     free = sum(one.units for one in slices)
     numerator, denominator, net = net_charge(priced, free)
     counter = tier_counter(event, origin.start)
+    places: tuple[Place, ...] = ()
     if counter is not None:
-        left = (priced.charged_units or 0) - free
-        numerator, denominator, net = tier_charge(priced, counted[counter], left)
-        counted[counter] += left
+        if was is not None and keeps_places(event, was):
+            places = was.tier_places
+        else:
+            places = counts.take(counter, (priced.charged_units or 0) - free)
+        numerator, denominator, net = tier_charge(priced, places)
     paid = allowances.pay(event, origin, net)
     net -= sum(one.units for one in paid)
-    return BilledEvent(event, line_key, origin.start, slices, numerator, denominator, net, paid)
+    return BilledEvent(event, line_key, origin.start, slices, numerator, denominator, net, paid, places)
 
 
 def _order(event: RatedEvent) -> tuple[int, bytes, bytes, int]:

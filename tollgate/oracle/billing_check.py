@@ -23,7 +23,6 @@ from tollgate.oracle.lake import RatingRun, has_table, read_table, rows_of
 from tollgate.oracle.lines import USAGE, Bill, BilledEvent, Line, PrepaidBalance, RatedEvent, Slice
 from tollgate.oracle.prepaid import Purse
 from tollgate.oracle.report import Report
-from tollgate.oracle.tiers import TierCounter, tier_counter
 
 LINE_COLUMNS = (
     *("account_id", "line_key", "line_no", "kind", "subscription_id", "service", "zone_id", "roaming_zone"),
@@ -37,7 +36,7 @@ INVOICE_COLUMNS = (
 BILLED_COLUMNS = (
     *("source", "event_id", "revision", "rating_no", "account_id", "subscription_id", "origin_cycle", "line_key"),
     *("allowance_id", "free_units", "net_numerator", "net_denominator", "list_charge", "net_charge"),
-    *("slices", "money_slices", "kind"),
+    *("slices", "money_slices", "kind", "tier_places"),
 )
 BALANCE_COLUMNS = PrepaidBalance._fields
 
@@ -76,7 +75,6 @@ class Biller:
         self._carried: set[Version] = set()
         self._billed: set[tuple[str, date]] = set()
         self._used: dict[str, Counter[Use]] = defaultdict(Counter)
-        self._counted: dict[str, Counter[TierCounter]] = defaultdict(Counter)
         self._billed_events: dict[str, list[BilledEvent]] = defaultdict(list)
         self._purses: dict[str, dict[str, Purse]] = defaultdict(dict)
         self._lines: dict[str, list[PostedLine]] = defaultdict(list)
@@ -105,7 +103,6 @@ class Biller:
             contracts = facts.contracts.get(account_id, [])
             earlier = (
                 self._used[account_id],
-                self._counted[account_id],
                 self._lines[account_id],
                 self._billed_events[account_id],
                 self._purses[account_id],
@@ -126,15 +123,11 @@ class Biller:
             self._lines[bill.account_id] += [PostedLine(cycle_of(line, bill.cycle_start), line) for line in bill.lines]
             self._billed_events[bill.account_id] += bill.billed
             for one in bill.prepaid:
-                before = self._purses[bill.account_id].get(one.contract_id)
-                taken = one.forfeited + (before.forfeited if before else 0)
-                self._purses[bill.account_id][one.contract_id] = Purse(one.closing, taken, one.is_closed)
+                before = self._purses[bill.account_id].get(one.contract_id, Purse(0, 0, False))
+                taken, asked = before.forfeited + one.forfeited, before.settled + one.settled
+                self._purses[bill.account_id][one.contract_id] = Purse(one.closing, taken, one.is_closed, asked)
             for billed in bill.billed:
                 self._carried.add(version_of(billed.event))
-                counter = tier_counter(billed.event, billed.origin_cycle)
-                if counter is not None:
-                    units = billed.event.priced.charged_units or 0
-                    self._counted[bill.account_id][counter] += units - billed.free_units
                 for use, units in uses_of(billed, book):
                     self._used[bill.account_id][use] += units
 
@@ -181,12 +174,16 @@ def compare_run(
     if billed is not None:
         events = {_billed_key(one): expected_billed(bill, one) for bill in bills for one in bill.billed}
         rows = _by_key(billed, BILLED_COLUMNS, 4)
-        for row in rows.values():
+        for key, row in rows.items():
             row["exact_net"] = Fraction(int(row["net_numerator"]), int(row["net_denominator"]))
             if row["slices"] is None:
                 row["slices"] = _older_slices(row)
             row["money_slices"] = row["money_slices"] or ()
             row["kind"] = row["kind"] or "original"
+            # A row that is older than the column does not tell.
+            untold = events.get(key, {}).get("tier_places", ())
+            told = row["tier_places"]
+            row["tier_places"] = untold if told is None else tuple((of["from_unit"], of["to_unit"]) for of in told)
         _compare(report, "billed_usage", pins.run_id, events, rows)
     expected_balances = {one[:2]: expected_balance(one) for bill in bills for one in bill.prepaid}
     if balances is not None or (expected_balances and invoices is not None):
@@ -234,6 +231,7 @@ def expected_billed(bill: Bill, one: BilledEvent) -> dict[str, Any]:
         "exact_net": Fraction(one.net_numerator, one.net_denominator),
         "list_charge": decimal_of(-(priced.charge or 0) if one.event.kind == "reversal" else priced.charge),
         "kind": one.event.kind,
+        "tier_places": one.tier_places,
         "net_charge": decimal_of(one.net_charge),
     }
 

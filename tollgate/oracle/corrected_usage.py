@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 
 from tollgate.oracle.lines import BilledEvent, RatedEvent, Slice
+from tollgate.oracle.tiers import Counts, tier_counter
 
 
 class PostedVersions:
@@ -20,6 +21,10 @@ class PostedVersions:
         """What stands billed of the event of a reversal or a correction; None where nothing does."""
         found = None if event.kind == "original" else self._last.get((event.source, event.event_id))
         return None if found is None or found.event.kind == "reversal" else found
+
+    def standing(self) -> Iterator[BilledEvent]:
+        """What stands billed of each event."""
+        return (one for one in self._last.values() if one.event.kind != "reversal")
 
 
 def line_kind(event: RatedEvent, was: BilledEvent | None, origin: date, cycle_start: date) -> str:
@@ -45,7 +50,7 @@ def given_back(event: RatedEvent, was: BilledEvent, line_key: str, origin: date)
     """What a reversal bills: all that was billed, with the other sign."""
     return BilledEvent(
         event, line_key, origin, _negated(was.slices), -was.net_numerator, was.net_denominator, -was.net_charge,
-        _negated(was.money_slices),
+        _negated(was.money_slices), was.tier_places,
     )  # fmt: skip
 
 
@@ -60,6 +65,27 @@ def settled_before(
             yield event, (*_negated(was.slices), *_negated(was.money_slices))
         elif was is not None and keeps_slices(event, was):
             yield event, was.slices
+
+
+def settle_places(events: Sequence[RatedEvent], posted: PostedVersions, counts: Counts) -> None:
+    """Free the places of what is taken back, and then hold those that corrections keep."""
+    corrected = [(event, was) for event in events if (was := posted.of(event)) is not None]
+    for event, was in corrected:
+        counter = tier_counter(was.event, was.origin_cycle)
+        if event.kind == "reversal" and counter is not None:
+            counts.free(counter, was.tier_places)
+    for event, was in corrected:
+        counter = tier_counter(event, was.origin_cycle)
+        if counter is not None and keeps_places(event, was):
+            counts.hold(counter, was.tier_places)
+
+
+def keeps_places(event: RatedEvent, was: BilledEvent | None) -> bool:
+    """Whether a correction stays where it was in the count of its cycle: as free as it was, and counted by the same."""
+    if was is None or not keeps_slices(event, was):
+        return False
+    counters = [tier_counter(one, was.origin_cycle) for one in (event, was.event)]
+    return counters[0] is not None and counters[0] == counters[1]
 
 
 def _negated(slices: tuple[Slice, ...]) -> tuple[Slice, ...]:

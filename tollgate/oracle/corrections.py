@@ -65,8 +65,9 @@ def _charged(usage: Usage, priced: Priced) -> tuple[Any, ...]:
     assert row is not None
     bounds = (priced.rate.minimum, priced.rate.maximum) if priced.rate else None
     terms = (row.block, row.initial, row.increment, row.price, row.connect_fee, priced.digits, priced.rounding)
+    tiers = (priced.rate.tiers, priced.rate.counts, priced.rate.mode) if priced.rate and priced.rate.tiers else None
     pieces = tuple(piece for piece in priced.pieces if piece.units)
-    return (*same, bounds, terms, pieces, priced.discount_ids, priced.keep)
+    return (*same, bounds, terms, tiers, pieces, priced.discount_ids, priced.keep)
 
 
 def taken_back(fields: dict[str, Any]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 USAGE_COLUMNS = ("batch_no", "kafka_partition", "kafka_offset", *Usage._fields)
 MAY_BE_ABSENT = (
     "direction", "slice_id", "payment_term_days", "due_on", "exempt_reason", "slices", "money_slices", "selection",
-    "kind",
+    "kind", "tier_places",
 )  # fmt: skip
 """Columns that a table may be too old for; no row has a value there then."""
 LATER_TABLES = (("ref_account_jurisdiction", Jurisdiction), ("ref_tax_exemption", Exemption))

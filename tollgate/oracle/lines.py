@@ -36,8 +36,15 @@ class Slice(NamedTuple):
     units: int
 
 
+Place = tuple[int, int]
+"""Units [from, till) of those that a rate with tiers counts in a cycle."""
+
+
 class BilledEvent(NamedTuple):
-    """What a run bills of one event: what allowances freed, and the net charge, exact and rounded."""
+    """What a run bills of one event: what allowances freed, and the net charge, exact and rounded.
+
+    tier_places: where its units lie in their cycle, in order; none where its rate has no graduated tiers.
+    """
 
     event: RatedEvent
     line_key: str
@@ -47,11 +54,18 @@ class BilledEvent(NamedTuple):
     net_denominator: int
     net_charge: int
     money_slices: tuple[Slice, ...] = ()
+    tier_places: tuple[Place, ...] = ()
 
     @property
     def free_units(self) -> int:
         """Units freed by all allowances."""
         return sum(one.units for one in self.slices)
+
+    @property
+    def left_units(self) -> int:
+        """Units that allowances left; a reversal takes them back and has them negative."""
+        charged = self.event.priced.charged_units or 0
+        return (-charged if self.event.kind == "reversal" else charged) - self.free_units
 
     @property
     def allowance_id(self) -> str | None:

@@ -17,11 +17,12 @@ KINDS = ("prepaid_balance", "prepaid_used", "prepaid_tax", "top_up", "prepaid_fo
 
 
 class Purse(NamedTuple):
-    """What a posted run left of a contract's credit, in millionths, and what ends took of it so far."""
+    """What a posted run left of a contract's credit, in millionths, and what ends took of it and asked for so far."""
 
     credit: int
     forfeited: int
     is_closed: bool
+    settled: int = 0
 
 
 @dataclass
@@ -38,6 +39,11 @@ class _Month:
         self.debits += charge
         while charge and terms is not None and terms.moment == "event" and self._is_low(terms):
             self.buy(terms)
+
+    def give_back(self, charge: int) -> None:
+        """A charge that a posted run took is taken back; what it had bought stays bought."""
+        self.credit += charge
+        self.debits -= charge
 
     def roll(self, terms: TopUp) -> None:
         """The month ends."""
@@ -77,20 +83,24 @@ def balances(
     """
     found = []
     for contract in contracts:
-        charges = [one.net_charge for one in billed if _payer(one) == contract.contract_id]
+        own = [one for one in billed if _payer(one) == contract.contract_id]
         purse = purses.get(contract.contract_id)
         ended = contract.cancelled_on
         if not is_prepaid_contract(contract, book) or contract.starts_on >= cycle.end:
             continue
         is_closed = ended is not None and (ended < cycle.end or ended == cycle.end == closed_on)
-        if not charges and not _goes_through(contract, cycle, purse, is_closed):
+        if not own and not _goes_through(contract, cycle, purse, is_closed):
             continue
         terms = _terms(contract, book, cycle)
         opening = purse.credit if purse else terms.opening_credit if terms else 0
         month = _Month(opening)
         may_buy = terms if not (purse and purse.is_closed and is_closed) else None
-        for charge in charges:
-            month.spend(charge, may_buy)
+        for one in own:
+            if one.event.kind == "reversal":
+                month.give_back(-one.net_charge)
+        for one in own:
+            if one.event.kind != "reversal":
+                month.spend(one.net_charge, may_buy)
         if terms and (ended is None or ended > cycle.end):
             month.roll(terms)
         found.append(_closed(contract, cycle, month, opening, purse, terms, is_closed, minor_digits))
@@ -158,13 +168,15 @@ def _closed(
 ) -> PrepaidBalance:
     """The end of the month; of a contract that has ended the credit is lost, or what it owes is asked for.
 
-    Usage that comes after the end is paid from credit that the end took, as far as that goes.
+    What comes after the end, usage or what is taken back of it, is reckoned as if the end had known it: the bill has
+    the difference from what the end took or asked for so far.
     """
     forfeited = settled = 0
     if is_closed:
-        before = purse.forfeited if purse else 0
-        forfeited = month.credit if month.credit > 0 else -min(-month.credit, before)
-        settled = round_to_minor(Fraction(forfeited - month.credit), minor_digits)
+        taken, asked = (purse.forfeited, purse.settled) if purse else (0, 0)
+        without_end = month.credit + taken - asked
+        forfeited = max(without_end, 0) - taken
+        settled = round_to_minor(Fraction(max(-without_end, 0)), minor_digits) - asked
     return PrepaidBalance(
         contract.account_id, contract.contract_id, contract.subscription_id, contract.plan_id, cycle.start,
         purse is None, opening, month.top_ups, month.top_ups * (terms.amount if terms else 0), month.debits,

@@ -33,7 +33,7 @@ def volume_lines(
     events = [one for one in (*earlier, *billed) if one.origin_cycle in origins and _is_by_volume(one)]
     units: Counter[tuple[str, str, date]] = Counter()
     for one in events:
-        units[_counter(one)] += _left(one)
+        units[_counter(one)] += one.left_units
     changes: Counter[Key] = Counter()
     services: dict[Key, str] = {}
     for one in events:
@@ -74,13 +74,9 @@ def _counter(one: BilledEvent) -> tuple[str, str, date]:
     return owner, rate.rate_id, one.origin_cycle
 
 
-def _left(one: BilledEvent) -> int:
-    return (one.event.priced.charged_units or 0) - one.free_units
-
-
 def _charge(one: BilledEvent, price: int) -> int:
     """What the units left cost at a price, with the event's discounts, rounded once."""
     rate, keep = one.event.priced.rate, one.event.priced.keep
     assert rate is not None
-    numerator, denominator = _left(one) * price * keep.numerator, rate.block * keep.denominator
+    numerator, denominator = one.left_units * price * keep.numerator, rate.block * keep.denominator
     return round_micros(numerator, denominator, rate.digits, rate.rounding)

@@ -22,6 +22,7 @@ _SAME_IF_CHARGED = [
     *["block_units", "increment_units", "unit_price_micros", "connect_fee_micros", "minimum_micros", "maximum_micros"],
     *["discount_ids", "digits", "rounding"],
 ]
+_RATE = ["pricebook_version", "rate_id"]
 _FIRST_STEP = "coalesce({0}.initial_units, {0}.increment_units)"
 # Pieces of no length fill up to the slots of a book and say nothing.
 _PIECES = """
@@ -42,20 +43,41 @@ _NEGATED = [
 ]
 
 
-def changed(standing: DataFrame, again: DataFrame) -> DataFrame:
+def changed(standing: DataFrame, again: DataFrame, tiers: DataFrame | None = None) -> DataFrame:
     """The events whose price, cost or owner differs: `was` and `now`, STRUCTs of the columns of rated_usage.
 
     standing: rows that stand, as of `current_rating`, rated or zero-rated; again: `rate_events` of the same events with
-    newer pins. Both are unique by EVENT. An event that would be suspended now is in it too, for the caller to leave as
-    it is: it has no charge that could be put in the place of the old one.
+    newer pins. Both are unique by EVENT. tiers: price_tier of all versions, None where no rate has any; a rate with
+    other tiers is another price, of which the row says nothing. An event that would be suspended now is in it too, for
+    the caller to leave as it is: it has no charge that could be put in the place of the old one.
     """
     columns = standing.columns
     was = standing.select(*EVENT, F.struct(*columns).alias("was"))
     now = again.select(*EVENT, F.struct(*columns).alias("now"))
-    return was.join(now, EVENT, how="inner").where(f"NOT ({is_same()})").select("was", "now")
+    pairs = was.join(now, EVENT, how="inner")
+    if tiers is None:
+        return pairs.where(f"NOT ({_is_same()})").select("was", "now")
+    for of in ("was", "now"):
+        pairs = pairs.join(
+            F.broadcast(_tiers_as(tiers, of)),
+            [F.col(f"{of}.{name}") == F.col(f"{of}_{name}") for name in _RATE],
+            how="left",
+        )
+    is_same = f"{_is_same()} AND (was.retail_status <> 'rated' OR was_tiers <=> now_tiers)"
+    return pairs.where(f"NOT ({is_same})").select("was", "now")
 
 
-def is_same() -> str:
+def _tiers_as(tiers: DataFrame, of: str) -> DataFrame:
+    """One row a version and rate: its tiers as an array in their order, by names that begin with `of`."""
+    tier = F.struct(
+        "from_units", "to_units", "unit_price_micros", "counts", F.coalesce("mode", F.lit("graduated")).alias("mode")
+    )
+    return tiers.groupBy(*[F.col(name).alias(f"{of}_{name}") for name in _RATE]).agg(
+        F.sort_array(F.collect_list(tier)).alias(f"{of}_tiers")
+    )
+
+
+def _is_same() -> str:
     """SQL: `was` and `now` charge the same, to the same owner, by the same rows."""
     always = [f"was.{name} <=> now.{name}" for name in _SAME]
     charged = [f"was.{name} <=> now.{name}" for name in _SAME_IF_CHARGED]
