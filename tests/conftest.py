@@ -70,7 +70,7 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     before = dict(os.environ)
     os.environ.update(
         TOLLGATE_STATE=str(folder), TOLLGATE_PG_FSYNC="off", TOLLGATE_LAKE__ROOT=str(folder / "lake"),
-        TOLLGATE_SPARK__MASTER="local[2]", TOLLGATE_SPARK__DRIVER_MEMORY="2g",
+        TOLLGATE_SPARK__MASTER="local[2]", TOLLGATE_SPARK__DRIVER_MEMORY="3g",
         # No test runs long enough to earn back what the second compiler takes.
         TOLLGATE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
     )  # fmt: skip

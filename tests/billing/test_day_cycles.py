@@ -105,6 +105,7 @@ def posted(operator: Operator, cycle: str, as_of: str) -> dict[str, Any]:
     return operator.bill("post", "--run-id", draft["run_id"])
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-08", "BIL-19", "CON-19", "CON-21")
 def test_each_cycle_of_an_account_has_its_own_invoice_and_each_event_is_on_one(
     operator: Operator, runs: list[dict[str, Any]]
@@ -126,6 +127,7 @@ def test_each_cycle_of_an_account_has_its_own_invoice_and_each_event_is_on_one(
     )
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-13", "BIL-23")
 def test_a_run_of_second_cycles_is_rebuilt_and_its_equations_hold(
     operator: Operator, runs: list[dict[str, Any]]
@@ -137,6 +139,7 @@ def test_a_run_of_second_cycles_is_rebuilt_and_its_equations_hold(
     assert {one["part"] for one in of_bills if one["part"].startswith("2025")} == {"2025-05", "2025-05.2"}
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-08")
 def test_the_month_names_the_run_of_further_cycles(operator: Operator) -> None:
     # Of 30 days: 1 and 31 May, 30 June, 30 July. Of 7 days: 16, 23 and 30 June.
@@ -153,6 +156,7 @@ def test_the_month_names_the_run_of_further_cycles(operator: Operator) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.long
 def test_cycles_that_were_billed_stay_and_a_length_has_bounds(operator: Operator, runs: list[dict[str, Any]]) -> None:
     for change, refused in {
         "cycle_days = 28 WHERE account_id = 'DAY-30'": "its cycles cannot change, they have been billed",

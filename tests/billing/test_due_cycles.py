@@ -67,6 +67,7 @@ def operator(spark: SparkSession, services: Settings, tmp_path: Path) -> Operato
     return made
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-08", "BIZ-03")
 def test_every_cycle_that_is_due_is_billed_one_after_the_other(
     operator: Operator, monkeypatch: pytest.MonkeyPatch

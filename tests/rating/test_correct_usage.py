@@ -212,6 +212,7 @@ def test_a_correction_that_is_killed_leaves_the_same_tables(at, lake, whole, poi
     assert at.marks() == undisturbed.marks()[:2]
 
 
+@pytest.mark.long
 @pytest.mark.covers("BIL-11")
 def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake, monkeypatch):
     with pytest.raises(UsageError, match="--to is not after --from"):

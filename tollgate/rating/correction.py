@@ -49,9 +49,10 @@ def changed(standing: DataFrame, again: DataFrame, tiers: DataFrame | None = Non
     standing: rows that stand, as of `current_rating`, rated or zero-rated; again: `rate_events` of the same events with
     newer pins. Both are unique by EVENT. tiers: price_tier of all versions, None where no rate has any; a rate with
     other tiers is another price, of which the row says nothing. An event that would be suspended now is in it too, for
-    the caller to leave as it is: it has no charge that could be put in the place of the old one. The caller computes the
-    pairs (`kept`) before it filters them: Spark would push a condition on `now` back through every step of the rater,
-    with each column replaced by what it is made of, until no heap holds the condition.
+    the caller to leave as it is: it has no charge that could be put in the place of the old one.
+
+    The caller computes the pairs (`kept`) before it filters them: Spark would push a condition on `now` back through
+    every step of the rater, with each column replaced by what it is made of, until no heap holds the condition.
     """
     columns = standing.columns
     was = standing.select(*EVENT, F.struct(*columns).alias("was"))
