@@ -23,8 +23,8 @@ from tollgate.platform.places import project_root
 
 Parts = dict[str, Callable[[int, int], list[Row]]]
 # Parts of a stage: of mediation by the records of its three runs and the number of lines; of rating by its events (of
-# growth twice as many too) and lines; of billing by rated events and accounts, and a tenth as many lines of invoices to
-# load as there are events.
+# growth ten times as many too) and lines; of billing by rated events and accounts, and a tenth as many lines of
+# invoices to load as there are events.
 PARTS: dict[str, Parts] = {
     MEDIATION: {
         "speed": mediation_rows,

@@ -13,13 +13,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from benchmarks.rating_growth import CASES, EARLY, LATE
+from benchmarks.rating_growth import CASES, EARLY, LATE, MOST
 from benchmarks.rows import Row
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.places import project_root
 
 RATING = "rating"
 MANY_PREFIXES = 170_000
+# The largest input of growth has so many times the events of the others.
+MANY_TIMES = 10
 # Of the events that the two others rate as many, Python functions take this many at most: they would take an hour.
 MOST_BY_FUNCTION = 500_000
 # Rows are compared by a sum over a hash of all columns, so that one other digit anywhere is another sum.
@@ -54,11 +56,11 @@ def contest(events: int, lines: int) -> list[Row]:
 def growth(events: int, lines: int) -> list[Row]:
     """What more events, one heavy line and more prefixes do to the cost of an event; one session measures all.
 
-    events: of the smaller of the two sizes; lines: customers with a line each.
+    events: of all inputs but the largest, which has MANY_TIMES as many; lines: customers with a line each.
     """
     folder = _emptied("rating_growth")
     drawn(folder / CASES[0], events, lines)
-    drawn(folder / "more", 2 * events, lines)
+    drawn(folder / MOST, MANY_TIMES * events, lines)
     drawn(folder / "skewed", events, lines, "--skewed")
     drawn(folder / "many", events, lines, "--prefixes", str(MANY_PREFIXES))
     told = _python("benchmarks.rating_growth", str(folder))
@@ -71,7 +73,7 @@ def growth(events: int, lines: int) -> list[Row]:
 
     early, late = f"pricing_{EARLY}", f"pricing_{LATE}"
     return [
-        row("rating.twice_the_events", "more", CASES[0], "cpu_s", 1.15, times=2),
+        row("rating.ten_times_the_events", MOST, CASES[0], "cpu_s", 1.15, times=MANY_TIMES),
         row("rating.half_of_one_line", "skewed", CASES[0], "wall_s", 1.5),
         row("rating.many_prefixes", "many", CASES[0], "cpu_s", 1.3),
         row("rating.night_28", late, early, "cpu_s", 1.1),

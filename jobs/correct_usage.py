@@ -97,7 +97,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     with step("price again", rating_no=correction.rating_no):
         standing = kept(standing_of(lake, selection, correction.rating_no))
         again = _again(lake, standing, selection, correction, book, reference)
-        pairs = kept(changed(standing, again, lake.read("price_tier")))
+        pairs = changed(standing, again, lake.read("price_tier"), keep=kept)
         counted = pairs.groupBy("now.suspense_reason").count().collect()
     left = {row[0]: row[1] for row in sorted(counted, key=str) if row[0] is not None}
     to_correct = pairs.where("now.retail_status <> 'suspended'")

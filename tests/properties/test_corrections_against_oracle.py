@@ -77,7 +77,7 @@ def test_corrections_are_those_of_the_oracle(spark, tmp_path, seed, number):
     for run in RUNS[1:]:
         standing = current_rating(rated).where("retail_status <> 'suspended'")
         again = rate_events(events, books[run.pricebook_version], references[run.snapshot_id], run.rating_no)
-        pairs = kept(changed(standing, again)).where("now.retail_status <> 'suspended'")
+        pairs = changed(standing, again, keep=kept).where("now.retail_status <> 'suspended'")
         rated = kept(rated.unionByName(correction_rows(pairs, run.rating_no)))
 
     accepted = [Accepted(1, 0, at, one) for at, one in enumerate(usage)]
@@ -156,7 +156,7 @@ def rated_by_spark(spark, nights, books, references, tiers) -> DataFrame:
                 standing = standing.where(F.col("service") == asked["service"])
             known = [event for batch in (1, 2) if batch <= run.to_batch_no for event in nights[batch]]
             again = rate_events(usage_frame(spark, known), book, reference, run.rating_no)
-            pairs = kept(changed(standing, again, tiers)).where("now.retail_status <> 'suspended'")
+            pairs = changed(standing, again, tiers, keep=kept).where("now.retail_status <> 'suspended'")
             rated = rated.unionByName(correction_rows(pairs, run.rating_no))
         rated = kept(rated)
     return rated

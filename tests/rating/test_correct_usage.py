@@ -212,13 +212,16 @@ def test_a_correction_that_is_killed_leaves_the_same_tables(at, lake, whole, poi
     assert at.marks() == undisturbed.marks()[:2]
 
 
+def test_a_selection_of_nothing_is_refused(furnished):
+    with pytest.raises(UsageError, match="--to is not after --from"):
+        furnished.correct("--from", "2026-10-05", "--to", "2026-10-05")
+    with pytest.raises(TollgateError, match="there is no such account"):
+        furnished.correct(*OCTOBER_5, "--account", "nobody")
+
+
 @pytest.mark.long
 @pytest.mark.covers("BIL-11")
 def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake, monkeypatch):
-    with pytest.raises(UsageError, match="--to is not after --from"):
-        at.correct("--from", "2026-10-05", "--to", "2026-10-05")
-    with pytest.raises(TollgateError, match="there is no such account"):
-        at.correct(*OCTOBER_5, "--account", "nobody")
     billed = {"run_id": "posted", "source": "sw1", "event_id": "national", "revision": 1, "rating_no": 1}
     billed |= {"account_id": "a_plain", "subscription_id": "s_plain", "started_at": sheet.local(5, 7), "free_units": 0}
     billed |= {"origin_cycle": date(2026, 10, 1), "line_key": "k|", "net_numerator": D(3), "net_denominator": D(10)}

@@ -6,6 +6,8 @@ the other sign, and the row that holds from now on is the correction. Source: do
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
@@ -43,7 +45,13 @@ _NEGATED = [
 ]
 
 
-def changed(standing: DataFrame, again: DataFrame, tiers: DataFrame | None = None) -> DataFrame:
+def changed(
+    standing: DataFrame,
+    again: DataFrame,
+    tiers: DataFrame | None = None,
+    *,
+    keep: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
     """The events whose price, cost or owner differs: `was` and `now`, STRUCTs of the columns of rated_usage.
 
     standing: rows that stand, as of `current_rating`, rated or zero-rated; again: `rate_events` of the same events with
@@ -51,15 +59,16 @@ def changed(standing: DataFrame, again: DataFrame, tiers: DataFrame | None = Non
     other tiers is another price, of which the row says nothing. An event that would be suspended now is in it too, for
     the caller to leave as it is: it has no charge that could be put in the place of the old one.
 
-    The caller computes the pairs (`kept`) before it filters them: Spark would push a condition on `now` back through
-    every step of the rater, with each column replaced by what it is made of, until no heap holds the condition.
+    keep: makes a frame be computed once (`kept` of the lake). The pairs come back kept, for callers filter them, and
+    Spark would push a condition on `now` back through every step of the rater, with each column replaced by what it is
+    made of, until no heap holds the condition.
     """
     columns = standing.columns
     was = standing.select(*EVENT, F.struct(*columns).alias("was"))
     now = again.select(*EVENT, F.struct(*columns).alias("now"))
     pairs = was.join(now, EVENT, how="inner")
     if tiers is None:
-        return pairs.where(f"NOT ({_is_same()})").select("was", "now")
+        return keep(pairs.where(f"NOT ({_is_same()})").select("was", "now"))
     for of in ("was", "now"):
         pairs = pairs.join(
             F.broadcast(_tiers_as(tiers, of)),
@@ -67,7 +76,7 @@ def changed(standing: DataFrame, again: DataFrame, tiers: DataFrame | None = Non
             how="left",
         )
     is_same = f"{_is_same()} AND (was.retail_status <> 'rated' OR was_tiers <=> now_tiers)"
-    return pairs.where(f"NOT ({is_same})").select("was", "now")
+    return keep(pairs.where(f"NOT ({is_same})").select("was", "now"))
 
 
 def _tiers_as(tiers: DataFrame, of: str) -> DataFrame:
