@@ -73,10 +73,14 @@ def few_rows(spark: SparkSession, rows: Iterable[Sequence[Any]], schema: StructT
 
 
 def kept(frame: DataFrame) -> DataFrame:
-    """The frame, computed once at its first use. A persisted one would carry its whole plan on."""
+    """The frame, computed now. A persisted one would carry its whole plan on.
+
+    Computed at its first use it would still have that plan, and each task of that use would be sent it and read it: of a
+    bill run's CPU that was a quarter, docs/decisions/0041-kept-frames-are-computed-at-once.md.
+    """
     from pyspark import StorageLevel
 
-    return frame.localCheckpoint(eager=False, storageLevel=StorageLevel.MEMORY_AND_DISK)
+    return frame.localCheckpoint(eager=True, storageLevel=StorageLevel.MEMORY_AND_DISK)
 
 
 def _utc(value: Any) -> Any:
