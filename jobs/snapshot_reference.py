@@ -18,10 +18,11 @@ from tollgate.platform.progress import step
 from tollgate.reference.dialling import dialling_rows
 from tollgate.reference.frames import REFERENCE_TABLES
 from tollgate.reference.number_ranges import number_ranges
-from tollgate.reference.snapshot_checks import mistakes, open_contracts, row_digests, snapshot_digest
+from tollgate.reference.snapshot_checks import mistakes, open_contracts, plan_digest, row_digests, snapshot_digest
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
     from tollgate.platform.lake import Lake
     from tollgate.platform.settings import Settings
@@ -111,36 +112,49 @@ def parser() -> argparse.ArgumentParser:
 
 def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """Take a snapshot unless the newest one has the same digest; TollgateError with the mistakes in the master data."""
-    from tollgate.platform.lake import Lake
+    from tollgate.platform.lake import Lake, few_rows
 
     lake = Lake(spark, settings.lake.root)
     newest = lake.read("control_snapshot").orderBy("snapshot_id", ascending=False).take(1)
     visible = int(newest[0]["snapshot_id"]) if newest else 0
+    plans = numbering_plans()
     with _one_moment(spark, settings) as frames:
         with step("check the master data"):
             _refuse_mistakes(frames)
         with step("compare with the newest snapshot"):
-            digest, rows = snapshot_digest(row_digests(frames).collect())
+            of_plans = [plan_digest(name, lines) for name, lines in plans.items()]
+            digest, rows = snapshot_digest([*row_digests(frames).collect(), *of_plans])
         if newest and newest[0]["digest"] == digest:
             message = f"snapshot {visible} is still what the master data say"
             return {"snapshot_id": visible, "taken": False, "rows": rows, "message": message}
         snapshot_id = _snapshot_id(lake, digest, visible)
-        _write_tables(lake, frames, snapshot_id, digest)
+        of_library = {name: few_rows(spark, lines, _told(name)) for name, lines in plans.items()}
+        _write_tables(lake, {**frames, **of_library}, snapshot_id, digest)
     crash_point("snapshot_reference.tables")
     mark = lake.frame([(snapshot_id, digest, rows)], "control_snapshot")
     lake.append(mark, "control_snapshot", SNAPSHOT_APP_ID, snapshot_id)
     return {"snapshot_id": snapshot_id, "taken": True, "rows": rows, "message": f"took snapshot {snapshot_id}"}
 
 
+def numbering_plans() -> dict[str, Sequence[Sequence[Any]]]:
+    """Rows of the tables that the numbering library is compiled into, without snapshot_id."""
+    return {"ref_dialling": dialling_rows(), "ref_number_range": number_ranges()}
+
+
+def _told(table: str) -> StructType:
+    from pyspark.sql.types import StructType
+
+    from tollgate.platform.lake import contract
+
+    return StructType(contract(table).fields[1:])
+
+
 @contextmanager
 def _one_moment(spark: SparkSession, settings: Settings) -> Iterator[dict[str, DataFrame]]:
-    """Frames of every reference table without snapshot_id, all of one moment of the database.
+    """Frames of every table of READS without snapshot_id, all of one moment of the database.
 
     A transaction held open here exports its view; each JDBC read of any task, retried or repeated, takes that view.
     """
-    from pyspark.sql.types import StructType
-
-    from tollgate.platform.lake import contract, few_rows
     from tollgate.platform.postgres import connect, jdbc, migrate
 
     migrate(settings)
@@ -153,13 +167,7 @@ def _one_moment(spark: SparkSession, settings: Settings) -> Iterator[dict[str, D
         same_view = f"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SET TRANSACTION SNAPSHOT '{view}'"
         reader = spark.read.format("jdbc").options(**jdbc(settings))
         reader = reader.option("fetchsize", ROWS_AT_ONCE).option("sessionInitStatement", same_view)
-        frames = {table: reader.option("dbtable", f"({query}) AS source").load() for table, query in READS.items()}
-        plans: dict[str, Sequence[Sequence[Any]]] = {
-            "ref_dialling": dialling_rows(), "ref_number_range": number_ranges()
-        }  # fmt: skip
-        for table, rows in plans.items():
-            frames[table] = few_rows(spark, rows, StructType(contract(table).fields[1:]))
-        yield frames
+        yield {table: reader.option("dbtable", f"({query}) AS source").load() for table, query in READS.items()}
     finally:
         session.close()
 

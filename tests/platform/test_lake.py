@@ -15,9 +15,19 @@ from pyspark.sql.types import StructType
 
 from tollgate.platform import skipping
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake, contract, contract_names, few_rows, partition_columns
+from tollgate.platform.lake import Lake, contract, contract_names, few_rows, kept, partition_columns
 from tollgate.platform.locks import writer_lock
 from tollgate.platform.skipping import SKIPPING
+
+
+@pytest.mark.covers("PRF-09")
+def test_a_kept_frame_is_computed_once_and_what_reads_it_has_nothing_of_its_plan(spark: SparkSession) -> None:
+    spark.sparkContext.setJobGroup("kept", "")
+    drawn = kept(spark.range(0, 10, numPartitions=1).selectExpr("uuid() AS id"))
+    assert len(spark.sparkContext.statusTracker().getJobIdsForGroup("kept")) == 1, "computed when it was called"
+    assert sorted(drawn.collect()) == sorted(drawn.collect())
+    plan = drawn.groupBy("id").count()._jdf.queryExecution().executedPlan().toString()
+    assert "ExistingRDD" in plan and "Range" not in plan and "uuid" not in plan
 
 
 def raw_cdr(spark: SparkSession, batch_no: int) -> DataFrame:

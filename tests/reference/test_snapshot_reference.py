@@ -12,7 +12,7 @@ from jobs import snapshot_reference
 from jobs.pinned import load_reference
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect, migrate
-from tollgate.reference.snapshot_checks import mistakes, row_digests, snapshot_digest
+from tollgate.reference.snapshot_checks import mistakes, plan_digest, row_digests, snapshot_digest
 
 SUBSCRIPTION = (
     "msisdn STRING, subscription_id STRING, account_id STRING, contract_id STRING, plan_id STRING, line_state STRING, "
@@ -135,3 +135,15 @@ def test_the_digest_sees_every_cell_and_no_order(spark):
     assert digest(*rows) == digest(*reversed(rows))
     others = [rows[:2], [("a", 2), *rows[1:]], [("a", 1), ("b", 0), ("b", None)]]
     assert len({digest(*rows), *(digest(*lines) for lines in others)}) == 4
+
+
+def test_the_digest_of_a_numbering_plan_sees_every_cell_and_no_order():
+    rows = [("1", 10, None), ("44", 11, "GB"), ("44", 11, "GB")]
+
+    def digest(*lines: tuple) -> tuple[str, int]:
+        return snapshot_digest([plan_digest("ref_number_range", lines)])
+
+    assert digest(*rows) == digest(*reversed(rows)) and digest(*rows)[1] == 3
+    others = [rows[:2], [("1", 10, ""), *rows[1:]], [("1", 9, None), *rows[1:]], [("11", 0, None), *rows[1:]]]
+    assert len({digest(*rows), *(digest(*lines) for lines in others)}) == 5
+    assert digest(*rows) != snapshot_digest([plan_digest("ref_dialling", rows)])

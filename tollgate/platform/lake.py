@@ -75,8 +75,8 @@ def few_rows(spark: SparkSession, rows: Iterable[Sequence[Any]], schema: StructT
 def kept(frame: DataFrame) -> DataFrame:
     """The frame, computed now. A persisted one would carry its whole plan on.
 
-    Computed at its first use it would still have that plan, and each task of that use would be sent it and read it: of a
-    bill run's CPU that was a quarter, docs/decisions/0041-kept-frames-are-computed-at-once.md.
+    Computed at its first use it would still have that plan, and each task of that use would be sent it and read it: a
+    quarter of a bill run's CPU, see docs/decisions/0041-kept-frames-are-computed-at-once.md.
     """
     from pyspark import StorageLevel
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from pyspark.sql import Window
+from pyspark.sql import Row, Window
 from pyspark.sql import functions as F
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, Row
+    from pyspark.sql import Column, DataFrame
 
 # 64 characters of SHA-256 as four numbers that fit a DECIMAL(20,0); their sums do not depend on the order of rows.
 _WORDS = tuple(
@@ -76,8 +77,14 @@ def row_digests(frames: Mapping[str, DataFrame]) -> DataFrame:
     return every.groupBy("name").agg(F.count(F.lit(1)).alias("rows"), *(F.expr(word) for word in _WORDS))
 
 
+def plan_digest(name: str, rows: Iterable[Sequence[Any]]) -> Row:
+    """As a row of `row_digests`, of rows that the driver has: name, number of rows, SHA-256 over them in any order."""
+    lines = sorted(json.dumps(row) for row in rows)
+    return Row(name=name, rows=len(lines), sha256=hashlib.sha256("\n".join(lines).encode()).hexdigest())
+
+
 def snapshot_digest(digests: list[Row]) -> tuple[str, int]:
-    """SHA-256 over the rows of `row_digests`, and the number of rows in all tables."""
+    """SHA-256 over the rows of `row_digests` and `plan_digest`, and the number of rows in all tables."""
     lines = sorted("|".join(str(value) for value in digest) for digest in digests)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest(), sum(digest["rows"] for digest in digests)
 
