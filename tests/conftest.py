@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--payloads", type=int, default=10_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
+        "--payloads", type=int, default=100_000, help="damaged payloads to mediate (`make fuzz`: 5 million)"
     )
     parser.addoption("--events", type=int, default=1_000_000, help="drawn events that `make prove` prices twice")
     operator = parser.getgroup("operator", "the simulated operator of `make prove`")
@@ -71,8 +71,8 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.update(
         TOLLGATE_STATE=str(folder), TOLLGATE_PG_FSYNC="off", TOLLGATE_LAKE__ROOT=str(folder / "lake"),
         TOLLGATE_SPARK__MASTER="local[2]", TOLLGATE_SPARK__DRIVER_MEMORY="3g",
-        # No test runs long enough to earn back what the second compiler takes.
-        TOLLGATE_JAVA_OPTIONS="-XX:TieredStopAtLevel=1",
+        # No test runs long enough to earn back what the second compiler takes; `make fuzz` does.
+        TOLLGATE_JAVA_OPTIONS=os.environ.get("TOLLGATE_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
     )  # fmt: skip
     yield folder
     os.environ.clear()
@@ -107,6 +107,18 @@ def one_partition(spark: SparkSession) -> Iterator[None]:
     spark.conf.set("spark.sql.shuffle.partitions", "1")
     yield
     spark.conf.set("spark.sql.shuffle.partitions", before or "")
+
+
+@pytest.fixture
+def compiled(spark) -> Iterator[SparkSession]:
+    """The session of the run with plans compiled, as rows are many here."""
+    names = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")
+    before = {name: spark.conf.get(name) for name in names}
+    for name, value in zip(names, ("true", "FALLBACK"), strict=True):
+        spark.conf.set(name, value)
+    yield spark
+    for name, value in before.items():
+        spark.conf.set(name, value)
 
 
 @pytest.fixture

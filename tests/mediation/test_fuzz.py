@@ -38,6 +38,7 @@ def operator(lake: Lake) -> Lake:
 
 
 @pytest.mark.covers("MED-12", "GEN-14")
+@pytest.mark.usefixtures("compiled")
 def test_each_damaged_payload_has_exactly_one_disposition(operator: Lake, tmp_path: Path, request) -> None:
     payloads = request.config.getoption("payloads")
     batches = MicroBatches(operator)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from random import Random
 
 import pytest
 from properties.draw import draw_population, draw_usage
 from properties.frames_of_draws import DEMO_BOOK, book_frames, reference_frames, usage_frame
 from properties.second_rating import SecondRating, compare_rating
-from pyspark.sql import SparkSession
 
 from tollgate.oracle.book import PriceBook
 from tollgate.oracle.pricing import price_event
@@ -54,18 +52,6 @@ def test_the_plan_prices_as_the_oracle_does(spark):
         *("rated", "zero_rated", "no_subscriber", "suspended_line", "no_plan"),
         *("no_zone", "no_band", "no_rate", "currency_mismatch"),
     }
-
-
-@pytest.fixture
-def compiled(spark) -> Iterator[SparkSession]:
-    """The session of the run with plans compiled, as rows are many here."""
-    names = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")
-    before = {name: spark.conf.get(name) for name in names}
-    for name, value in zip(names, ("true", "FALLBACK"), strict=True):
-        spark.conf.set(name, value)
-    yield spark
-    for name, value in before.items():
-        spark.conf.set(name, value)
 
 
 def checked(result: SecondRating, wanted: set[str]) -> None:
