@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import shutil
 import sys
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jobs.publish_pricebook import checked_book
+from jobs.result_file import write_csv
 from jobs.sheet_files import POSITION, Sheet, checked_sheet, read_lines
 from tollgate.platform.answer_output import Output, output_from
 from tollgate.platform.errors import TollgateError, UsageError
@@ -239,28 +237,8 @@ def _write(result: DataFrame, output: Output) -> dict[str, Any]:
         *cells, split, place = texts.columns
         ordered = texts.repartition(1).sortWithinPartitions(*(F.col(name).cast("bigint") for name in (split, place)))
         named = ordered.select(*cells).toDF(*counted.columns[: len(cells)])
-        _write_csv(named, Path(str(output.out)).absolute())
+        write_csv(named, Path(str(output.out)).absolute())
     return dict(seen.get)
-
-
-def _write_csv(ordered: DataFrame, file: Path) -> None:
-    """The rows as one file, which Spark's task writes and which has its name once it is whole."""
-    beside = file.with_name(f".{file.name}.{os.getpid()}.partial")
-    try:
-        # Empty is what Spark would write for an empty text, too, and a CSV file has no third thing.
-        writer = partial(ordered.write.csv, header=True, escape='"', emptyValue="")
-        writer(f"file://{beside}", ignoreLeadingWhiteSpace=False, ignoreTrailingWhiteSpace=False, compression="none")
-        written = sorted(beside.glob("part-*.csv"))
-        if len(written) != 1:
-            raise TollgateError(
-                "the result is not on this machine", where=str(beside), expected="one file", found=str(len(written)),
-                way_out="run it with --master local[*], or name a folder that all machines share",
-            )  # fmt: skip
-        os.replace(written[0], file)
-    except OSError as error:
-        raise TollgateError("the result cannot be written", where=str(file), found=str(error)) from None
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
 
 
 def _figures(counted: dict[str, Any], source: SourceBook) -> dict[str, Any]:

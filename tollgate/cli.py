@@ -186,9 +186,14 @@ def package(
 
 
 @pricebook.command("check")
-def check_pricebook(conf_file: ConfFile = None, set_values: SetValues = None) -> None:
+def check_pricebook(
+    folder: Annotated[Path | None, typer.Option("--dir", help="Folder of the files (default: pricebook.dir).")] = None,
+    conf_file: ConfFile = None,
+    set_values: SetValues = None,
+) -> None:
     """Check the price book's CSV files and say every finding; nothing is published."""
     flags = ["--conf-file", conf_file] if conf_file else []
+    flags += ["--dir", str(folder)] if folder else []
     for item in set_values or []:
         flags += ["--set", item]
     raise typer.Exit(_pass_on("publish-pricebook", ["--check-only", *flags]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -62,10 +63,11 @@ def cases(seed: int, first: int, count: int) -> Iterator[Case]:
         chance = random.Random((seed << 40) + number)
         key, sound, own = chance.choice(SOUND)
         record = dict(sound)
-        record[own] = number if own == "duration" else f"f-{number}"
+        # With a sum behind it no damage makes one case's id another's: that would rightly be a conflict.
+        check = zlib.crc32(b"%d" % number)
+        record[own] = 117 if own == "duration" else f"f-{number}-{check}"
         if own == "duration":  # the content of a history record is its id
-            record["src_loc"] = [number, 0]
-            record["duration"] = 117
+            record["src_loc"] = [number, check]
         mutation = chance.choice(MUTATIONS)
         payload, expected = mutation(chance, record, key is None)
         yield Case(key, payload, mutation.__name__, expected)

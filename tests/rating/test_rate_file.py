@@ -168,7 +168,7 @@ BAD = [
     ("ok,2026-10-05 10:00:00,voice,60,,+493012345678,basic", ""),
     ("no_start,,voice,60,,+493012345678,basic", "started_at: expected an instant"),
     ("no_day,2026-02-30 10:00:00,voice,60,,+493012345678,basic", 'found "2026-02-30 10:00:00"'),
-    ("no_such_hour,2026-03-29 02:30:00,voice,60,,+493012345678,basic", "or a time of Europe/Berlin without an offset"),
+    ("no_such_hour,2026-03-29 02:30:00,voice,60,,+493012345678,basic", "without an offset that Europe/Berlin had"),
     ("that_hour_by_offset,2026-03-29T02:30:00+01:00,voice,60,,+493012345678,basic", ""),
     ("fax,2026-10-05 10:00:00,fax,60,,+493012345678,basic", 'expected one of voice, sms, mms, data, found "fax"'),
     ("negative,2026-10-05 10:00:00,voice,-1,,+493012345678,basic", 'whole seconds from 0 to 86400, found "-1"'),
@@ -246,3 +246,12 @@ def test_subscriptions_that_cannot_be_read_stop_the_run(spark, settings, tmp_pat
     assert '+4915510000002: student: expected true or false, found "maybe"' in refused.value.what
     assert "+4915510000002: valid_from: expected a moment before valid_to" in refused.value.what
     assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_result_that_cannot_be_written_is_told_before_anything_is_rated(settings, tmp_path):
+    usage, out = written(tmp_path / "usage.csv", HEADER, BAD[0][0]), tmp_path / f"{'x' * 300}.csv"
+    args = rate_file.parser().parse_args(["--usage", str(usage), "--out", str(out)])
+    with pytest.raises(TollgateError, match="the result cannot be written") as refused:
+        rate_file.check_before_spark(settings, args)
+    assert str(out) in str(refused.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["usage.csv"]

@@ -100,7 +100,7 @@ def test_a_book_that_leaves_optional_columns_out_is_the_book_that_leaves_them_em
     told, _ = check_price_book(tmp_path / "told" / "book")
     assert told is not None and told.digest() != before.digest()
     assert findings_of(tmp_path / "twice", "allowance", both(with_columns, lambda lines: lines[0].append("band"))) == [
-        "allowance.csv: expected the columns allowance_id, plan_id, name, service, zone_id, unit, quantity, "
+        "allowance.csv:1: expected the columns allowance_id, plan_id, name, service, zone_id, unit, quantity, "
         "proration, valid_from, valid_to, priority, scope, band, rollover_cycles, rollover_cap; "
         "the header has twice 'band'"
     ]

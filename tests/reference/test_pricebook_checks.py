@@ -192,7 +192,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
         ["own_range.csv:32: 1416207 lies inside 141620, line 2"],
     ),
     ("missing column", "plan", lambda lines: lines[0].__setitem__(1, "title"), [
-        "plan.csv: expected the columns plan_id, name, contract_type, charge_type, term_months; the header lacks "
+        "plan.csv:1: expected the columns plan_id, name, contract_type, charge_type, term_months; the header lacks "
         "'name'; has unknown 'title'"]),
     ("a line with too few cells", "own_range", lambda lines: lines.append(["1", "2"]), [
         "own_range.csv:32: expected 1 cells, found 2"]),
@@ -201,7 +201,8 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
         "operator.csv:3: key 'curency': expected one of name, currency, time_zone, holiday_calendar, rating_groups, "
         "bands_from, bands_to"]),
     ("no such time zone", "operator", cell("time_zone", "value", "America/Toronta"), [
-        "operator.csv:4: time_zone: expected an IANA time zone, found 'America/Toronta'"]),
+        "operator.csv:4: time_zone: expected an IANA time zone such as America/Toronto, found "
+        "'America/Toronta'"]),
 ]  # fmt: skip
 
 
@@ -239,7 +240,7 @@ def test_a_missing_file_and_foreign_bytes_are_named(tmp_path):
     (tmp_path / "book" / "fee.csv").write_bytes(b"fee_id,\xff")
     (tmp_path / "book" / "top_up.csv").unlink()
     assert [str(finding) for finding in check_price_book(tmp_path / "book")[1]] == [
-        "fee.csv: expected UTF-8, found byte 0xff",
+        "fee.csv:1: expected UTF-8, found byte 0xff",
         "tax.csv: the file is missing; a file with nothing to say holds its header",
     ]
 

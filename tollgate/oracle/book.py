@@ -7,7 +7,6 @@ from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
-from zoneinfo import ZoneInfoNotFoundError
 
 from tollgate.oracle import entries
 from tollgate.oracle.bands import BandCalendar
@@ -219,7 +218,7 @@ def _operator(sheets: Sheets) -> dict[str, str]:
     try:
         LocalClock(found["time_zone"])
         ends = [date.fromisoformat(found[key]) for key in ("bands_from", "bands_to")]
-    except (ValueError, ZoneInfoNotFoundError) as error:
+    except ValueError as error:
         raise SheetError(f"{path}: {error}") from error
     if ends[0] >= ends[1]:
         raise SheetError(f"{path}: bands_from {ends[0]} must lie before bands_to {ends[1]}")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 QUARTER_S = 900  # offsets of time zones in use change on quarters of an hour
+NOT_OF_A_PLACE = ("Factory", "localtime", "posixrules")
 
 
 def epoch_seconds(moment: datetime) -> int:
@@ -18,7 +19,13 @@ class LocalClock:
     """One time zone: local dates and wall times of instants (epoch seconds), and instants of local midnights."""
 
     def __init__(self, zone: str) -> None:
-        self.zone = ZoneInfo(zone)
+        """ValueError for what is no zone of the IANA database, or one of which the machine decides what it means."""
+        if zone in NOT_OF_A_PLACE or zone.partition("/")[0] in ("right", "posix"):
+            raise ValueError(f"{zone} is no time zone of a place")
+        try:
+            self.zone = ZoneInfo(zone)
+        except (OSError, ZoneInfoNotFoundError) as error:
+            raise ValueError(f"{zone[:64]} is no time zone: {error.__class__.__name__}") from error
         self._offsets: dict[int, int] = {}
         self._midnights: dict[int, int] = {}
         self._instants: dict[str, int] = {}

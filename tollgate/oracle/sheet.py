@@ -133,10 +133,16 @@ class Sheets:
         if not path.is_file():
             self.findings.append(f"{path}: the sheet is missing; the oracle reads the whole price book")
             return
-        with path.open(encoding="utf-8", newline="") as stream:
-            reader = csv.DictReader(stream)
-            for cells in reader:
-                yield reader.line_num, cells
+        number = 0
+        try:
+            # A spreadsheet's mark of UTF-8 before the first column is none of its name.
+            with path.open(encoding="utf-8-sig", newline="") as stream:
+                reader = csv.DictReader(stream)
+                for cells in reader:
+                    number = reader.line_num
+                    yield number, cells
+        except (UnicodeDecodeError, csv.Error) as error:
+            self.findings.append(f"{path} after line {number}: {error}")
 
     def refuse_findings(self) -> None:
         """Raise SheetError with all findings, when there are some."""

@@ -71,8 +71,19 @@ def output_from(args: argparse.Namespace, lake_root: str) -> Output:
         )
     if not path.parent.is_dir():
         raise TollgateError("no such folder", where=str(path.parent), way_out="make it first")
+    _refuse_unwritable(path)
     _refuse_what_stands(path, output)
     return output
+
+
+def _refuse_unwritable(path: Path) -> None:
+    """Better now than after all has been reckoned."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        beside.mkdir()
+        beside.rmdir()
+    except OSError as error:
+        raise TollgateError("the result cannot be written", where=str(path), found=str(error.strerror)) from None
 
 
 def deliver(answer: DataFrame, output: Output) -> None:

@@ -113,7 +113,7 @@ def usage_cells(facts: SheetFacts, *, is_dialled: bool) -> dict[str, Cell]:
         ),
         "started_at": Cell(
             instant(facts.time_zone), "TIMESTAMP",
-            f"an instant as 2026-10-05T09:00:00-04:00, or a time of {facts.time_zone} without an offset", "true",
+            f"an instant as 2026-10-05T09:00:00-04:00, or a time without an offset that {facts.time_zone} had", "true",
         ),
         "service": Cell(one_of(SERVICES), "STRING", f"one of {words(SERVICES)}", "true"),
         "duration_s": Cell(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -15,7 +17,10 @@ OPEN_END = datetime(9999, 12, 31, tzinfo=timezone.utc)
 ALL = "*"
 
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_DECIMAL = re.compile(r"[0-9]{1,18}(\.[0-9]{1,18})?")
+_DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
+MOST_DIGITS = 18
+# Names of the database that stand for no place: what they mean is the machine's own.
+_NO_PLACES = ("Factory", "localtime", "posixrules")
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}[+-]\d{2}:\d{2}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
@@ -39,7 +44,22 @@ def words(text: str, _zone: ZoneInfo) -> str:
     """Text for people."""
     if not text or text != text.strip():
         raise ValueError("expected text without spaces around it")
+    if not text.isprintable():
+        raise ValueError("expected text without control characters")
     return text
+
+
+def time_zone(text: str, _zone: ZoneInfo) -> ZoneInfo:
+    """A zone by its name in the IANA database, whichever files this machine has besides."""
+    if text not in _zone_names():
+        raise ValueError("expected an IANA time zone such as America/Toronto")
+    return ZoneInfo(text)
+
+
+@functools.cache
+def _zone_names() -> frozenset[str]:
+    names = (resources.files("tzdata") / "zones").read_text(encoding="utf-8").split()
+    return frozenset(names).difference(_NO_PLACES)
 
 
 def one_of(*allowed: str) -> Cell:
@@ -91,6 +111,8 @@ def ratio(text: str, _zone: ZoneInfo) -> Fraction:
     """A plain decimal as an exact fraction."""
     if not _DECIMAL.fullmatch(text):
         raise ValueError("expected a plain decimal such as 1.2, without sign or exponent")
+    if max(map(len, text.split("."))) > MOST_DIGITS:
+        raise ValueError(f"expected at most {MOST_DIGITS} digits before and {MOST_DIGITS} after the point")
     return Fraction(Decimal(text))
 
 

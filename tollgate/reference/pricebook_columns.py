@@ -191,7 +191,7 @@ NEEDS_ROWS = ("operator", "currency", "plan", "zone")
 OPERATOR_KEYS: dict[str, c.Cell] = {
     "name": c.words,
     "currency": _CURRENCY,
-    "time_zone": c.words,
+    "time_zone": c.time_zone,
     "holiday_calendar": c.optional(c.ident),
     "rating_groups": c.optional(c.matching("[A-Za-z0-9_-]+( [A-Za-z0-9_-]+)*", "ids separated by one space")),
     "bands_from": c.day,

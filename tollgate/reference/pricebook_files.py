@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import difflib
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -10,9 +11,13 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from tollgate.reference.pricebook_columns import COLUMNS, NEEDS_ROWS, OPERATOR_KEYS, OPTIONAL, OPTIONAL_FILES
+
+UTC = ZoneInfo("UTC")
+# Bands are laid out day by day.
+MOST_BAND_DAYS = 40 * 366
 
 
 @dataclass(frozen=True, order=True)
@@ -90,24 +95,32 @@ class SourceBook:
 def read_source_book(folder: Path) -> tuple[SourceBook | None, list[Finding]]:
     """Read every file of a price book folder.
 
-    Returns the book and what is wrong with its cells; no book where a file or the operator's lines cannot be used.
+    Returns the book and what is wrong with its cells; no book where a file or the operator's lines cannot be used. The
+    cells of the other files are read all the same, without the operator's zone in UTC.
     """
     if not folder.is_dir():
         return None, [Finding(str(folder), 0, "no such folder; expected the files of docs/pricebook.md in it")]
-    findings: list[Finding] = []
+    findings = list(_misspelt(folder))
     raw: dict[str, list[tuple[int, dict[str, str]]]] = {}
     for file in COLUMNS:
         try:
             raw[file] = list(_lines(folder / f"{file}.csv", findings))
         except _Unusable as problem:
-            findings.append(Finding(f"{file}.csv", 0, str(problem)))
-    if len(raw) < len(COLUMNS):
+            findings.append(Finding(f"{file}.csv", problem.line, str(problem)))
+    operator = _operator(raw["operator"], findings) if "operator" in raw else None
+    zone = operator.zone if operator else UTC
+    rows = {file: list(_parsed(file, raw[file], zone, findings)) for file in raw if file != "operator"}
+    if operator is None or len(raw) < len(COLUMNS):
         return None, findings
-    operator = _operator(raw["operator"], findings)
-    if operator is None:
-        return None, findings
-    rows = {file: list(_parsed(file, raw[file], operator.zone, findings)) for file in COLUMNS if file != "operator"}
     return SourceBook(operator, rows, raw), findings
+
+
+def _misspelt(folder: Path) -> Iterator[Finding]:
+    """Files that are none of a book's and have nearly the name of one: an optional one would be missed by nobody."""
+    for path in sorted(folder.glob("*.csv")):
+        meant = [] if path.stem in COLUMNS else difflib.get_close_matches(path.stem, COLUMNS, 1, 0.8)
+        if meant:
+            yield Finding(path.name, 0, f"no file of a price book; is {meant[0]}.csv meant?")
 
 
 def _canonical(file: str, cells: Mapping[str, str]) -> list[Any]:
@@ -117,7 +130,11 @@ def _canonical(file: str, cells: Mapping[str, str]) -> list[Any]:
 
 
 class _Unusable(ValueError):
-    """A file that cannot be read at all."""
+    """A file that cannot be read at all; `line` is where, 0 for all of it."""
+
+    def __init__(self, message: str, line: int = 0) -> None:
+        super().__init__(message)
+        self.line = line
 
 
 def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, dict[str, str]]]:
@@ -130,14 +147,24 @@ def _lines(path: Path, findings: list[Finding]) -> Iterator[tuple[int, dict[str,
     except FileNotFoundError:
         raise _Unusable("the file is missing; a file with nothing to say holds its header") from None
     except UnicodeDecodeError as problem:
-        raise _Unusable(f"expected UTF-8, found byte {problem.object[problem.start]:#x}") from None
+        line = problem.object.count(b"\n", 0, problem.start) + 1
+        raise _Unusable(f"expected UTF-8, found byte {problem.object[problem.start]:#x}", line) from None
     except OSError as problem:
         raise _Unusable(f"expected a file that can be read: {problem.strerror}") from None
+    try:
+        yield from _of_text(path, columns, text, findings)
+    except csv.Error as problem:
+        raise _Unusable(f"expected lines of cells: {problem}; is a quotation mark left open?") from None
+
+
+def _of_text(
+    path: Path, columns: Mapping[str, Any], text: str, findings: list[Finding]
+) -> Iterator[tuple[int, dict[str, str]]]:
     reader = csv.reader(text.splitlines())
     header = next(reader, [])
     left_out = [name for name in OPTIONAL.get(path.stem, ()) if name not in header]
     if sorted([*header, *left_out]) != sorted(columns):
-        raise _Unusable(_of_header(header, columns, left_out))
+        raise _Unusable(_of_header(header, columns, left_out), min(len(header), 1))
     count, end = 0, reader.line_num
     for line in reader:
         count += 1
@@ -183,27 +210,30 @@ def _parsed(
 
 def _operator(lines: list[tuple[int, dict[str, str]]], findings: list[Finding]) -> Operator | None:
     before = len(findings)
-    utc = ZoneInfo("UTC")
     values: dict[str, Any] = {}
+    at: dict[str, int] = {}
     for number, cells in lines:
         key, text = cells["key"], cells["value"]
         if key not in OPERATOR_KEYS or key in values:
             problem = "stands twice" if key in values else f"expected one of {', '.join(OPERATOR_KEYS)}"
             findings.append(Finding("operator.csv", number, f"key {key!r}: {problem}"))
             continue
+        at[key] = number
         try:
-            values[key] = ZoneInfo(text) if key == "time_zone" else OPERATOR_KEYS[key](text, utc)
-        except (ValueError, ZoneInfoNotFoundError) as problem:
-            reason = "expected an IANA time zone" if key == "time_zone" else str(problem)
-            findings.append(Finding("operator.csv", number, f"{key}: {reason}, found {text!r}"))
+            values[key] = OPERATOR_KEYS[key](text, UTC)
+        except ValueError as problem:
+            findings.append(Finding("operator.csv", number, f"{key}: {problem}, found {text!r}"))
             values[key] = None
     missing = [key for key in OPERATOR_KEYS if key not in values]
     if missing:
         findings.append(Finding("operator.csv", 0, f"missing keys: {', '.join(missing)}"))
     if len(findings) > before:
         return None
-    if values["bands_from"] >= values["bands_to"]:
-        findings.append(Finding("operator.csv", 0, "bands_from must be before bands_to"))
+    days = (values["bands_to"] - values["bands_from"]).days
+    if not 0 < days <= MOST_BAND_DAYS:
+        expected = f"a day 1 to {MOST_BAND_DAYS} days after bands_from {values['bands_from']}"
+        message = f"bands_to: expected {expected}, found {values['bands_to']}"
+        findings.append(Finding("operator.csv", at["bands_to"], message))
         return None
     groups = tuple((values["rating_groups"] or "").split())
     return Operator(
