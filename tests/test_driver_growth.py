@@ -128,7 +128,7 @@ ALLOWED = [
     ("jobs/snapshot_reference.py", "run", "take", ONE_ROW),
     ("jobs/snapshot_reference.py", "run", "collect", "a digest a table"),
     ("jobs/snapshot_reference.py", "run", "frame", "one mark"),
-    ("jobs/snapshot_reference.py", "_one_moment", "few_rows", PLANS),
+    ("jobs/snapshot_reference.py", "run", "few_rows", PLANS),
     ("jobs/snapshot_reference.py", "_refuse_mistakes", "take", "the first mistakes, to be shown"),
     ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
     ("jobs/standing.py", "standing", "collect", "a row a checkpoint generation"),
