@@ -142,6 +142,7 @@ LAKE: dict[str, list[dict[str, Any]]] = {
 # What each report says of it, row by row; instants as text.
 REPORTS: dict[str, list[tuple[Any, ...]]] = {
     "call_over_a_band_edge": [],
+    "session_while_roaming": [],
     "records_by_disposition": [("accepted", 7), ("duplicate", 1), ("quarantined", 3)],
     # The second mark does not balance.
     "records_by_source": [

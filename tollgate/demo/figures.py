@@ -42,6 +42,7 @@ INVOICE_DOCUMENT = "SELECT document FROM billing.invoice_document WHERE invoice_
 # The reports that the page shows.
 REPORTS = (
     "records_by_disposition", "records_by_code", "rating_by_reason", "revenue_by_service", "call_over_a_band_edge",
+    "session_while_roaming",
 )  # fmt: skip
 
 
@@ -109,13 +110,20 @@ def invoice_in_full(connection: Any) -> Row:
     return dict(document if isinstance(document, dict) else json.loads(document))
 
 
-def charge_explained(spark: SparkSession, settings: Settings) -> Row:
-    """The first call over the edge of a time band, and its charge as `tollgate explain` tells it."""
+def charges_explained(spark: SparkSession, settings: Settings) -> list[Row]:
+    """The first call over the edge of a time band and the first session abroad, as `tollgate explain` tells them."""
+    return [
+        _explained(spark, settings, "call_over_a_band_edge", "no call was priced in two time bands"),
+        _explained(spark, settings, "session_while_roaming", "no data session abroad was charged"),
+    ]
+
+
+def _explained(spark: SparkSession, settings: Settings, name: str, none: str) -> Row:
     from jobs import explain_charge
 
-    found = report(spark, "call_over_a_band_edge")
+    found = report(spark, name)
     if not found:
-        return {"text": "no call was priced in two time bands"}
+        return {"text": none}
     texts, _ = explain_charge.explained(spark, settings, found[0]["event_id"], found[0]["source"])
     return {**found[0], "text": "\n".join(texts)}
 

@@ -46,7 +46,7 @@ def gather(
             "preview": figures.preview(spark.read.parquet(str(preview_lines)), preview_cycle),
             "leakage": figures.leakage(lake.read("rated_usage"), figures.posted_usage(lake, posted)),
             "invoice_in_full": figures.invoice_in_full(session),
-            "charge_explained": figures.charge_explained(spark, settings),
+            "charges_explained": figures.charges_explained(spark, settings),
         }
     finally:
         session.close()

@@ -31,7 +31,7 @@ def page(summary: Mapping[str, Any]) -> str:
         ("One invoice in full", _invoice(summary["invoice_in_full"])),
         ("A Term contract that ended early", ended_early(summary["bill_run"]["ended_early"])),
         ("A prepaid statement", statement(summary["bill_run"]["statement"])),
-        ("One charge explained", [summary["charge_explained"]["text"].rstrip()]),
+        ("Two charges explained", ["\n\n".join(one["text"].rstrip() for one in summary["charges_explained"])]),
         ("The second opinion", _opinion(summary["second_opinion"])),
         ("Where the tables are, and how to look", _places(summary["places"])),
         ("Times of this run", _times(summary["times"])),
