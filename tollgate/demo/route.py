@@ -104,8 +104,10 @@ def _started(
 
 
 def _stop(spark: SparkSession) -> None:
-    # A signal to the whole group ends the JVM first; then there is nothing left to stop.
+    # A signal to the whole group ends the JVM first; then there is nothing left to stop. What is still at work when the
+    # demo is stopped would tell of its end in stack traces.
     with contextlib.suppress(OSError, Py4JError):
+        spark.sparkContext.setLogLevel("OFF")
         spark.stop()
 
 

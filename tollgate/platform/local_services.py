@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -116,6 +118,10 @@ def _check_fixed_ports(settings: Settings) -> None:
 
 
 def _leave(number: int, frame: Any) -> None:
+    # Threads whose JVM ends before them would say so, each at length.
+    logging.disable(logging.CRITICAL)
+    name = signal.Signals(number).name
+    print(f"stopped by {name}; what it started is stopped too, after the step that runs", file=sys.stderr, flush=True)
     raise SystemExit(128 + number)
 
 
