@@ -117,7 +117,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     lake = Lake(spark, settings.lake.root)
     newest = lake.read("control_snapshot").orderBy("snapshot_id", ascending=False).take(1)
     visible = int(newest[0]["snapshot_id"]) if newest else 0
-    plans = numbering_plans()
+    plans = _numbering_plans()
     with _one_moment(spark, settings) as frames:
         with step("check the master data"):
             _refuse_mistakes(frames)
@@ -128,7 +128,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
             message = f"snapshot {visible} is still what the master data say"
             return {"snapshot_id": visible, "taken": False, "rows": rows, "message": message}
         snapshot_id = _snapshot_id(lake, digest, visible)
-        of_library = {name: few_rows(spark, lines, _told(name)) for name, lines in plans.items()}
+        of_library = {name: few_rows(spark, lines, _without_snapshot(name)) for name, lines in plans.items()}
         _write_tables(lake, {**frames, **of_library}, snapshot_id, digest)
     crash_point("snapshot_reference.tables")
     mark = lake.frame([(snapshot_id, digest, rows)], "control_snapshot")
@@ -136,12 +136,12 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     return {"snapshot_id": snapshot_id, "taken": True, "rows": rows, "message": f"took snapshot {snapshot_id}"}
 
 
-def numbering_plans() -> dict[str, Sequence[Sequence[Any]]]:
+def _numbering_plans() -> dict[str, Sequence[Sequence[Any]]]:
     """Rows of the tables that the numbering library is compiled into, without snapshot_id."""
     return {"ref_dialling": dialling_rows(), "ref_number_range": number_ranges()}
 
 
-def _told(table: str) -> StructType:
+def _without_snapshot(table: str) -> StructType:
     from pyspark.sql.types import StructType
 
     from tollgate.platform.lake import contract
