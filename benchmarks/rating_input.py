@@ -26,7 +26,6 @@ def write_input(
     spark: SparkSession, folder: Path, events: int, lines: int, prefixes: int, seed: int, is_skewed: bool = False
 ) -> None:
     """`folder`/book, `folder`/usage and `folder`/ref_*. is_skewed: half of the events are of one line."""
-    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     folder.mkdir(parents=True)
     write_book(folder / "book", prefixes, seed)
     for name, rows in _owners(spark, lines).items():

@@ -31,6 +31,4 @@ def session(heap: str = "2g") -> SparkSession:
     settings = load_settings(
         None, {"spark.master": "local[2]", "spark.driver_memory": heap, "spark.generated_code": "true"}
     )
-    spark = spark_session(settings, "bench")
-    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
-    return spark
+    return spark_session(settings, "bench")

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from jobs.pinned import SNAPSHOT_APP_ID, load_reference
 from tollgate.mediation.balance import DISPOSITIONS, HANDED_OVER, Handed, handed_over, mark, read_back
 from tollgate.mediation.continuity import Offsets
-from tollgate.mediation.identity import NO_MONTH, known_keys, resolve_duplicates
+from tollgate.mediation.identity import NO_MONTH, known_keys, packed, resolve_duplicates
 from tollgate.mediation.rules import RULE_VERSION
-from tollgate.mediation.usage import mediate
+from tollgate.mediation.usage import COLUMNS, mediate
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
+from tollgate.platform.skipping import skipping
 from tollgate.reference.frames import Reference
 
 JOB = "mediate_usage"
@@ -121,11 +122,11 @@ class MicroBatches:
                 found=f"rule version {RULE_VERSION}",
                 way_out="let the release with that version finish the batch, then start this one",
             )
-        with _kept(self._planned(pins.snapshot_id).where(F.col("batch_no") == pins.batch_no)) as candidates:
+        with _kept(self._lake.spark, lambda: packed(self._planned(pins))) as candidates:
             sources = handed_over(candidates).collect()
             touched = sorted({month for row in sources for month in row["months"]} - {NO_MONTH})
             history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
-            usage = resolve_duplicates(candidates, history)
+            usage = resolve_duplicates(candidates, history).select(*COLUMNS)
             self._lake.append(usage, "usage_event", pins.app_id, pins.batch_no)
         return {row["source"]: tuple(int(row[name]) for name in HANDED_OVER) for row in sources}
 
@@ -168,14 +169,15 @@ class MicroBatches:
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
         return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)
 
-    def _planned(self, snapshot_id: int) -> DataFrame:
-        """The usage events of all of raw_cdr: describing them costs seconds, so the plan is made once a snapshot. What
-        of it runs is decided by the condition on top, which the optimizer brings down to the scan."""
+    def _planned(self, pins: Pins) -> DataFrame:
+        """The usage events of a batch. To describe those of raw_cdr costs seconds, so the plan is made once a snapshot;
+        what of it runs is decided by the condition on top, which the optimizer brings down to the scan."""
+        snapshot_id = pins.snapshot_id
         kept = _PLANS.get(key := (self._lake.spark.sparkContext.applicationId, self._lake.root))
         if kept is None or kept[0] != snapshot_id:
             kept = snapshot_id, mediate(self._lake.read("raw_cdr"), self._pinned(snapshot_id))
             _PLANS[key] = kept
-        return kept[1]
+        return kept[1].where(F.col("batch_no") == pins.batch_no)
 
     def _pinned(self, snapshot_id: int) -> Reference:
         pinned = load_reference(self._lake, snapshot_id)
@@ -189,10 +191,11 @@ class MicroBatches:
 
 
 @contextmanager
-def _kept(frame: DataFrame) -> Iterator[DataFrame]:
+def _kept(spark: SparkSession, make: Callable[[], DataFrame]) -> Iterator[DataFrame]:
     # The months decide what of the history is read, so the batch is needed twice and parsed once. Persisted, so that
-    # what a lost executor held is computed again.
-    frame.persist()
+    # what a lost executor held is computed again. This is where it is planned.
+    with skipping(spark):
+        frame = make().persist()
     try:
         yield frame
     finally:

@@ -18,12 +18,10 @@ EVENTS, LINES, PREFIXES = 4_000, 1_000, 2_000
 @pytest.fixture
 def folder(spark, tmp_path: Path) -> Iterator[Path]:
     """An input; the session's settings are put back."""
-    settings = ("spark.sql.shuffle.partitions", "spark.sql.parquet.outputTimestampType")
-    before = {name: spark.conf.get(name) for name in settings}
+    before = spark.conf.get("spark.sql.shuffle.partitions")
     write_input(spark, tmp_path / "input", EVENTS, LINES, PREFIXES, seed=3)
     yield tmp_path
-    for name, value in before.items():
-        spark.conf.set(name, value)
+    spark.conf.set("spark.sql.shuffle.partitions", before)
 
 
 @pytest.mark.long

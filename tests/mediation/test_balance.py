@@ -10,7 +10,7 @@ from frames import small_frame
 from mediation.records import DATA, payload, raw_rows, small_reference
 
 from tollgate.mediation.balance import handed_over, mark, read_back
-from tollgate.mediation.identity import HISTORY, resolve_duplicates
+from tollgate.mediation.identity import HISTORY, packed, resolve_duplicates
 from tollgate.mediation.usage import mediate
 from tollgate.platform.lake import contract
 
@@ -99,7 +99,7 @@ def test_an_equation_that_fails_is_named(rows, offsets, handed, said):
 def test_what_mediation_hands_over_is_what_is_read_back_of_each_source(spark):
     raw = raw_rows(spark, *BATCH)
     candidates = mediate(raw, small_reference(spark)).persist()
-    usage = resolve_duplicates(candidates, small_frame(spark, [], contract("usage_event")).select(*HISTORY))
+    usage = resolve_duplicates(packed(candidates), small_frame(spark, [], contract("usage_event")).select(*HISTORY))
     sources = handed_over(candidates).collect()
     handed = {one["source"]: (one["records"], int(one["duration_s"]), int(one["volume_bytes"])) for one in sources}
     found = mark(read_back(raw, usage).collect(), {"0": (0, len(BATCH))}, handed)

@@ -9,7 +9,7 @@ from frames import small_frame
 from mediation.records import VOICE, payload, raw_rows, small_reference
 
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
-from tollgate.mediation.identity import HISTORY, known_keys, resolve_duplicates
+from tollgate.mediation.identity import HISTORY, known_keys, packed, resolve_duplicates
 from tollgate.mediation.usage import mediate
 from tollgate.platform.lake import contract
 
@@ -19,7 +19,7 @@ def settled(spark, usage, batch_no, *payloads):
     candidates = mediate(raw_rows(spark, *payloads, batch_no=batch_no), small_reference(spark))
     known = known_keys(usage, candidates, ["2026-09", "2026-10"], batch_no)
     assert known.columns == HISTORY
-    return resolve_duplicates(candidates, known)
+    return resolve_duplicates(packed(candidates), known)
 
 
 def outcome(frame):

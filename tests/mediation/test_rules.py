@@ -11,7 +11,7 @@ from frames import small_frame
 from mediation.payload_cases import PAYLOADS
 from mediation.records import DATA, VOICE, payload, raw_rows, small_reference
 
-from tollgate.mediation.identity import HISTORY, resolve_duplicates
+from tollgate.mediation.identity import HISTORY, packed, resolve_duplicates
 from tollgate.mediation.rules import FLAG, ID_CONFLICT, QUARANTINE, REPAIRS, RULES, documented
 from tollgate.mediation.usage import mediate
 from tollgate.platform.lake import contract
@@ -263,7 +263,7 @@ def test_the_plan_parses_once_and_has_no_python_node_and_no_lambda(spark):
     candidates = mediate(raw_rows(spark, payload(VOICE)), small_reference(spark))
     plans = candidates._jdf.queryExecution()
     history = small_frame(spark, [], contract("usage_event")).select(*HISTORY)
-    resolved = resolve_duplicates(candidates, history)._jdf.queryExecution()
+    resolved = resolve_duplicates(packed(candidates), history)._jdf.queryExecution()
     for plan in (
         plans.optimizedPlan().toString(),
         plans.executedPlan().toString(),

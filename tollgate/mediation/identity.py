@@ -8,11 +8,14 @@ from pyspark.sql import functions as F
 from tollgate.mediation.rules import ID_CONFLICT
 
 NO_MONTH = "none"
-KEY = ["event_month", "event_hash", "source", "event_id"]
+# The hash first: it tells two ids apart in one comparison of numbers, where a batch is sorted by its ids.
+KEY = ["event_hash", "event_month", "source", "event_id"]
 POSITION = ["batch_no", "kafka_partition", "kafka_offset"]
 HISTORY = [*KEY, "content_digest", *POSITION]
 # What a copy is known by, and what it changes in a record.
 SETTLED = [*HISTORY, "disposition", "reasons", "first_batch_no", "first_partition", "first_offset"]
+# What else is read of a batch before it is written.
+SUMMED = ["duration_s", "volume_bytes"]
 
 
 def with_identity(records: DataFrame) -> DataFrame:
@@ -41,24 +44,30 @@ def known_keys(usage_event: DataFrame, candidates: DataFrame, months: list[str],
         F.col("event_month").isin(months) & (F.col("disposition") == "accepted") & (F.col("batch_no") < batch_no)
     ).select(*HISTORY)
     asked = candidates.where(F.col("disposition") == "accepted").select("event_month", "event_hash")
-    return of_months.join(F.broadcast(asked), ["event_month", "event_hash"], how="left_semi")
+    return of_months.join(F.broadcast(asked), ["event_hash", "event_month"], how="left_semi")
+
+
+def packed(candidates: DataFrame) -> DataFrame:
+    """Rows of `mediate` with the columns SETTLED and SUMMED, and all others as one struct, `others`.
+
+    So they go through memory, the shuffle, the window and the join as one copy of bytes.
+    """
+    others = [name for name in candidates.columns if name not in (*SETTLED, *SUMMED)]
+    return candidates.select(*SETTLED, *SUMMED, F.struct(*others).alias("others"))
 
 
 def resolve_duplicates(candidates: DataFrame, history: DataFrame) -> DataFrame:
-    """Settle the disposition of one batch's rows; the same columns in the same order, the contract of usage_event.
+    """Settle the disposition of one batch's rows; SETTLED, SUMMED and then what was in `others`.
 
-    candidates: rows of `mediate`, accepted or quarantined. history: accepted keys of lower batches (columns HISTORY),
+    candidates: rows of `packed`, accepted or quarantined. history: accepted keys of lower batches (columns HISTORY),
     at most one row a key. The same id in another month is another key here; the night's id check finds it.
     """
-    # All other columns travel as one through the shuffle, the window and the join.
-    others = [name for name in candidates.columns if name not in SETTLED]
-    packed = candidates.select(*SETTLED, F.struct(*others).alias("others"))
     in_order = Window.partitionBy(*KEY).orderBy(*POSITION).rowsBetween(Window.unboundedPreceding, Window.currentRow)
     copy = F.struct(*POSITION, "content_digest")
     earlier = history.select(*KEY, copy.alias("known"))
     is_first = F.row_number().over(in_order) == 1
     owned = (
-        packed.withColumns({"is_first": is_first, "first_copy": F.first(copy).over(in_order)})
+        candidates.withColumns({"is_first": is_first, "first_copy": F.first(copy).over(in_order)})
         # A key has one accepted row in history, so the join keeps one row a record. No NULL key is accepted.
         .join(F.broadcast(earlier), KEY, how="left")
         .withColumn("owner", F.coalesce("known", "first_copy"))
@@ -77,4 +86,4 @@ def resolve_duplicates(candidates: DataFrame, history: DataFrame) -> DataFrame:
             "first_offset": F.when(F.col("is_copy"), F.col("owner.kafka_offset")),
         }
     )
-    return settled.select(*[f"others.{name}" if name in others else name for name in candidates.columns])
+    return settled.select(*SETTLED, *SUMMED, "others.*")

@@ -102,7 +102,9 @@ def _other_reading(wall: Column) -> Column:
 
 
 def _is_skipped(wall: str, instant: str) -> Column:
-    return F.coalesce(F.from_utc_timestamp(instant, F.col("source_time_zone")) != F.col(wall), F.lit(False))
+    # Most times have an offset and no wall clock, and need not be brought into a zone to see it.
+    differs = F.from_utc_timestamp(instant, F.col("source_time_zone")) != F.col(wall)
+    return F.coalesce(F.when(F.col(wall).isNotNull(), differs), F.lit(False))
 
 
 def with_quantities(records: DataFrame) -> DataFrame:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.steps import compiled_apart
+
 # Nothing to mend: most numbers arrive like this and skip all other expressions.
 CLEAN = r"^\+[1-9][0-9]{6,14}\z"
 PUNCTUATION = " .()-/[]~"
@@ -53,6 +55,7 @@ def with_numbers(records: DataFrame, dialling: DataFrame, ranges: DataFrame) -> 
     read = (
         dialled.withColumns({f"{side}_plain": _plain(received) for side, received in SIDES.items()})
         .withColumns({f"{side}_stripped": F.expr(_stripped(f"{side}_plain")) for side in SIDES})
+        .transform(compiled_apart)
         .withColumns({f"{side}_reading": F.expr(_reading(side)) for side in SIDES})
         .withColumns(
             {name: column for side in SIDES for name, column in _lookup(side).items()}
@@ -60,7 +63,7 @@ def with_numbers(records: DataFrame, dialling: DataFrame, ranges: DataFrame) -> 
         )
         .drop("dialled_in", "dialling_country", *(f"dialling_{name}" for name in _DIALLING))
     )
-    found = _with_range(_with_range(read, ranges, "msisdn"), ranges, "called")
+    found = _with_range(_with_range(compiled_apart(read), ranges, "msisdn"), ranges, "called")
     return _with_results(found).drop(*_BETWEEN)
 
 

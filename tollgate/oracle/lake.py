@@ -76,7 +76,7 @@ def _dataset(root: str, table: str) -> Dataset:
         raise LakeError(
             f"{path}: no Delta table here; expected {table} as the jobs write it. Is --lake the lake's root?"
         )
-    # Spark writes instants as INT96, which Arrow would read as nanoseconds: the open end, 9999-12-31, would wrap around
+    # Earlier releases wrote instants as INT96, which Arrow would read as nanoseconds: 9999-12-31 would wrap around.
     options = ParquetReadOptions(coerce_int96_timestamp_unit="us")
     return DeltaTable(path).to_pyarrow_dataset(parquet_read_options=options)
 

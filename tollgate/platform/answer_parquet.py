@@ -32,8 +32,6 @@ def write_parquet(answer: DataFrame, output: Output) -> int:
         for kind in ("partial", "replaced")
     )
     _refuse_what_stands(files, path, output)
-    # The default is a form of instants that other engines have given up.
-    spark.conf.set("spark.sql.parquet.outputTimestampType", "TIMESTAMP_MICROS")
     counted = Observation()
     try:
         answer.observe(counted, F.count(F.lit(1)).alias("rows")).write.parquet(str(beside))
@@ -52,7 +50,6 @@ def write_parquet(answer: DataFrame, output: Output) -> int:
         files.delete(before, True)
     finally:
         files.delete(beside, True)
-        spark.conf.unset("spark.sql.parquet.outputTimestampType")
     return rows
 
 

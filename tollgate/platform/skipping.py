@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -34,3 +35,18 @@ def skip_if_not_asked(spark: SparkSession, path: str, snapshot: Callable[[], Any
     if path not in _asked:
         _asked.add(path)
         skip_if_many(spark, snapshot())
+
+
+@contextmanager
+def skipping(spark: SparkSession) -> Iterator[None]:
+    """Plans that are made inside look at the statistics, however few files there are.
+
+    What is left unread is then known before the rest is shared out. A scan that finds it out file by file has counted
+    all of them as work, and gives the few that matter to one core.
+    """
+    before = spark.conf.get(SKIPPING, "true")
+    spark.conf.set(SKIPPING, "true")
+    try:
+        yield
+    finally:
+        spark.conf.set(SKIPPING, before or "true")

@@ -1,11 +1,15 @@
 """What a payload's JSON text shows beside its values: depth, unsafe characters, and the name and type of each field.
 
-Most records are simple, which a few searches prove: one flat object, nothing escaped. In such a text two counts tell
-whether each field is known, once there and of its type. Only the others meet the expressions below, which cost more
-than the parser. All their loops are possessive, so no text makes a match slow or deep.
+Most records are plain, which one pattern proves: one flat object of texts, nothing escaped. Of such a text its length
+tells whether each field is known and once there. Only the others meet the expressions behind it, which cost more than
+the parser. All loops are possessive, so no text makes a match slow or deep.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import reduce
+from operator import add
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -21,6 +25,21 @@ def _inside(levels: int) -> str:
     flat = rf'[^"\[\]{{}}]++|{STRING}'
     return flat if levels == 0 else rf"{flat}|[\[{{](?:{_inside(levels - 1)})*+[\]}}]"
 
+
+# The one field of all dialects whose value is a truth value.
+TRUTH = "roaming"
+_PLAIN_TEXT = r'"[ !#-\[\]-~]*+"'
+
+
+def _plain_object(colon: str, comma: str) -> str:
+    field = f'(?:{_PLAIN_TEXT}{colon}{_PLAIN_TEXT}|"{TRUTH}"{colon}(?:true|false))'
+    return rf"\{{{field}(?:{comma}{field})*+\}}"
+
+
+# Two ways to write it: without spaces, or with one behind each colon and comma.
+PLAIN = rf"^(?:{_plain_object(':', ',')}|{_plain_object(': ', ', ')})\z"
+_SPACED = rf"^\{{{_PLAIN_TEXT}: "
+_SIMPLE = r"^\{[^}\[\\\x7f-\x{10ffff}]*+\}\z"
 
 # from_json takes the first of two objects, or of an array, and drops the rest without a word.
 ONE_OBJECT = rf"(?s)^\s*+\{{(?:{_inside(MAX_DEPTH - 1)})*+\}}\s*+\z"
@@ -46,22 +65,33 @@ def is_simple(text: Column) -> Column:
 
     If the parser takes it, it is one flat object and safe: control characters below U+0020 it refuses itself.
     """
-    is_ascii = F.octet_length(text) == F.char_length(text)
-    ends_once = F.instr(text, "}") == F.octet_length(text)
-    is_foreign = text.contains("\\") | text.contains("[") | text.contains("\x7f")
-    return is_ascii & ends_once & ~is_foreign & text.startswith("{")
+    return text.rlike(_SIMPLE)
 
 
-def has_texts(text: Column, fields: Column) -> Column:
-    """Whether so many fields of a simple text are strings; false where colons are followed by other spaces than one."""
-    compact, spaced = '":"', '": "'
-    return F.when(text.contains(compact), _removed(text, compact) == fields * len(compact)).otherwise(
-        _removed(text, spaced) == fields * len(spaced)
-    )
+def is_plain(text: Column) -> Column:
+    """Whether the text is one flat object in one of the two ways, all printable ASCII, each value a text without an
+    escape, or a truth value where TRUTH names one."""
+    return text.rlike(PLAIN)
 
 
-def _removed(text: Column, part: str) -> Column:
-    return F.octet_length(text) - F.octet_length(F.replace(text, F.lit(part), F.lit("")))
+def spaces(text: Column) -> Column:
+    """How many spaces stand behind each colon and each comma of a plain text: 1 or 0."""
+    return F.when(text.rlike(_SPACED), 1).otherwise(0)
+
+
+def plain_length(json: str, names: Iterable[str], spaces: Column) -> Column:
+    """Bytes of a plain text with no other fields than those of the struct `json` that are not NULL, each of them once.
+
+    Whatever else stood there would make it longer, and nothing can make it shorter.
+    """
+    fields = reduce(add, [_field_length(F.col(f"{json}.`{name}`"), name, spaces) for name in names])
+    # Two braces; and the last field has no comma, nor the space behind it.
+    return fields + 1 - spaces
+
+
+def _field_length(value: Column, name: str, spaces: Column) -> Column:
+    quotes = 2 if name == TRUTH else 4
+    return F.when(value.isNull(), 0).otherwise(F.octet_length(value) + 2 * spaces + len(name) + quotes + len(":,"))
 
 
 def outline(text: Column) -> Column:

@@ -20,7 +20,8 @@ RECORD = ", ".join(f"`{name}` STRING" for name in [*FIELDS, "_corrupt_record"])
 INEXACT_VOLUME = r'"data_volume_mb"\s*:\s*-?[0-9]+[.eE]'
 # What the steps read.
 BYTES = ("record_key", "payload")
-PARSED = ("json", "text", "is_simple", "is_parsed", "source_dialect")
+PARSED = ("json", "text", "is_plain", "is_parsed", "source_dialect")
+DIGESTED = ("json", "odd_text", "content_digest", "source_dialect")
 ODD = ("field_names", "outline", "source_dialect")
 # What is no JSON is refused, though the parser would read it.
 STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false"}
@@ -31,13 +32,14 @@ def parsed(raw: DataFrame) -> DataFrame:
     STRING, NULL if unreadable.
 
     Adds `payload_bytes`, `is_utf8`, `is_too_deep`, `is_unsafe`, `is_parsed`, `is_volume_exact`, the `text` with
-    `is_simple`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
+    `is_plain`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
     raises, and nothing is parsed that is too large, too deep, not one object or not safe text.
     """
     readable = raw.withColumn("payload_bytes", F.length("payload").cast("BIGINT")).withColumn("text", _text())
     text = F.col("text")
-    known = readable.withColumn("is_simple", json_text.is_simple(text))
-    shaped = known.withColumn("is_object", F.col("is_simple") | text.rlike(json_text.ONE_OBJECT)).withColumns(
+    known = readable.withColumn("is_plain", json_text.is_plain(text))
+    simple = known.withColumn("is_simple", F.col("is_plain") | json_text.is_simple(text))
+    shaped = simple.withColumn("is_object", F.col("is_simple") | text.rlike(json_text.ONE_OBJECT)).withColumns(
         {
             "is_too_deep": ~F.col("is_object") & text.rlike(json_text.TOO_DEEP),
             "is_unsafe": F.col("is_object") & ~F.col("is_simple") & ~text.rlike(json_text.SAFE_TEXT),
@@ -52,7 +54,7 @@ def parsed(raw: DataFrame) -> DataFrame:
         *[name for name in raw.columns if name not in BYTES],
         "payload_bytes",
         "text",
-        "is_simple",
+        "is_plain",
         F.col("text").isNotNull().alias("is_utf8"),
         "is_too_deep",
         "is_unsafe",
@@ -63,22 +65,32 @@ def parsed(raw: DataFrame) -> DataFrame:
     )
 
 
-def received(records: DataFrame) -> DataFrame:
-    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json`, `text` and
-    `is_simple`.
+def digested(records: DataFrame) -> DataFrame:
+    """Add `content_digest`, and `odd_text`: the text of a record with a field that is unknown, repeated or of another
+    type, NULL in all others. `text` and `is_plain` go.
 
-    Also `field_names`, ARRAY<STRING>, and the `outline` of a record with a field that is unknown, repeated or of
-    another type; both are NULL in all others.
     records: with the columns PARSED; a sender that is not registered, and has no `source_dialect`, is read as native.
     """
     digest = _by_dialect({dialect.name: _digest(dialect) for dialect in DIALECTS})
     # The text goes no further than here unless its fields have to be looked at: rows stay small.
-    digested = records.withColumns(
-        {
-            "content_digest": F.when(F.col("is_parsed"), digest),
-            "odd_text": F.when(F.col("is_parsed") & ~_is_usual(), F.col("text")),
-        }
-    ).drop("text", "is_simple")
+    return (
+        records.withColumn("spaces", json_text.spaces(F.col("text")))
+        .withColumns(
+            {
+                "content_digest": F.when(F.col("is_parsed"), digest),
+                "odd_text": F.when(F.col("is_parsed") & ~_is_usual(), F.col("text")),
+            }
+        )
+        .drop("text", "is_plain", "spaces")
+    )
+
+
+def received(records: DataFrame) -> DataFrame:
+    """The columns RECEIVED, STRING as sent and blank as NULL, in place of `json` and `odd_text`.
+
+    Also `field_names`, ARRAY<STRING>, and the `outline` of an odd text; both are NULL without one. records: with the
+    columns DIGESTED.
+    """
     columns = {
         name: _given(_by_dialect({one.name: F.expr(one.columns[name]) for one in DIALECTS if name in one.columns}))
         for name in RECEIVED
@@ -87,16 +99,13 @@ def received(records: DataFrame) -> DataFrame:
         "field_names": F.json_object_keys("odd_text"),
         "outline": json_text.outline(F.col("odd_text")),
     }
-    return digested.withColumns(columns).drop("json", "odd_text")
+    return records.withColumns(columns).drop("json", "odd_text")
 
 
 def _is_usual() -> Column:
-    """Whether as many fields stand in the text as were read, and as many texts as are due: each is known, once there,
-    and of its type."""
-    names = F.size(F.json_object_keys("text"))
-    texts = names - F.col("json.roaming").isNotNull().cast("INT")
-    given = _by_dialect({dialect.name: _given_fields(dialect) for dialect in DIALECTS})
-    return F.col("is_simple") & json_text.has_texts(F.col("text"), texts) & (names == given)
+    """Whether the text holds what was read and nothing else, each of it as the type that is due."""
+    due = _by_dialect({one.name: json_text.plain_length("json", one.fields, F.col("spaces")) for one in DIALECTS})
+    return F.col("is_plain") & (F.octet_length("text") == due)
 
 
 def with_odd_fields(records: DataFrame) -> DataFrame:
@@ -129,10 +138,6 @@ def with_odd_fields(records: DataFrame) -> DataFrame:
             "retyped_fields": F.when(F.size("retyped") > 0, F.col("retyped")),
         }
     ).drop(*ODD, "unknown", "retyped", "read_as_text")
-
-
-def _given_fields(dialect: Dialect) -> Column:
-    return F.expr(" + ".join(f"int(json.`{field}` IS NOT NULL)" for field in dialect.fields))
 
 
 def _array(names: tuple[str, ...]) -> Column:
