@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from jobs.pinned import SNAPSHOT_APP_ID, load_reference
@@ -26,6 +26,8 @@ from tollgate.reference.frames import Reference
 JOB = "mediate_usage"
 COUNTED = ("received", *DISPOSITIONS, "late")
 SUMMED = ("records", *DISPOSITIONS, "late")  # by source
+# Records that are worth a look at the statistics of raw_cdr, so that all cores get their part of them.
+SHARED_FROM = 5_000
 # The plan of mediation and its snapshot, by session and lake.
 _PLANS: dict[tuple[str, str], tuple[int, DataFrame]] = {}
 
@@ -54,6 +56,11 @@ class Pins:
     def app_id(self) -> str:
         """Under which Delta remembers the commits of a generation."""
         return app_id(self.generation)
+
+    @property
+    def records(self) -> int:
+        """How many there are in the batch."""
+        return sum(end - start for start, end in self.offsets.values())
 
     @property
     def end(self) -> Offsets:
@@ -122,7 +129,7 @@ class MicroBatches:
                 found=f"rule version {RULE_VERSION}",
                 way_out="let the release with that version finish the batch, then start this one",
             )
-        with _kept(self._lake.spark, lambda: packed(self._planned(pins))) as candidates:
+        with self._kept(pins) as candidates:
             sources = handed_over(candidates).collect()
             touched = sorted({month for row in sources for month in row["months"]} - {NO_MONTH})
             history = known_keys(self._lake.read("usage_event"), candidates, touched, pins.batch_no)
@@ -169,6 +176,17 @@ class MicroBatches:
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
         return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)
 
+    @contextmanager
+    def _kept(self, pins: Pins) -> Iterator[DataFrame]:
+        # The months decide what of the history is read, so the batch is needed twice and parsed once. Persisted, so
+        # that what a lost executor held is computed again. This is where it is planned.
+        with skipping(self._lake.spark) if pins.records >= SHARED_FROM else nullcontext():
+            frame = packed(self._planned(pins)).persist()
+        try:
+            yield frame
+        finally:
+            frame.unpersist()
+
     def _planned(self, pins: Pins) -> DataFrame:
         """The usage events of a batch. To describe those of raw_cdr costs seconds, so the plan is made once a snapshot;
         what of it runs is decided by the condition on top, which the optimizer brings down to the scan."""
@@ -188,15 +206,3 @@ class MicroBatches:
                 way_out="run `tollgate snapshot_reference`",
             )
         return pinned
-
-
-@contextmanager
-def _kept(spark: SparkSession, make: Callable[[], DataFrame]) -> Iterator[DataFrame]:
-    # The months decide what of the history is read, so the batch is needed twice and parsed once. Persisted, so that
-    # what a lost executor held is computed again. This is where it is planned.
-    with skipping(spark):
-        frame = make().persist()
-    try:
-        yield frame
-    finally:
-        frame.unpersist()
