@@ -90,6 +90,22 @@ def test_statistics_are_asked_from_the_table_of_many_files_on(
         spark.conf.set(SKIPPING, before)
 
 
+def test_a_plan_that_is_made_to_skip_leaves_the_other_files_out(spark: SparkSession, lake: Lake) -> None:
+    for version in (1, 2, 3):
+        lake.append(raw_cdr(spark, version), "raw_cdr", "job/1", version)
+    before = spark.conf.get(SKIPPING)
+    try:
+        spark.conf.set(SKIPPING, "false")
+        with skipping.skipping(spark):
+            of_one = lake.read("raw_cdr").where("batch_no = 2")
+            assert len(of_one.inputFiles()) == 1
+            assert_rows(of_one.select("batch_no"), (2,))
+        assert spark.conf.get(SKIPPING) == "false"
+        assert len(lake.read("raw_cdr").where("batch_no = 2").inputFiles()) == 3
+    finally:
+        spark.conf.set(SKIPPING, before)
+
+
 @pytest.mark.covers("QUA-10")
 def test_every_contract_is_a_schema_that_spark_reads(spark: SparkSession) -> None:
     for name in contract_names():
