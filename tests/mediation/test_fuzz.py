@@ -37,6 +37,7 @@ def operator(lake: Lake) -> Lake:
     return lake
 
 
+@pytest.mark.no_cover
 @pytest.mark.covers("MED-12", "GEN-14")
 @pytest.mark.usefixtures("compiled")
 def test_each_damaged_payload_has_exactly_one_disposition(operator: Lake, tmp_path: Path, request) -> None:

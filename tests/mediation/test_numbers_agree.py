@@ -111,6 +111,7 @@ def _shown(verdict: Verdict) -> str:
     return "impossible" if verdict.number is None else f"{verdict.number} {verdict.kind}"
 
 
+@pytest.mark.no_cover
 @pytest.mark.covers("MED-03", "MED-28")
 def test_numbers_of_sixty_countries_are_read_as_phonenumbers_reads_them(spark):
     numbers = dialled()

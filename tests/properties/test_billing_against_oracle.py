@@ -124,6 +124,7 @@ def book_of_draws(folder: Path, random: Random, nights: list[list[Usage]], facts
     return folder
 
 
+@pytest.mark.no_cover
 @pytest.mark.covers("BIL-01", "BIL-02", "BIL-03", "BIL-04", "BIL-10", "BIL-21", "RAT-07", "RAT-40")
 @pytest.mark.covers("CON-04", "CON-05", "CON-06", "CON-09", "CON-10", "CON-18", "CON-21")
 @pytest.mark.parametrize(

@@ -100,6 +100,7 @@ def posted_before(spark: SparkSession, after: dict[str, Bill]) -> PostedRuns:
     )
 
 
+@pytest.mark.no_cover
 @pytest.mark.covers("BIL-08", "BIL-19", "BIL-21", "CON-19", "CON-21", "CON-23", "QUA-02")
 @pytest.mark.parametrize(
     ("seed", "events", "is_whole_book"),

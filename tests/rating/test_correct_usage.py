@@ -180,6 +180,7 @@ def test_only_what_was_asked_for_is_looked_at(furnished):
         assert sorted(row.event_id for row in found.select("event_id").collect()) == wanted, fields
 
 
+@pytest.mark.long
 @pytest.mark.covers("RAT-01", "OPS-01")
 def test_a_correction_that_died_before_its_mark_is_finished_by_the_next_night(at, lake, monkeypatch):
     with monkeypatch.context() as dies:
