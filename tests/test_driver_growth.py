@@ -185,8 +185,10 @@ ALLOWED = [
     *[("tollgate/demo/findings.py", "oracle_runs", "collect", ONE_ROW)] * 2,
     ("tollgate/demo/run_figures.py", "waiting_usage", "collect", "parked accounts, at most five"),
     *[("tollgate/mediation/enrich.py", "with_network", "broadcast", NETWORK)] * 2,
-    ("tollgate/mediation/identity.py", "known_keys", "broadcast", BATCH_KEYS),
-    ("tollgate/mediation/identity.py", "resolve_duplicates", "broadcast", BATCH_KEYS),
+    *[
+        ("tollgate/mediation/identity.py", name, "broadcast", BATCH_KEYS)
+        for name in ("_repeated", "known_keys", "resolve_duplicates")
+    ],
     ("tollgate/mediation/normalise.py", "with_source", "broadcast", NETWORK),
     ("tollgate/mediation/numbers.py", "_with_range", "broadcast", PLANS),
     ("tollgate/mediation/numbers.py", "with_numbers", "broadcast", PLANS),

@@ -16,7 +16,7 @@ from tollgate.platform.lake import contract
 
 def settled(spark, usage, batch_no, *payloads):
     """The batch's rows after all earlier ones in `usage`, as the job settles them."""
-    candidates = mediate(raw_rows(spark, *payloads, batch_no=batch_no), small_reference(spark))
+    candidates = mediate(raw_rows(spark, *payloads, batch_no=batch_no), small_reference(spark)).persist()
     known = known_keys(usage, candidates, ["2026-09", "2026-10"], batch_no)
     assert known.columns == HISTORY
     return resolve_duplicates(packed(candidates), known)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame, Window
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.mediation.rules import ID_CONFLICT
 
 NO_MONTH = "none"
-# The hash first: it tells two ids apart in one comparison of numbers, where a batch is sorted by its ids.
 KEY = ["event_hash", "event_month", "source", "event_id"]
 POSITION = ["batch_no", "kafka_partition", "kafka_offset"]
 HISTORY = [*KEY, "content_digest", *POSITION]
@@ -50,7 +49,7 @@ def known_keys(usage_event: DataFrame, candidates: DataFrame, months: list[str],
 def packed(candidates: DataFrame) -> DataFrame:
     """Rows of `mediate` with the columns SETTLED and SUMMED, and all others as one struct, `others`.
 
-    So they go through memory, the shuffle, the window and the join as one copy of bytes.
+    So they go through memory and the join as one copy of bytes.
     """
     others = [name for name in candidates.columns if name not in (*SETTLED, *SUMMED)]
     return candidates.select(*SETTLED, *SUMMED, F.struct(*others).alias("others"))
@@ -59,19 +58,17 @@ def packed(candidates: DataFrame) -> DataFrame:
 def resolve_duplicates(candidates: DataFrame, history: DataFrame) -> DataFrame:
     """Settle the disposition of one batch's rows; SETTLED, SUMMED and then what was in `others`.
 
-    candidates: rows of `packed`, accepted or quarantined. history: accepted keys of lower batches (columns HISTORY),
-    at most one row a key. The same id in another month is another key here; the night's id check finds it.
+    candidates: rows of `packed`, accepted or quarantined; read more than once. history: accepted keys of lower batches
+    (columns HISTORY), at most one row a key. The same id in another month is another key here; the night's id check
+    finds it.
     """
-    in_order = Window.partitionBy(*KEY).orderBy(*POSITION).rowsBetween(Window.unboundedPreceding, Window.currentRow)
     copy = F.struct(*POSITION, "content_digest")
-    earlier = history.select(*KEY, copy.alias("known"))
-    is_first = F.row_number().over(in_order) == 1
+    # The owner is the first copy there is, which a lower batch has before this one. No NULL key is accepted.
+    owners = _repeated(candidates).unionByName(history).groupBy(*KEY).agg(F.min(copy).alias("owner"))
+    is_owner = " AND ".join(f"owner.{name} = {name}" for name in POSITION)
     owned = (
-        candidates.withColumns({"is_first": is_first, "first_copy": F.first(copy).over(in_order)})
-        # A key has one accepted row in history, so the join keeps one row a record. No NULL key is accepted.
-        .join(F.broadcast(earlier), KEY, how="left")
-        .withColumn("owner", F.coalesce("known", "first_copy"))
-        .withColumn("is_copy", F.expr("disposition = 'accepted' AND (known IS NOT NULL OR NOT is_first)"))
+        candidates.join(F.broadcast(owners), KEY, how="left")
+        .withColumn("is_copy", F.expr(f"disposition = 'accepted' AND owner IS NOT NULL AND NOT ({is_owner})"))
         .withColumn("is_conflict", F.expr("is_copy AND content_digest <> owner.content_digest"))
     )
     settled = owned.withColumns(
@@ -87,3 +84,13 @@ def resolve_duplicates(candidates: DataFrame, history: DataFrame) -> DataFrame:
         }
     )
     return settled.select(*SETTLED, *SUMMED, "others.*")
+
+
+def _repeated(candidates: DataFrame) -> DataFrame:
+    """The accepted rows of a batch whose hash is there twice or more; columns HISTORY.
+
+    Few are, so no other row has to be moved and sorted to find the copies.
+    """
+    accepted = candidates.where(F.col("disposition") == "accepted").select(*HISTORY)
+    twice = accepted.groupBy("event_hash").agg(F.count("*").alias("times")).where("times > 1").select("event_hash")
+    return accepted.join(F.broadcast(twice), "event_hash", how="left_semi")

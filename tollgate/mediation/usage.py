@@ -42,8 +42,7 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
     steps = (
         Step(payloads.parsed, payloads.BYTES, ends=payloads.BYTES),
         Step(with_source, normalise.SENDER, ("sender",), (table("ref_source"),)),
-        Step(payloads.digested, payloads.PARSED, ends=("text", "is_plain")),
-        Step(payloads.received, payloads.DIGESTED, ends=("json", "odd_text")),
+        Step(payloads.received, payloads.PARSED, ends=("json", "text", "is_plain")),
         Step(payloads.with_odd_fields, payloads.ODD, ends=payloads.ODD),
         Step(with_times, normalise.TIMES, ends=("source_time_zone",)),
         Step(with_quantities, normalise.QUANTITIES, ends=("is_volume_exact",)),

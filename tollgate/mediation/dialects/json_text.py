@@ -7,6 +7,7 @@ the parser. All loops are possessive, so no text makes a match slow or deep.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from functools import reduce
 from operator import add
@@ -28,7 +29,9 @@ def _inside(levels: int) -> str:
 
 # The one field of all dialects whose value is a truth value.
 TRUTH = "roaming"
-_PLAIN_TEXT = r'"[ !#-\[\]-~]*+"'
+# Printable ASCII but quote and backslash, one by one: a list of characters is looked up in a table, a range is not.
+_PLAIN = "".join(re.escape(chr(code)) for code in range(0x20, 0x7F) if chr(code) not in '"\\')
+_PLAIN_TEXT = f'"[{_PLAIN}]*+"'
 
 
 def _plain_object(colon: str, comma: str) -> str:

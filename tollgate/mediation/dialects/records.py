@@ -21,7 +21,6 @@ INEXACT_VOLUME = r'"data_volume_mb"\s*:\s*-?[0-9]+[.eE]'
 # What the steps read.
 BYTES = ("record_key", "payload")
 PARSED = ("json", "text", "is_plain", "is_parsed", "source_dialect")
-DIGESTED = ("json", "odd_text", "content_digest", "source_dialect")
 ODD = ("field_names", "outline", "source_dialect")
 # What is no JSON is refused, though the parser would read it.
 STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false"}
@@ -35,9 +34,12 @@ def parsed(raw: DataFrame) -> DataFrame:
     `is_plain`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
     raises, and nothing is parsed that is too large, too deep, not one object or not safe text.
     """
-    readable = raw.withColumn("payload_bytes", F.length("payload").cast("BIGINT")).withColumn("text", _text())
+    sized = raw.withColumn("payload_bytes", F.length("payload").cast("BIGINT"))
+    written, is_sized = F.col("payload").cast("STRING"), F.col("payload_bytes").between(1, MAX_PAYLOAD_BYTES)
+    plain = sized.withColumn("is_plain", is_sized & json_text.is_plain(written))
+    # A plain text is ASCII: it needs no second look at its bytes.
+    known = plain.withColumn("text", F.when(F.col("is_plain") | is_sized & F.is_valid_utf8(written), written))
     text = F.col("text")
-    known = readable.withColumn("is_plain", json_text.is_plain(text))
     simple = known.withColumn("is_simple", F.col("is_plain") | json_text.is_simple(text))
     shaped = simple.withColumn("is_object", F.col("is_simple") | text.rlike(json_text.ONE_OBJECT)).withColumns(
         {
@@ -67,9 +69,7 @@ def parsed(raw: DataFrame) -> DataFrame:
 
 def digested(records: DataFrame) -> DataFrame:
     """Add `content_digest`, and `odd_text`: the text of a record with a field that is unknown, repeated or of another
-    type, NULL in all others. `text` and `is_plain` go.
-
-    records: with the columns PARSED; a sender that is not registered, and has no `source_dialect`, is read as native.
+    type, NULL in all others. `text` and `is_plain` go. records: with the columns PARSED.
     """
     digest = _by_dialect({dialect.name: _digest(dialect) for dialect in DIALECTS})
     # The text goes no further than here unless its fields have to be looked at: rows stay small.
@@ -86,10 +86,11 @@ def digested(records: DataFrame) -> DataFrame:
 
 
 def received(records: DataFrame) -> DataFrame:
-    """The columns RECEIVED, STRING as sent and blank as NULL, in place of `json` and `odd_text`.
+    """The columns RECEIVED, STRING as sent and blank as NULL, and `content_digest`, in place of `json`, `text` and
+    `is_plain`.
 
     Also `field_names`, ARRAY<STRING>, and the `outline` of an odd text; both are NULL without one. records: with the
-    columns DIGESTED.
+    columns PARSED; a sender that is not registered, and has no `source_dialect`, is read as native.
     """
     columns = {
         name: _given(_by_dialect({one.name: F.expr(one.columns[name]) for one in DIALECTS if name in one.columns}))
@@ -99,7 +100,7 @@ def received(records: DataFrame) -> DataFrame:
         "field_names": F.json_object_keys("odd_text"),
         "outline": json_text.outline(F.col("odd_text")),
     }
-    return records.withColumns(columns).drop("json", "odd_text")
+    return digested(records).withColumns(columns).drop("json", "odd_text")
 
 
 def _is_usual() -> Column:
@@ -158,23 +159,23 @@ def _given(value: Column) -> Column:
     return F.when(F.trim(value) != "", value)
 
 
-def _text() -> Column:
-    text = F.col("payload").cast("STRING")
-    is_sized = F.col("payload_bytes").between(1, MAX_PAYLOAD_BYTES)
-    return F.when(is_sized & F.is_valid_utf8(text), text)
-
-
 def _digest(dialect: Dialect) -> Column:
     """SHA-256 over the fields as parsed, before normalisation; lengths keep fields apart, "-" is a missing one.
 
     An added field stands behind the others by its name, and not at all where it is missing.
     """
-    first = [_with_length(F.col(f"json.{field}")) for field in dialect.fields if field not in dialect.added]
-    marked = [F.coalesce(value, F.lit("-")) for value in first]
-    # concat_ws leaves out what is NULL.
-    later = [F.concat(F.lit(f"{field}="), _with_length(_given(F.col(f"json.{field}")))) for field in dialect.added]
-    return F.sha2(F.concat_ws(",", *marked, *later), 256)
-
-
-def _with_length(value: Column) -> Column:
-    return F.concat(F.length(value).cast("STRING"), F.lit(":"), value)
+    pieces: list[Column] = []
+    # One long concatenation: a text of its own for each field would be copied again.
+    for at, field in enumerate(one for one in dialect.fields if one not in dialect.added):
+        value = F.col(f"json.{field}")
+        pieces += [F.lit(",")] if at else []
+        pieces += [
+            F.coalesce(F.length(value).cast("STRING"), F.lit("-")),
+            F.when(value.isNull(), "").otherwise(":"),
+            F.coalesce(value, F.lit("")),
+        ]
+    for field in dialect.added:
+        value = _given(F.col(f"json.{field}"))
+        named = F.concat(F.lit(f",{field}="), F.length(value).cast("STRING"), F.lit(":"), value)
+        pieces.append(F.coalesce(named, F.lit("")))
+    return F.sha2(F.concat(*pieces), 256)
