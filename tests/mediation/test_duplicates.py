@@ -101,3 +101,14 @@ def test_a_field_that_was_added_later_is_content_only_where_it_is_given(spark):
     assert len(set(digests)) == 1 + len(others)
     assert [row.disposition for row in rows] == ["accepted"] + ["duplicate"] * 2 + ["quarantined"] * len(others)
     assert {tuple(row.reasons) for row in rows[3:]} == {("ID_CONFLICT",)}
+
+
+@pytest.mark.covers("MED-02", "MED-11")
+def test_copies_are_settled_among_kept_rows_and_no_payload_is_parsed_again(spark):
+    kept = packed(mediate(raw_rows(spark, payload()), small_reference(spark))).persist()
+    plan = resolve_duplicates(kept, small_frame(spark, [], contract("usage_event")).select(*HISTORY))
+    optimized = plan._jdf.queryExecution().optimizedPlan()
+    leaves = optimized.collectLeaves()
+    assert {leaves.apply(at).nodeName() for at in range(leaves.size())} == {"InMemoryRelation"}
+    assert not [node for node in ("Python", "Window", "lambda") if node in optimized.toString()]
+    kept.unpersist()

@@ -7,11 +7,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
-from frames import small_frame
 from mediation.payload_cases import PAYLOADS
 from mediation.records import DATA, VOICE, payload, raw_rows, small_reference
 
-from tollgate.mediation.identity import HISTORY, packed, resolve_duplicates
 from tollgate.mediation.rules import FLAG, ID_CONFLICT, QUARANTINE, REPAIRS, RULES, documented
 from tollgate.mediation.usage import mediate
 from tollgate.platform.lake import contract
@@ -262,17 +260,8 @@ def test_names_of_unknown_and_retyped_fields_are_kept_a_few_of_them_and_cut(spar
 def test_the_plan_parses_once_and_has_no_python_node_and_no_lambda(spark):
     candidates = mediate(raw_rows(spark, payload(VOICE)), small_reference(spark))
     plans = candidates._jdf.queryExecution()
-    history = small_frame(spark, [], contract("usage_event")).select(*HISTORY)
-    kept = packed(candidates).persist()
-    resolved = resolve_duplicates(kept, history)._jdf.queryExecution().optimizedPlan()
-    # Copies are settled among rows that are kept: the payload is not parsed again, however often these are read.
-    leaves = resolved.collectLeaves()
-    assert {leaves.apply(at).nodeName() for at in range(leaves.size())} == {"InMemoryRelation"}
-    kept.unpersist()
-    of_candidates = (plans.optimizedPlan().toString(), plans.executedPlan().toString())
-    for plan in of_candidates:
+    for plan in (plans.optimizedPlan().toString(), plans.executedPlan().toString()):
         assert plan.lower().count("from_json(") + plan.lower().count("jsontostructs(") == 1
-    for plan in (*of_candidates, resolved.toString()):
         assert not [node for node in ("Python", "MapInPandas", "MapInArrow", "ArrowEval", "lambda") if node in plan]
     names = [(field.name, field.dataType.simpleString()) for field in candidates.schema]
     assert names == [(field.name, field.dataType.simpleString()) for field in contract("usage_event")]
