@@ -180,7 +180,7 @@ def _sums() -> list[Column]:
 def _exact_sum(name: str) -> Column:
     """Sum of BIGINTs that may leave BIGINT, DECIMAL(38,0); 0 of none.
 
-    In two halves of 32 bits, each of which fits a BIGINT for 2 billion rows: adding decimals costs ten times as much.
+    In two halves of 32 bits, each of which fits a BIGINT for 2 billion rows, instead of as decimals.
     """
     high, low = F.sum(F.shiftright(name, 32)), F.sum(F.col(name).bitwiseAND(F.lit(0xFFFFFFFF)))
     whole = high.cast("DECIMAL(20,0)") * F.lit(Decimal(1 << 32)) + low.cast("DECIMAL(20,0)")

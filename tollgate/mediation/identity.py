@@ -8,7 +8,7 @@ from pyspark.sql import functions as F
 from tollgate.mediation.rules import ID_CONFLICT
 
 NO_MONTH = "none"
-KEY = ["event_hash", "event_month", "source", "event_id"]
+KEY = ["event_month", "event_hash", "source", "event_id"]
 POSITION = ["batch_no", "kafka_partition", "kafka_offset"]
 HISTORY = [*KEY, "content_digest", *POSITION]
 # What a copy is known by, and what it changes in a record.
@@ -43,7 +43,7 @@ def known_keys(usage_event: DataFrame, candidates: DataFrame, months: list[str],
         F.col("event_month").isin(months) & (F.col("disposition") == "accepted") & (F.col("batch_no") < batch_no)
     ).select(*HISTORY)
     asked = candidates.where(F.col("disposition") == "accepted").select("event_month", "event_hash")
-    return of_months.join(F.broadcast(asked), ["event_hash", "event_month"], how="left_semi")
+    return of_months.join(F.broadcast(asked), ["event_month", "event_hash"], how="left_semi")
 
 
 def packed(candidates: DataFrame) -> DataFrame:

@@ -30,8 +30,8 @@ def _inside(levels: int) -> str:
 # The one field of all dialects whose value is a truth value.
 TRUTH = "roaming"
 # Printable ASCII but quote and backslash, one by one: a list of characters is looked up in a table, a range is not.
-_PLAIN = "".join(re.escape(chr(code)) for code in range(0x20, 0x7F) if chr(code) not in '"\\')
-_PLAIN_TEXT = f'"[{_PLAIN}]*+"'
+_PLAIN_CHARACTERS = "".join(re.escape(chr(code)) for code in range(0x20, 0x7F) if chr(code) not in '"\\')
+_PLAIN_TEXT = f'"[{_PLAIN_CHARACTERS}]*+"'
 
 
 def _plain_object(colon: str, comma: str) -> str:

@@ -115,8 +115,8 @@ def with_odd_fields(records: DataFrame) -> DataFrame:
     that must, or need not, have its JSON type has another one.
     """
     outlined, names = F.col("outline"), F.col("field_names")
-    is_roaming_text = _by_dialect({NATIVE_JSON.name: outlined.contains('"roaming"~')})
-    not_truth = F.when(is_roaming_text, _array(("roaming",))).otherwise(_array(()))
+    is_roaming_text = _by_dialect({NATIVE_JSON.name: outlined.contains(f'"{json_text.TRUTH}"~')})
+    not_truth = F.when(is_roaming_text, _array((json_text.TRUTH,))).otherwise(_array(()))
     texts = F.when(names.isNotNull(), _by_dialect({one.name: _array(one.texts) for one in DIALECTS}))
     minor = F.when(names.isNotNull(), _by_dialect({one.name: _array(one.minor) for one in DIALECTS}))
     known = _by_dialect({one.name: _array(one.fields) for one in DIALECTS})
