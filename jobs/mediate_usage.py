@@ -29,6 +29,7 @@ from tollgate.platform.errors import TollgateError
 from tollgate.platform.folders import Folder
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
+from tollgate.platform.progress import remark
 from tollgate.platform.settings import Settings
 from tollgate.platform.stream_requests import answer
 from tollgate.platform.trouble import in_words, of_kafka
@@ -65,6 +66,12 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
         stands, unmarked = standing(lake, settings.kafka.topic)
         stands, folder = _open_checkpoint(spark, settings, stands, args.new_generation)
         _refuse(continuity.with_broker(stands, begin, end, topic_id), lake.path("raw_cdr"))
+        for partition, offset in continuity.lost_before(stands, begin).items():
+            remark(
+                f"partition {partition} of topic {settings.kafka.topic} begins at offset {offset}: the broker has "
+                "deleted what was before it, and nobody has mediated that",
+                level="warning",
+            )
         stands = replace(stands, topic_id=topic_id)
         watch = StreamWatch(batches, settings.kafka.topic, end)
         for pins in unmarked:

@@ -10,16 +10,17 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import IntegerType, LongType, StructType
 
 from jobs.pinned import SNAPSHOT_APP_ID, load_reference
 from tollgate.mediation.balance import DISPOSITIONS, HANDED_OVER, Handed, handed_over, mark, read_back
 from tollgate.mediation.continuity import Offsets
 from tollgate.mediation.identity import NO_MONTH, known_keys, packed, resolve_duplicates
-from tollgate.mediation.rules import RULE_VERSION
+from tollgate.mediation.rules import LATEST_ARRIVAL, RULE_VERSION
 from tollgate.mediation.usage import COLUMNS, mediate
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
+from tollgate.platform.lake import Lake, few_rows
 from tollgate.platform.skipping import skipping
 from tollgate.reference.frames import Reference
 
@@ -28,6 +29,7 @@ COUNTED = ("received", *DISPOSITIONS, "late")
 SUMMED = ("records", *DISPOSITIONS, "late")  # by source
 # Records that are worth a look at the statistics of raw_cdr, so that all cores get their part of them.
 SHARED_FROM = 5_000
+_RANGES = StructType().add("partition", IntegerType()).add("start", LongType()).add("end", LongType())
 # The plan of mediation and its snapshot, by session and lake.
 _PLANS: dict[tuple[str, str], tuple[int, DataFrame]] = {}
 
@@ -91,7 +93,7 @@ class MicroBatches:
             "topic",
             F.col("partition").alias("kafka_partition"),
             F.col("offset").alias("kafka_offset"),
-            F.col("timestamp").alias("arrived_at"),
+            F.least("timestamp", F.expr(LATEST_ARRIVAL)).alias("arrived_at"),
             F.col("key").alias("record_key"),
             F.col("value").alias("payload"),
             "headers",
@@ -153,7 +155,8 @@ class MicroBatches:
 
     def _mark(self, pins: Pins, handed: Handed) -> None:
         tables = self._batch_of("raw_cdr", pins), self._batch_of("usage_event", pins)
-        figures = mark(read_back(*tables).collect(), pins.offsets, handed)
+        ranges = few_rows(self._lake.spark, [(int(part), *span) for part, span in pins.offsets.items()], _RANGES)
+        figures = mark(read_back(*tables, ranges).collect(), pins.offsets, handed)
         row = {**asdict(pins), **figures}
         if not figures["balanced"]:
             raise TollgateError(

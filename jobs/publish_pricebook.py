@@ -25,6 +25,7 @@ from tollgate.reference.frames import PRICE_TABLES
 from tollgate.reference.price_ends import ends
 from tollgate.reference.pricebook_checks import check_price_book
 from tollgate.reference.pricebook_files import Finding, SourceBook
+from tollgate.reference.time_zones import zones_known_to
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -80,6 +81,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     with step("check and compile the book"):
         source = checked_book(_folder(settings, args))
         book = compile_price_book(source)
+    _refuse_unknown_zone(spark, book)
     for end in (found_ends := ends(source)):
         remark(f"{end}", level="warning")
     lake = Lake(spark, settings.lake.root)
@@ -159,6 +161,14 @@ def _changed_in_place(settings: Settings, source: SourceBook, visible: int) -> l
             level="warning",
         )
     return found
+
+
+def _refuse_unknown_zone(spark: SparkSession, book: CompiledBook) -> None:
+    if book.time_zone not in zones_known_to(spark):
+        raise TollgateError(
+            "this Java does not know the operator's time zone", where="operator.csv", found=book.time_zone,
+            way_out="install a newer update of Java 17 or 21: its time zones are those of its release",
+        )  # fmt: skip
 
 
 def _version(lake: Lake, book: CompiledBook, visible: int) -> int:

@@ -18,7 +18,14 @@ from tollgate.platform.progress import step
 from tollgate.reference.dialling import dialling_rows
 from tollgate.reference.frames import REFERENCE_TABLES
 from tollgate.reference.number_ranges import number_ranges
-from tollgate.reference.snapshot_checks import mistakes, open_contracts, plan_digest, row_digests, snapshot_digest
+from tollgate.reference.snapshot_checks import (
+    mistakes,
+    open_contracts,
+    plan_digest,
+    row_digests,
+    snapshot_digest,
+    unknown_zones,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -173,9 +180,15 @@ def _one_moment(spark: SparkSession, settings: Settings) -> Iterator[dict[str, D
 
 
 def _refuse_mistakes(frames: dict[str, DataFrame]) -> None:
+    # First: the spans of contracts cannot be read where the zone of an account is none.
+    _refuse(unknown_zones(frames["ref_account"], frames["ref_source"]))
     dialects = [dialect.name for dialect in DIALECTS]
     every = mistakes(frames["ref_subscription"], frames["ref_customer_fact"], frames["ref_source"], dialects)
     every = every.unionByName(open_contracts(frames["ref_account"], frames["ref_contract"]))
+    _refuse(every)
+
+
+def _refuse(every: DataFrame) -> None:
     found = every.orderBy("message").take(MISTAKES_SHOWN + 1)
     if found:
         listed = "\n  ".join(row["message"] for row in found[:MISTAKES_SHOWN])
@@ -184,7 +197,7 @@ def _refuse_mistakes(frames: dict[str, DataFrame]) -> None:
             f"the master data contradict themselves; no snapshot is taken\n  {listed}{more}",
             where="PostgreSQL, schema crm",
             expected="at a time one holder of a number, state of a line and set of facts of a customer; known "
-            "dialects; no contract after its account is closed",
+            "dialects and time zones; no contract after its account is closed",
             way_out="correct the rows named, then take the snapshot again",
         )
 

@@ -78,7 +78,7 @@ ALLOWED = [
     ("jobs/mediate_usage.py", "_stream", "foreachBatch", "plans a batch; its rows stay on the executors"),
     ("jobs/micro_batch.py", "MicroBatches._mediate", "collect", "a row a registered source, with the batch's months"),
     ("jobs/micro_batch.py", "MicroBatches._mark", "collect", "a row a partition, source, disposition and reasons"),
-    ("jobs/micro_batch.py", "MicroBatches._mark", "frame", "one mark"),
+    *[("jobs/micro_batch.py", "MicroBatches._mark", call, "one mark, its ranges") for call in ("frame", "few_rows")],
     *[
         ("tollgate/platform/class_archive.py", "a_session", name, "rows of setup's own session: two lines of a file")
         for name in ("broadcast", "frame", "frame", "foreachBatch", "collect")
@@ -129,7 +129,7 @@ ALLOWED = [
     ("jobs/snapshot_reference.py", "run", "collect", "a digest a table"),
     ("jobs/snapshot_reference.py", "run", "frame", "one mark"),
     ("jobs/snapshot_reference.py", "run", "few_rows", PLANS),
-    ("jobs/snapshot_reference.py", "_refuse_mistakes", "take", "the first mistakes, to be shown"),
+    ("jobs/snapshot_reference.py", "_refuse", "take", "the first mistakes, to be shown"),
     ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
     ("jobs/standing.py", "standing", "collect", "a row a checkpoint generation"),
     ("jobs/standing.py", "standing", "first", ONE_ROW),

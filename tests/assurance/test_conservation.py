@@ -8,7 +8,7 @@ from tollgate.assurance.conservation import EQUATIONS, balances
 
 HELD = {
     ("span", "t-0"): 7, ("received", "t-0"): 7, ("raw_rows", "t-0"): 7, ("raw_offsets", "t-0"): 21,
-    ("mediated_offsets", "t-0"): 21,
+    ("received_offsets", "t-0"): 21, ("raw_places", "t-0"): -5, ("mediated_places", "t-0"): -5,
     ("accepted", "t-0"): 4, ("quarantined", "t-0"): 2, ("duplicate", "t-0"): 1, ("marked_rows", "all"): 7,
     ("accepted_events", "voice"): 4, ("rated", "voice"): 2, ("zero_rated", "voice"): 1, ("suspended", "voice"): 1,
     ("awaiting_rating", "voice"): 0, ("rated_charge", "voice"): "0.30", ("marked_charge", "all"): "0.30",
@@ -57,7 +57,8 @@ def test_every_equation_holds_where_nothing_was_lost_and_each_stands_at_least_on
         ({"received": "8"}, {"offsets without a hole", "everything received is kept"}),
         ({"raw_rows": "6"}, {"everything received is kept", "one disposition a record"}),
         ({"duplicate": "2"}, {"one disposition a record", "the marks of the batches"}),
-        ({"mediated_offsets": "20"}, {"the same records, by their offsets"}),
+        ({"raw_offsets": "20"}, {"the offsets received are the offsets kept"}),
+        ({"mediated_places": "5"}, {"the same records, by their places"}),
         ({"suspended": "0"}, {"accepted is rated or held with a reason"}),
         ({"carried_late": "0"}, {"rated is billed or carried over"}),
         ({"billed": "3"}, {"rated is billed or carried over"}),

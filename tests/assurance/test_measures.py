@@ -147,7 +147,7 @@ def test_a_planted_row_or_cent_in_the_tables_breaks_its_equation(spark, tables):
     twice = tables["billed_usage"].where("event_id = 'a'").unionByName(tables["billed_usage"])
     _, fails = failing(spark, tables, usage_event=lost, invoice_line=cent, billed_usage=twice)
     assert fails == {
-        "one disposition a record", "the same records, by their offsets", "the marks of the batches",
+        "one disposition a record", "the same records, by their places", "the marks of the batches",
         "rated is billed or carried over", "charges are billed or carried over", "events on lines",
         "net charges on usage lines", "events keep account, time and charge", "every usage line equals its own events",
         "accepted is rated or held with a reason", "lines make the invoices", "every invoice equals its own lines",

@@ -152,7 +152,8 @@ def not_a_json_number(chance: random.Random, record: dict[str, Any], _: bool) ->
 
 def negative_duration(chance: random.Random, record: dict[str, Any], _: bool) -> tuple[bytes | None, str]:
     name = "duration" if "duration" in record else "duration_seconds"
-    record[name] = str(-chance.randrange(1, 10**12))
+    # Up to as many microseconds as no BIGINT holds, and beyond.
+    record[name] = str(-chance.randrange(1, 10 ** chance.choice((3, 12, 13, 14, 18))))
     return written(record), "DURATION_NEGATIVE"
 
 

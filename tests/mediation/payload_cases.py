@@ -87,6 +87,7 @@ PAYLOADS = (
     (payload(cause=":"), [], [], []),
     (payload(vendor={"x": 1, "msisdn": 2}).replace(b'"x"', b'"msisdn"'), [], ["FIELD_UNKNOWN"], []),
     # unknown and retyped fields
+    (b'{"a":' * 10_000 + b"1}", ["PAYLOAD_TOO_DEEP"], [], []),
     (payload(vendor="x"), [], ["FIELD_UNKNOWN"], []),
     (payload(call_id="x"), [], ["FIELD_UNKNOWN"], []),
     (payload(vendor="x", cause=None), [], ["FIELD_UNKNOWN"], []),

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tollgate.mediation.continuity import Standing, with_broker, with_checkpoint
+from tollgate.mediation.continuity import Standing, lost_before, with_broker, with_checkpoint
 
 START, MIDDLE, END = {0: 0, 1: 0}, {0: 50, 1: 40}, {0: 90, 1: 80}
 EMPTY = Standing(generation=1, base=0, last_batch_no=-1, end={})
@@ -26,6 +26,11 @@ FOLLOWING = Standing(generation=2, base=2, last_batch_no=1, end=END)
         (FOLLOWING, None, {}, {}, None, None),
         (FOLLOWING, None, {}, END, None, None),
         (FOLLOWING, 0, {0: 95, 1: 80}, END, None, None),
+        # The topic has grown by a partition, of which no batch has read yet.
+        (FOLLOWING, 0, {0: 95, 1: 80, 2: 7}, {**END, 2: 0}, None, None),
+        (TWO, 2, {0: 95, 1: 80, 2: 7}, {**END, 2: 0}, 1, None),
+        (FOLLOWING, 0, {0: 95, 1: 80, 2: 7}, {**END, 2: 3}, None, "another raw_cdr"),
+        (TWO, 1, {**END, 2: 7}, MIDDLE, 1, "another raw_cdr"),
         (TWO, None, {}, START, None, "forgotten its batches"),
         (TWO, 0, MIDDLE, START, 0, "behind raw_cdr"),
         (TWO, 2, {0: 99, 1: 99}, END, 2, "ahead of raw_cdr"),
@@ -52,12 +57,16 @@ def test_checkpoint_and_raw_cdr_agree_up_to_the_one_batch_that_is_replayed(
         ({0: 91, 1: 0}, {0: 200, 1: 80}, "never read"),
         (START, {0: 89, 1: 80}, "made anew"),
         ({0: 0}, {0: 90}, "made anew"),
+        ({**START, 2: 0}, {**END, 2: 5}, None),
+        ({**START, 2: 1}, {**END, 2: 5}, "never read"),
     ],
 )
 def test_broker_and_raw_cdr_agree_when_nothing_unread_was_deleted(begin, end, said):
     found = with_broker(TWO, begin, end)
     assert found is None if said is None else said in found.what
     assert with_broker(EMPTY, begin, end) is None
+    assert lost_before(TWO, begin) == {}
+    assert lost_before(EMPTY, begin) == {part: offset for part, offset in begin.items() if offset}
 
 
 @pytest.mark.covers("MED-01")

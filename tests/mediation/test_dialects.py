@@ -19,7 +19,7 @@ FOUND = GOLDEN.parents[1] / "build" / "golden"
 KEYS = {"native_json": None, "voip_json": b"softswitch|v", "history_json": b"archive|"}
 
 
-@pytest.mark.covers("GEN-12", "GEN-13", "GEN-14", "MED-06", "MED-09", "MED-17", "MED-25", "MED-26")
+@pytest.mark.covers("GEN-12", "GEN-13", "GEN-14", "MED-09", "MED-17", "MED-25")
 @pytest.mark.parametrize("dialect", KEYS)
 def test_records_become_the_usage_events_of_the_golden_folder(spark, dialect):
     records = GOLDEN.joinpath(dialect, "records.jsonl").read_bytes().splitlines()

@@ -20,7 +20,6 @@ from tollgate.platform.locks import writer_lock
 from tollgate.platform.skipping import SKIPPING
 
 
-@pytest.mark.covers("PRF-09")
 def test_a_kept_frame_is_computed_once_and_what_reads_it_has_nothing_of_its_plan(spark: SparkSession) -> None:
     spark.sparkContext.setJobGroup("kept", "")
     drawn = kept(spark.range(0, 10, numPartitions=1).selectExpr("uuid() AS id"))
@@ -37,7 +36,6 @@ def raw_cdr(spark: SparkSession, batch_no: int) -> DataFrame:
                CAST(NULL AS ARRAY<STRUCT<key: STRING, value: BINARY>>) AS headers""")
 
 
-@pytest.mark.covers("PRF-09")
 def test_an_append_is_one_commit_and_one_job_also_when_it_makes_the_table(spark: SparkSession, lake: Lake) -> None:
     """Delta's own idempotent write asks the whole state of the table each time: a second job, longer with each file."""
     jobs = []

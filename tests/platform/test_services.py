@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_a_topic_for_simulated_time_is_made_once_and_its_offsets_are_known(services: Settings) -> None:
     from kafka import KafkaProducer
     from kafka.admin import ConfigResource, KafkaAdminClient
+    from kafka.errors import InvalidTimestampError
 
     mine = services.model_copy(update={"kafka": services.kafka.model_copy(update={"topic": "test.platform"})})
     with pytest.raises(TollgateError, match=r"test\.platform is not on the broker"):
@@ -34,6 +35,9 @@ def test_a_topic_for_simulated_time_is_made_once_and_its_offsets_are_known(servi
     producer = KafkaProducer(bootstrap_servers=kafka.bootstrap(mine), acks="all")
     for year in (2000, 2400):
         producer.send("test.platform", b"x", partition=1, timestamp_ms=(year - 1970) * 31_556_952_000).get(10)
+    # Microseconds are no milliseconds: the broker refuses the stamp, in the year 58,000.
+    with pytest.raises(InvalidTimestampError):
+        producer.send("test.platform", b"x", partition=1, timestamp_ms=1_791_223_402_000_000).get(10)
     producer.close()
     assert kafka.begin_offsets(mine) == {0: 0, 1: 0}
     assert kafka.end_offsets(mine) == {0: 0, 1: 2}

@@ -16,6 +16,7 @@ from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, contract
 from tollgate.platform.postgres import connect
 from tollgate.reference.frames import PRICE_TABLES
+from tollgate.reference.time_zones import zone_names, zones_known_to
 
 # The demo's rates have no tiers, its carriers no prices by prefix, its plans no limits.
 EMPTY = ("price_tier", "price_carrier_prefix", "price_spend_limit")
@@ -197,6 +198,19 @@ def test_findings_are_said_all_at_once_and_nothing_is_published(spark, places, t
     assert "4 findings; nothing is published" in said
     assert "rate.csv:5: price: expected a plain decimal" in said and "rate.csv:29: zone_id best is unknown" in said
     assert not Lake(spark, places.lake.root).exists("price_plan")
+
+
+@pytest.mark.covers("RAT-41")
+def test_a_zone_that_came_after_this_java_is_refused_before_anything_is_written(spark, places, tmp_path):
+    newer = sorted(zone_names().difference(zones_known_to(spark)))
+    if not newer:
+        pytest.skip("this Java knows every zone of the lock's database")
+    shutil.copytree(DEMO, tmp_path / "book")
+    operator = tmp_path / "book" / "operator.csv"
+    operator.write_text(operator.read_text().replace("America/Toronto", newer[0]))
+    argv = ["--dir", str(tmp_path / "book"), "--author", "a", "--reason", "b"]
+    with pytest.raises(TollgateError, match="this Java does not know the operator's time zone"):
+        publish_pricebook.run(spark, places, publish_pricebook.parser().parse_args(argv))
 
 
 @pytest.mark.covers("RAT-41")

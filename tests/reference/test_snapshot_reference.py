@@ -10,6 +10,7 @@ from reference.places import own_places
 
 from jobs import snapshot_reference
 from jobs.pinned import load_reference
+from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect, migrate
 from tollgate.reference.snapshot_checks import mistakes, plan_digest, row_digests, snapshot_digest
@@ -124,6 +125,15 @@ def test_overlaps_and_holes_are_said_with_their_numbers(spark):
         ("line s3 has no state from 2026-04-01T00:00:00Z",),
         ("source pbx has dialect voip_xml; known are native_json, voip_json",),
     )
+
+
+@pytest.mark.covers("RAT-51")
+def test_a_zone_that_is_none_is_refused_with_whose_it_is_before_anything_is_read_by_it(spark, places):
+    execute(places, "UPDATE crm.account SET time_zone = 'America/Tornoto' WHERE account_id = 'a1'")
+    execute(places, "UPDATE crm.source SET time_zone = ''")
+    with pytest.raises(TollgateError, match="no snapshot is taken") as raised:
+        snapshot_reference.run(spark, places, snapshot_reference.parser().parse_args([]))
+    assert "account a1 has time zone 'America/Tornoto'; expected an IANA time zone" in str(raised.value)
 
 
 def test_the_digest_sees_every_cell_and_no_order(spark):

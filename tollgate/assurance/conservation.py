@@ -49,7 +49,8 @@ EQUATIONS = (
     Equation("mediation", "offsets without a hole", ("span",), ("received",)),
     Equation("mediation", "everything received is kept", ("received",), ("raw_rows",)),
     Equation("mediation", "one disposition a record", ("raw_rows",), ("accepted", "quarantined", "duplicate")),
-    Equation("mediation", "the same records, by their offsets", ("raw_offsets",), ("mediated_offsets",)),
+    Equation("mediation", "the offsets received are the offsets kept", ("received_offsets",), ("raw_offsets",)),
+    Equation("mediation", "the same records, by their places", ("raw_places",), ("mediated_places",)),
     Equation("mediation", "the marks of the batches", ("marked_rows",), ("mediated_rows",)),
     Equation(
         "rating",

@@ -61,32 +61,38 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
 
 
 def received(control: DataFrame) -> DataFrame:
-    """Records by topic-partition as the marks tell: the sum of their ranges, and the span from the first start to the
-    last end."""
+    """Records by topic-partition as the marks tell: the sum of their ranges, the span from the first start to the last
+    end, and the sum of all offsets in the ranges."""
     ranges = control.select(
         "topic", F.explode(F.from_json("offsets", "MAP<STRING, ARRAY<BIGINT>>")).alias("partition", "range")
     )
     start, end = F.col("range")[0], F.col("range")[1]
     return measured(
-        ranges, F.concat_ws("-", "topic", "partition"), received=F.sum(end - start), span=F.max(end) - F.min(start)
+        ranges,
+        F.concat_ws("-", "topic", "partition"),
+        received=F.sum(end - start),
+        span=F.max(end) - F.min(start),
+        # Of two neighbours one is even.
+        received_offsets=F.sum(F.expr("CAST(range[0] + range[1] - 1 AS DECIMAL(19,0)) * (range[1] - range[0]) / 2")),
     )
 
 
 def raw(raw_cdr: DataFrame) -> DataFrame:
-    """Rows of raw_cdr by topic-partition, and the sum of their offsets: equal counts of other records would differ in
-    it."""
-    return measured(raw_cdr, _topic_partition(), raw_rows=F.count("*"), raw_offsets=F.sum("kafka_offset"))
+    """Rows of raw_cdr by topic-partition, the sum of their offsets, and `_places`: equal counts of other records would
+    differ in these."""
+    offsets = F.sum(F.col("kafka_offset").cast("DECIMAL(20,0)"))
+    return measured(raw_cdr, _topic_partition(), raw_rows=F.count("*"), raw_offsets=offsets, raw_places=_places())
 
 
 def mediated(usage_event: DataFrame) -> DataFrame:
-    """Rows of usage_event by topic-partition and disposition, and the sum of their offsets."""
+    """Rows of usage_event by topic-partition and disposition, and `_places`."""
     return measured(
         usage_event,
         _topic_partition(),
         accepted=F.count_if(F.col("disposition") == "accepted"),
         quarantined=F.count_if(F.col("disposition") == "quarantined"),
         duplicate=F.count_if(F.col("disposition") == "duplicate"),
-        mediated_offsets=F.sum("kafka_offset"),
+        mediated_places=_places(),
     )
 
 
@@ -262,6 +268,11 @@ def _digest() -> Column:
     said = ["account_id", "cycle_start", "cycle_end", "currency", "lines", "net", "tax", "total", "content_hash"]
     text = F.concat_ws("|", *[F.col(name).cast("string") for name in said])
     return F.conv(F.substring(F.md5(text), 1, DIGEST_DIGITS), 16, 10).cast("decimal(38,0)")
+
+
+def _places() -> Column:
+    """Sum of a hash of each record's place: equal sums of equal counts are the same records, each as often."""
+    return F.sum(F.xxhash64("kafka_partition", "kafka_offset").cast("DECIMAL(20,0)"))
 
 
 def _topic_partition() -> Column:

@@ -14,8 +14,8 @@ NOTHING = -1
 def published_to(control_mediation: DataFrame) -> DataFrame:
     """One row, `to_no` BIGINT: the last batch up to which every mark is there and balances; -1 when there is none.
 
-    A number may be skipped between two checkpoint generations only; there the offsets, which `balanced` covers, join
-    up. Source: docs/architecture.md, "Publish mark".
+    A number may be skipped between two checkpoint generations only; there the offsets join up,
+    which each start of the stream and `reconcile` look at. Source: docs/architecture.md, "Publish mark".
     """
     order = Window.orderBy("batch_no")
     marks = control_mediation.select("batch_no", "generation", "balanced")

@@ -11,8 +11,9 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-RAW = "raw"
+PLANNED, RAW = "planned", "raw"
 DISPOSITIONS = ("accepted", "quarantined", "duplicate")
+UNREADABLE_ARRIVAL = "ARRIVAL_MALFORMED"
 # One name for all records whose source is not registered: what a record says must not make a row of its own.
 UNREGISTERED = "unregistered"
 HANDED_OVER = ("records", "duration_s", "volume_bytes")
@@ -29,18 +30,29 @@ def handed_over(candidates: DataFrame) -> DataFrame:
     return candidates.groupBy(_source().alias("source")).agg(*_sums(), F.collect_set("event_month").alias("months"))
 
 
-def read_back(raw_cdr: DataFrame, usage_event: DataFrame) -> DataFrame:
+def read_back(raw_cdr: DataFrame, usage_event: DataFrame, ranges: DataFrame) -> DataFrame:
     """Counts and sums of one batch by table, partition, source, disposition and reasons: a handful of rows.
 
-    raw_cdr, usage_event: the rows of one batch. Raw rows have the disposition `raw` and no source. The combinations of
-    reasons come from the rule table and the sources from the registered ones, so they do not grow with the records.
+    raw_cdr, usage_event: the rows of one batch. ranges: `partition`, `start` and `end` of what was planned for it,
+    whose offsets are rows like those of a table. Planned and raw rows have the dispositions `planned` and `raw`, and no
+    source. `places`: sum of a hash of each row's partition and offset; where counts and these are equal, the same
+    records stand, each as often. The combinations of reasons come from the rule table and the sources from the
+    registered ones, so they do not grow with the records.
     """
     nothing = F.lit(0).cast("BIGINT")
+    unjudged = [F.array().cast("ARRAY<STRING>").alias("reasons"), F.lit(None).cast("STRING").alias("source")]
+    unmeasured = [nothing.alias(name) for name in ("late", "lateness_s", "duration_s", "volume_bytes")]
     raw = raw_cdr.select(
-        "kafka_partition", "kafka_offset", "arrived_at", F.lit(RAW).alias("disposition"),
-        F.array().cast("ARRAY<STRING>").alias("reasons"), F.lit(None).cast("STRING").alias("source"),
-        F.coalesce(F.length("payload"), F.lit(0)).cast("BIGINT").alias("raw_bytes"),
-        nothing.alias("late"), nothing.alias("lateness_s"), nothing.alias("duration_s"), nothing.alias("volume_bytes"),
+        "kafka_partition", "kafka_offset", "arrived_at", F.lit(RAW).alias("disposition"), *unjudged,
+        F.coalesce(F.length("payload"), F.lit(0)).cast("BIGINT").alias("raw_bytes"), *unmeasured,
+    )  # fmt: skip
+    # A range of nothing has no sequence that rises.
+    offsets = F.explode(F.expr("sequence(start, `end` - 1)")).alias("kafka_offset")
+    each = ranges.where("start < `end`").select(F.col("partition").alias("kafka_partition"), offsets)
+    planned = each.select(
+        "kafka_partition", "kafka_offset",
+        F.lit(None).cast("TIMESTAMP").alias("arrived_at"), F.lit(PLANNED).alias("disposition"), *unjudged,
+        nothing.alias("raw_bytes"), *unmeasured,
     )  # fmt: skip
     usage = usage_event.select(
         "kafka_partition", "kafka_offset", "arrived_at", "disposition", "reasons", _source().alias("source"),
@@ -48,13 +60,13 @@ def read_back(raw_cdr: DataFrame, usage_event: DataFrame) -> DataFrame:
         "duration_s", "volume_bytes",
     )  # fmt: skip
     return (
-        raw.unionByName(usage)
+        planned.unionByName(raw)
+        .unionByName(usage)
+        .withColumn("place", F.xxhash64("kafka_partition", "kafka_offset"))
         .groupBy("kafka_partition", "source", "disposition", "reasons")
         .agg(
             *_sums(),
-            F.min("kafka_offset").alias("first_offset"),
-            F.max("kafka_offset").alias("last_offset"),
-            _exact_sum("kafka_offset").alias("offset_sum"),
+            _exact_sum("place").alias("places"),
             F.max("arrived_at").alias("arrived_at"),
             F.sum("raw_bytes").alias("raw_bytes"),
             F.sum("late").alias("late"),
@@ -73,8 +85,8 @@ def mark(rows: Iterable[Any], offsets: Ranges, handed: Handed) -> dict[str, Any]
     each source has the records, seconds and bytes that mediation handed over.
     """
     rows = list(rows)
-    raw = [row for row in rows if row["disposition"] == RAW]
-    usage = [row for row in rows if row["disposition"] != RAW]
+    planned, raw = ([row for row in rows if row["disposition"] == name] for name in (PLANNED, RAW))
+    usage = [row for row in rows if row["disposition"] not in (PLANNED, RAW)]
     counts = {name: _total("records", usage, name) for name in DISPOSITIONS}
     by_reason: Counter[str] = Counter()
     for row in usage:
@@ -92,38 +104,46 @@ def mark(rows: Iterable[Any], offsets: Ranges, handed: Handed) -> dict[str, Any]
         "accepted_duration_s": _total("duration_s", usage, "accepted"),
         "accepted_volume_bytes": _total("volume_bytes", usage, "accepted"),
         "by_source": by_source,
-        "recorded_at": max((row["arrived_at"] for row in rows), default=None),
+        "recorded_at": _latest(usage),
     }
-    broken = [*_broken(figures), *_misplaced(raw, usage, offsets), *_changed(usage, handed)]
+    broken = [*_broken(figures), *_misplaced(planned, raw, usage), *_changed(usage, handed)]
     return {**figures, "broken": broken, "balanced": not broken}
 
 
 def _broken(figures: Mapping[str, Any]) -> list[str]:
-    """The sums over dispositions and over sources that are not those of the batch."""
+    """The tables that hold more or fewer records than the batch has."""
     received, dispositions = figures["received"], sum(figures[name] for name in DISPOSITIONS)
-    found = [
+    return [
         f"{received} records received, {rows} {where}"
         for rows, where in ((figures["raw_rows"], "in raw_cdr"), (dispositions, "with a disposition in usage_event"))
         if rows != received
     ]
-    for name in ("records", *DISPOSITIONS, "late", "accepted_duration_s", "accepted_volume_bytes"):
-        of_batch = received if name == "records" else figures[name]
-        of_sources = sum(source[name] for source in figures["by_source"])
-        if of_sources != of_batch:
-            found.append(f"{name}: {of_batch} in all, {of_sources} over the sources")
-    return found
 
 
-def _misplaced(raw: list[Any], usage: list[Any], offsets: Ranges) -> list[str]:
-    """Whether other offsets than planned stand in a table: equal counts of other records differ in their sum."""
-    planned = sum((start + end - 1) * (end - start) // 2 for start, end in offsets.values())
+def _misplaced(planned: list[Any], raw: list[Any], usage: list[Any]) -> list[str]:
+    """The partitions of which other offsets than the planned ones stand in a table, or one of them twice."""
     found = []
     for table, rows in (("raw_cdr", raw), ("usage_event", usage)):
-        spans = [(offsets.get(str(row["kafka_partition"]), (0, -1)), row) for row in rows]
-        is_inside = all(span[0] <= row["first_offset"] and row["last_offset"] < span[1] for span, row in spans)
-        if not is_inside or _total("offset_sum", rows) != planned:
-            found.append(f"the offsets in {table} are not the planned ones")
+        wanted, stands = _places(planned), _places(rows)
+        wrong = sorted(part for part in {*wanted, *stands} if wanted.get(part) != stands.get(part))
+        if wrong:
+            where = ", ".join(map(str, wrong))
+            found.append(f"the offsets in {table} are not the planned ones, each once: partition {where}")
     return found
+
+
+def _places(rows: list[Any]) -> dict[int, tuple[int, int]]:
+    """Records and sum of `places` by partition."""
+    parts = _values("kafka_partition", rows)
+    of_partition = {part: [row for row in rows if row["kafka_partition"] == part] for part in parts}
+    return {part: (_total("records", own), _total("places", own)) for part, own in of_partition.items()}
+
+
+def _latest(usage: list[Any]) -> Any:
+    """The latest arrival, of those that can be read if there is one."""
+    arrivals = [(UNREADABLE_ARRIVAL not in row["reasons"], row["arrived_at"]) for row in usage]
+    readable = [arrived_at for is_readable, arrived_at in arrivals if is_readable]
+    return max(readable or [arrived_at for _, arrived_at in arrivals], default=None)
 
 
 def _changed(usage: list[Any], handed: Handed) -> list[str]:
@@ -156,7 +176,11 @@ def _of_source(source: str, rows: list[Any]) -> dict[str, Any]:
 
 
 def _sources(usage: list[Any]) -> list[str]:
-    return sorted({row["source"] for row in usage})
+    return _values("source", usage)
+
+
+def _values(name: str, rows: list[Any]) -> list[Any]:
+    return sorted({row[name] for row in rows})
 
 
 def _total(name: str, rows: list[Any], disposition: str = "") -> int:

@@ -60,7 +60,9 @@ def with_checkpoint(
         what = "the checkpoint is ahead of raw_cdr" if in_raw < planned else "the checkpoint is behind raw_cdr"
         found = f"the checkpoint ends with batch {standing.base + planned} at {_shown(planned_end)}"
         return Disagreement(what, at, found, _REPLAY)
-    if standing.end and expected_end and expected_end != standing.end:
+    # A partition that came to the topic since, and that no batch has read, stands at its first record.
+    new = {partition: 0 for partition in expected_end if partition not in standing.end}
+    if standing.end and expected_end and expected_end != {**standing.end, **new}:
         found = f"the checkpoint is at {_shown(expected_end)} after the same batches"
         return Disagreement("the checkpoint belongs to another raw_cdr or topic", at, found, _REPLAY)
     return None
@@ -69,11 +71,13 @@ def with_checkpoint(
 def with_broker(standing: Standing, begin: Offsets, end: Offsets, topic_id: str | None = None) -> Disagreement | None:
     """Compare raw_cdr with what the broker holds now: its first and last offset of each partition, and its topic's id.
 
-    A topic made anew may have grown beyond raw_cdr's end, where only the id tells.
+    A topic made anew may have grown beyond raw_cdr's end, where only the id tells. What a topic had lost before the
+    first batch of it is not known to be missing: see `lost_before`.
     """
     if standing.topic_id and topic_id and standing.topic_id != topic_id:
         return Disagreement(_OTHER_TOPIC, f"the topic with the id {standing.topic_id}", f"the id {topic_id}", _RENAME)
-    for partition, next_offset in sorted(standing.end.items()):
+    known = standing.end and {**dict.fromkeys(end, 0), **standing.end}
+    for partition, next_offset in sorted(known.items()):
         wanted = f"partition {partition} with offset {next_offset}, where raw_cdr ends"
         if partition not in end or end[partition] < next_offset:
             return Disagreement(_OTHER_TOPIC, wanted, f"the broker's end is {end.get(partition, 'missing')}", _RENAME)
@@ -85,6 +89,12 @@ def with_broker(standing: Standing, begin: Offsets, end: Offsets, topic_id: str 
                 "publish the missing records again under another topic (kafka.topic) and start with --new-generation",
             )
     return None
+
+
+def lost_before(standing: Standing, begin: Offsets) -> Offsets:
+    """The partitions that no longer begin at their first record, where nothing of the topic was ever read: what was
+    there before is not mediated, and whoever starts the first stream should know."""
+    return {} if standing.end else {partition: offset for partition, offset in sorted(begin.items()) if offset > 0}
 
 
 def _shown(offsets: Offsets) -> str:

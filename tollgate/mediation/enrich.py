@@ -44,7 +44,7 @@ def with_network(records: DataFrame, cells: DataFrame, carriers: DataFrame) -> D
         {
             "technology": F.expr(_known_as("technology_received", TECHNOLOGY_ALIASES)),
             "direction": F.expr(_known_as("direction_received", DIRECTION_ALIASES)),
-            "call_outcome": F.when(F.col("call_outcome_received").isin(*OUTCOMES), F.col("call_outcome_received")),
+            "call_outcome": F.expr(_known_as("call_outcome_received", dict.fromkeys(OUTCOMES, ()))),
             "roaming_country": F.expr("CASE WHEN roaming THEN roaming_country_received END"),
         }
     )

@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
+from tollgate.reference.time_zones import zones_known_to
 
 _CLOCK = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
 INSTANT = _CLOCK + r"(Z|[+-]\d{2}:\d{2})\z"
@@ -21,8 +22,8 @@ MEGABYTES_IN_RANGE = r"^-?0*[0-9]{1,12}(\.[0-9]{1,6})?\z"
 SENDER = ("sender", "json")
 TIMES = ("start_received", "end_received", "source_time_zone")
 QUANTITIES = (
-    "service", "duration_received", "volume_received", "is_volume_exact", "roaming_received", "rating_group_received",
-    "is_parsed",
+    "service", "duration_received", "volume_received", "is_volume_exact", "is_volume_text", "roaming_received",
+    "rating_group_received", "is_parsed",
 )  # fmt: skip
 
 
@@ -32,11 +33,13 @@ def with_source(records: DataFrame, sources: DataFrame) -> DataFrame:
     records: of `dialects.records.parsed`. A native record names its source itself, and is without one if it does not.
     sources: ref_source of one snapshot, unique by `source`.
     """
+    # A name that is no zone would fail every batch with a record of that source.
+    is_zone = F.col("time_zone").isin(*zones_known_to(sources.sparkSession))
     registered = sources.select(
         F.col("source").alias("sender"),
         F.col("dialect").alias("source_dialect"),
         F.col("country").alias("source_country"),
-        F.col("time_zone").alias("source_time_zone"),
+        F.when(is_zone, F.col("time_zone")).alias("source_time_zone"),
     )
     known = records.join(F.broadcast(registered), "sender", how="left")
     names_itself = F.expr("coalesce(trim(json.source) <> '', false)")
@@ -112,14 +115,15 @@ def with_quantities(records: DataFrame) -> DataFrame:
 
     Also `is_duration_form`, `is_volume_form`: the text is a number of the right form; `is_duration_beyond`,
     `is_volume_beyond`: of the right form and too large to hold, so the quantity is NULL. records: with the columns
-    QUANTITIES, of which `is_volume_exact` goes.
+    QUANTITIES, of which `is_volume_exact` and `is_volume_text` go.
     """
     duration, volume = F.col("duration_received"), F.col("volume_received")
+    is_exact = F.col("is_volume_exact") | F.col("is_volume_text")
     megabytes = F.when(volume.rlike(MEGABYTES_IN_RANGE), volume.try_cast("DECIMAL(18,6)"))
     forms = records.withColumns(
         {
             "is_duration_form": duration.rlike(WHOLE),
-            "is_volume_form": volume.rlike(MEGABYTES) & F.col("is_volume_exact"),
+            "is_volume_form": F.when(volume.isNotNull(), volume.rlike(MEGABYTES) & is_exact),
             "is_duration_beyond": duration.rlike(WHOLE) & ~duration.rlike(WHOLE_IN_RANGE),
             "is_volume_beyond": volume.rlike(MEGABYTES) & ~volume.rlike(MEGABYTES_IN_RANGE),
             "is_duration_defaulted": F.expr("duration_received IS NULL AND service IN ('sms', 'mms', 'data')"),
@@ -146,4 +150,4 @@ def with_quantities(records: DataFrame) -> DataFrame:
                 " if(is_group_defaulted, 'rating_group', '')), '')"
             ),
         }
-    ).drop("is_volume_exact", "is_duration_defaulted", "is_volume_defaulted", "is_roaming_defaulted")
+    ).drop("is_volume_exact", "is_volume_text", "is_duration_defaulted", "is_volume_defaulted", "is_roaming_defaulted")

@@ -7,11 +7,12 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.mediation.balance import UNREADABLE_ARRIVAL
 from tollgate.mediation.dialects.dialect import RECEIVED
 from tollgate.mediation.dialects.json_text import MAX_DEPTH
 from tollgate.mediation.dialects.records import MAX_PAYLOAD_BYTES
 
-RULE_VERSION = 4
+RULE_VERSION = 5
 QUARANTINE, FLAG = "quarantine", "flag"
 ID_CONFLICT, IN_FUTURE = "ID_CONFLICT", "IN_FUTURE"
 
@@ -22,6 +23,8 @@ DURATION_TOLERANCE_S = 5
 LATE_AFTER_S = 86_400
 CLOCK_AHEAD_S = 300
 MAX_ID_BYTES, MAX_FIELD_BYTES = 128, 256
+# Later ones are kept as this one: clients can read no further, and a day after it is still in the calendar.
+LATEST_ARRIVAL = "TIMESTAMP '9999-12-30 00:00:00'"
 
 
 class Rule(NamedTuple):
@@ -37,15 +40,18 @@ class Rule(NamedTuple):
     meaning: str
 
 
-_TEXTS = ", ".join(f"octet_length({name})" for name in RECEIVED)
+_TEXTS = ", ".join(f"octet_length({name})" for name in ("source", *RECEIVED))
 _LONG_FIELD = f"octet_length(event_id) > {MAX_ID_BYTES} OR greatest({_TEXTS}) > {MAX_FIELD_BYTES}"
 # Which country would read it is not known, so nobody can say that it is none.
 _UNREAD = "source_country IS NULL AND {0} RLIKE '^[0-9]+\\\\z'"
+_TOLERANCE_MICROS = DURATION_TOLERANCE_S * 1_000_000
 _CARRIED = "service IN ('voice', 'sms', 'mms') AND NOT roaming"
 
 # Reasons and flags of a record stand in the order of this table.
 # fmt: off
 RULES = (
+    Rule(QUARANTINE, 5, UNREADABLE_ARRIVAL, f"arrived_at >= {LATEST_ARRIVAL}",
+         "stamped with an arrival after the year 9999: its producer counts in another unit than milliseconds"),
     Rule(QUARANTINE, 1, "PAYLOAD_MISSING", "coalesce(payload_bytes, 0) = 0",
          "no bytes: a tombstone or an empty record"),
     Rule(QUARANTINE, 1, "PAYLOAD_TOO_LARGE", f"payload_bytes > {MAX_PAYLOAD_BYTES}",
@@ -115,7 +121,7 @@ RULES = (
     Rule(FLAG, 3, "FIELD_UNKNOWN", "unknown_fields IS NOT NULL",
          "a field that the dialect does not have; its name is in `unknown_fields`, its value in the payload"),
     Rule(FLAG, 3, "FIELD_READ_AS_TEXT", "is_read_as_text",
-         "a number or truth value in place of a text, in a field that no price depends on; `retyped_fields`"),
+         "a number or truth value in place of a text, in a field whose text says the same; `retyped_fields`"),
     Rule(FLAG, 3, "TIME_AMBIGUOUS", "is_time_ambiguous",
          "a time without an offset in the hour that the clocks repeat: its first reading, for an end the first after"
          " the start"),
@@ -138,13 +144,14 @@ RULES = (
          "a call without an outcome"),
     Rule(FLAG, 1, "OUTCOME_UNKNOWN", "call_outcome_received IS NOT NULL AND call_outcome IS NULL",
          "an outcome of another list; kept as not given"),
-    Rule(FLAG, 1, "CALL_TYPE_MISMATCH", "call_type_given <> call_type",
+    Rule(FLAG, 1, "CALL_TYPE_MISMATCH", "lower(call_type_given) <> call_type",
          "the given call type disagrees with the two numbers; the derived one counts"),
     Rule(FLAG, 2, "COUNTRY_MISMATCH", "upper(country_given) <> destination_country",
          "the given country is not that of the called number; the derived one counts"),
     Rule(FLAG, 1, "DURATION_MISMATCH",
-         "duration_received IS NOT NULL AND abs(unix_micros(ended_at) - unix_micros(started_at)"
-         f" - try_multiply(duration_s, 1000000)) > {DURATION_TOLERANCE_S * 1_000_000}",
+         # Beyond what a BIGINT holds it is not compared: the duration is refused as too long or negative.
+         "duration_received IS NOT NULL AND try_subtract(unix_micros(ended_at) - unix_micros(started_at),"
+         f" try_multiply(duration_s, 1000000)) NOT BETWEEN {-_TOLERANCE_MICROS} AND {_TOLERANCE_MICROS}",
          f"end minus start is more than {DURATION_TOLERANCE_S} s off the duration"),
     Rule(FLAG, 1, "LONG_CALL", f"service = 'voice' AND duration_s > {LONG_CALL_S}", f"a call over {LONG_CALL_S:,} s"),
     Rule(FLAG, 1, "CALLER_EQUALS_CALLED", "msisdn = destination", "the served number called itself"),
@@ -179,6 +186,7 @@ REPAIRS = (
         "technology <> technology_received",
         "a name of the network was mapped to its generation, or to FIXED",
     ),
+    ("OUTCOME_ALIAS", "call_outcome <> call_outcome_received", "an outcome in other letters was brought to the list's"),
     ("DIRECTION_ALIAS", "direction <> direction_received", "another name of the direction was mapped to out or in"),
 )
 

@@ -11,17 +11,22 @@ from uuid import UUID
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.local_kafka import PART
+from tollgate.platform.progress import remark
 from tollgate.platform.settings import Settings
 from tollgate.platform.state import read_state, running_process
 
 ANSWER_MS = 8_000
 _FOREVER = str(2**63 - 1)
 _NO_ID = str(UUID(int=0))
-# Records carry the time of the simulated network: the broker may neither refuse nor delete them for it.
+# A stamp in microseconds or nanoseconds lies tens of thousands of years ahead, and Spark cannot read all of those.
+_AHEAD = "message.timestamp.after.max.ms"
+_A_THOUSAND_YEARS_MS = 31_557_600_000_000
+# Records carry the time of the simulated network: the broker may neither delete them for it nor refuse any that can be
+# a time.
 TOPIC_SETTINGS = {
     "retention.ms": "-1",
     "segment.ms": _FOREVER,
-    "message.timestamp.after.max.ms": _FOREVER,
+    _AHEAD: str(_A_THOUSAND_YEARS_MS),
     "message.timestamp.before.max.ms": _FOREVER,
 }
 
@@ -82,7 +87,8 @@ def topic_id(settings: Settings) -> str | None:
         found = admin.describe_topics([topic])[0]["topic_id"]
         told = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
         # Without the right to read settings none are told; the balance of the batches remains.
-        policy = str(told.get("topic", {}).get(topic, {}).get("cleanup.policy", {}).get("value", ""))
+        settings_told = told.get("topic", {}).get(topic, {})
+        policy, ahead = (str(settings_told.get(name, {}).get("value", "")) for name in ("cleanup.policy", _AHEAD))
     if "compact" in policy:
         raise TollgateError(
             f"topic {topic} is compacted: the broker removes records of it that have the key of a later one",
@@ -91,6 +97,12 @@ def topic_id(settings: Settings) -> str | None:
             found=f"cleanup.policy={policy}",
             way_out="set cleanup.policy=delete; if records are gone already, publish them again under another topic "
             "(kafka.topic) and start with --new-generation",
+        )
+    if ahead.isdigit() and int(ahead) > _A_THOUSAND_YEARS_MS:
+        remark(
+            f"topic {topic} takes records of any year ({_AHEAD}={ahead}): one that is stamped in nanoseconds cannot be "
+            f"read by Spark, and stops the stream; set it to {_A_THOUSAND_YEARS_MS} or less",
+            level="warning",
         )
     return None if not found or str(found) == _NO_ID else str(found)
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
-from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
+
+from tollgate.reference.time_zones import zone_names
 
 MICROS = 1_000_000
 OPEN_END = datetime(9999, 12, 31, tzinfo=timezone.utc)
@@ -19,8 +19,6 @@ ALL = "*"
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _DECIMAL = re.compile(r"[0-9]+(\.[0-9]+)?")
 MOST_DIGITS = 18
-# Names of the database that stand for no place: what they mean is the machine's own.
-_NO_PLACES = ("Factory", "localtime", "posixrules")
 _WHOLE = re.compile(r"[0-9]{1,18}")
 _INSTANT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}[+-]\d{2}:\d{2}")
 _CLOCK = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00")
@@ -51,15 +49,9 @@ def words(text: str, _zone: ZoneInfo) -> str:
 
 def time_zone(text: str, _zone: ZoneInfo) -> ZoneInfo:
     """A zone by its name in the IANA database, whichever files this machine has besides."""
-    if text not in _zone_names():
+    if text not in zone_names():
         raise ValueError("expected an IANA time zone such as America/Toronto")
     return ZoneInfo(text)
-
-
-@functools.cache
-def _zone_names() -> frozenset[str]:
-    names = (resources.files("tzdata") / "zones").read_text(encoding="utf-8").split()
-    return frozenset(names).difference(_NO_PLACES)
 
 
 def one_of(*allowed: str) -> Cell:

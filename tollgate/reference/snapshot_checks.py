@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import Row, Window
 from pyspark.sql import functions as F
 
+from tollgate.reference.time_zones import zones_known_to
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
@@ -29,6 +31,17 @@ def open_contracts(ref_account: DataFrame, ref_contract: DataFrame) -> DataFrame
         ref_contract.join(closed, "account_id", how="inner")
         .where("coalesce(cancelled_on > closed_on, true)")
         .select(F.format_string(text, "contract_id", "account_id", F.col("closed_on").cast("string")).alias("message"))
+    )
+
+
+def unknown_zones(ref_account: DataFrame, ref_source: DataFrame) -> DataFrame:
+    """One row a mistake, `message`: an account or a source whose time zone is none of `zones_known_to`."""
+    named = ref_account.select(F.concat(F.lit("account "), "account_id").alias("whose"), "time_zone").unionByName(
+        ref_source.select(F.concat(F.lit("source "), "source").alias("whose"), "time_zone")
+    )
+    text = "%s has time zone '%s'; expected an IANA time zone such as America/Toronto"
+    return named.where(~F.col("time_zone").isin(*zones_known_to(ref_source.sparkSession))).select(
+        F.format_string(text, "whose", "time_zone").alias("message")
     )
 
 

@@ -18,9 +18,10 @@ class Dialect(NamedTuple):
     """fields: the JSON fields of a record, in the canonical order of its content digest.
 
     columns: received column to SQL over `json.<field>` and `content_digest`; a column that is absent is NULL.
-    any_type: fields that need not be JSON strings; the rules judge their form. minor: fields that no price depends on:
-    a number in place of a string is flagged, not refused. added: fields that came when records had their digests
-    already; the digest holds them only where they are given, so that a record without them keeps the one that it had.
+    any_type: fields that need not be JSON strings; the rules judge their form. minor: fields of which a number says
+    what its text would: in place of a string it is flagged, not refused. added: fields that came when records had their
+    digests already; the digest holds them only where they are given, so that a record without them keeps the one that
+    it had.
     """
 
     name: str

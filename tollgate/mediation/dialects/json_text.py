@@ -42,7 +42,7 @@ def _plain_object(colon: str, comma: str) -> str:
 # Two ways to write it: without spaces, or with one behind each colon and comma.
 PLAIN = rf"^(?:{_plain_object(':', ',')}|{_plain_object(': ', ', ')})\z"
 _SPACED = rf"^\{{{_PLAIN_TEXT}: "
-_SIMPLE = r"^\{[^}\[\\\x7f-\x{10ffff}]*+\}\z"
+_SIMPLE = r"^\{[^{}\[\\\x7f-\x{10ffff}]*+\}\z"
 
 # from_json takes the first of two objects, or of an array, and drops the rest without a word.
 ONE_OBJECT = rf"(?s)^\s*+\{{(?:{_inside(MAX_DEPTH - 1)})*+\}}\s*+\z"
@@ -64,7 +64,7 @@ _NAME = r'(?s)"((?:[^"\\]++|\\.)*+)"'
 
 
 def is_simple(text: Column) -> Column:
-    """Whether the text ends with its first closing brace and has no bracket, escape, DEL or character beyond ASCII.
+    """Whether the text has a brace at either end, and inside no brace, bracket, escape, DEL or character beyond ASCII.
 
     If the parser takes it, it is one flat object and safe: control characters below U+0020 it refuses itself.
     """
