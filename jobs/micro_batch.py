@@ -23,6 +23,7 @@ from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, few_rows
 from tollgate.platform.skipping import skipping
 from tollgate.reference.frames import Reference
+from tollgate.steps import compiled_apart
 
 JOB = "mediate_usage"
 COUNTED = ("received", *DISPOSITIONS, "late")
@@ -177,7 +178,8 @@ class MicroBatches:
         self.newest = row
 
     def _batch_of(self, table: str, pins: Pins) -> DataFrame:
-        return self._lake.read(table).where(F.col("batch_no") == pins.batch_no)
+        # What is counted is the same code for every batch, only the search for its rows is not.
+        return compiled_apart(self._lake.read(table).where(F.col("batch_no") == pins.batch_no))
 
     @contextmanager
     def _kept(self, pins: Pins) -> Iterator[DataFrame]:

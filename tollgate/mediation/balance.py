@@ -41,9 +41,10 @@ def read_back(raw_cdr: DataFrame, usage_event: DataFrame, ranges: DataFrame) -> 
     """
     nothing = F.lit(0).cast("BIGINT")
     unjudged = [F.array().cast("ARRAY<STRING>").alias("reasons"), F.lit(None).cast("STRING").alias("source")]
+    no_arrival = F.lit(None).cast("TIMESTAMP").alias("arrived_at")
     unmeasured = [nothing.alias(name) for name in ("late", "lateness_s", "duration_s", "volume_bytes")]
     raw = raw_cdr.select(
-        "kafka_partition", "kafka_offset", "arrived_at", F.lit(RAW).alias("disposition"), *unjudged,
+        "kafka_partition", "kafka_offset", no_arrival, F.lit(RAW).alias("disposition"), *unjudged,
         F.coalesce(F.length("payload"), F.lit(0)).cast("BIGINT").alias("raw_bytes"), *unmeasured,
     )  # fmt: skip
     # A range of nothing has no sequence that rises.
@@ -51,7 +52,7 @@ def read_back(raw_cdr: DataFrame, usage_event: DataFrame, ranges: DataFrame) -> 
     each = ranges.where("start < `end`").select(F.col("partition").alias("kafka_partition"), offsets)
     planned = each.select(
         "kafka_partition", "kafka_offset",
-        F.lit(None).cast("TIMESTAMP").alias("arrived_at"), F.lit(PLANNED).alias("disposition"), *unjudged,
+        no_arrival, F.lit(PLANNED).alias("disposition"), *unjudged,
         nothing.alias("raw_bytes"), *unmeasured,
     )  # fmt: skip
     usage = usage_event.select(

@@ -6,6 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.mediation.rules import ID_CONFLICT
+from tollgate.steps import compiled_apart
 
 NO_MONTH = "none"
 KEY = ["event_month", "event_hash", "source", "event_id"]
@@ -42,6 +43,7 @@ def known_keys(usage_event: DataFrame, candidates: DataFrame, months: list[str],
     of_months = usage_event.where(
         F.col("event_month").isin(months) & (F.col("disposition") == "accepted") & (F.col("batch_no") < batch_no)
     ).select(*HISTORY)
+    of_months = compiled_apart(of_months)
     asked = candidates.where(F.col("disposition") == "accepted").select("event_month", "event_hash")
     return of_months.join(F.broadcast(asked), ["event_month", "event_hash"], how="left_semi")
 

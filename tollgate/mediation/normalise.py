@@ -6,6 +6,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
+from tollgate.mediation.named import names_of
 from tollgate.reference.time_zones import zones_known_to
 
 _CLOCK = r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?"
@@ -144,10 +145,13 @@ def with_quantities(records: DataFrame) -> DataFrame:
                 (F.col("roaming_received") == "false") | F.col("is_roaming_defaulted"), False
             ),
             "rating_group": F.expr("CASE WHEN service = 'data' THEN coalesce(rating_group_received, 'web') END"),
-            "defaulted_fields": F.expr(
-                "array_remove(array(if(is_duration_defaulted, 'duration_seconds', ''),"
-                " if(is_volume_defaulted, 'data_volume_mb', ''), if(is_roaming_defaulted, 'roaming', ''),"
-                " if(is_group_defaulted, 'rating_group', '')), '')"
+            "defaulted_fields": names_of(
+                [
+                    ("duration_seconds", "is_duration_defaulted"),
+                    ("data_volume_mb", "is_volume_defaulted"),
+                    ("roaming", "is_roaming_defaulted"),
+                    ("rating_group", "is_group_defaulted"),
+                ]
             ),
         }
     ).drop("is_volume_exact", "is_volume_text", "is_duration_defaulted", "is_volume_defaulted", "is_roaming_defaulted")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pyspark.sql import Column, DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import DataFrame
 
 from tollgate.mediation.balance import UNREADABLE_ARRIVAL
 from tollgate.mediation.dialects.dialect import RECEIVED
 from tollgate.mediation.dialects.json_text import MAX_DEPTH
 from tollgate.mediation.dialects.records import MAX_PAYLOAD_BYTES
+from tollgate.mediation.named import names_of
 
 RULE_VERSION = 5
 QUARANTINE, FLAG = "quarantine", "flag"
@@ -195,21 +195,15 @@ def with_findings(records: DataFrame) -> DataFrame:
     """Add `reasons`, `flags`, `repairs`, ARRAY<STRING> in table order."""
     return records.withColumns(
         {
-            "reasons": _codes([(rule.code, rule.condition) for rule in _judged(QUARANTINE)]),
-            "flags": _codes([(rule.code, rule.condition) for rule in _judged(FLAG)]),
-            "repairs": _codes([(code, condition) for code, condition, _ in REPAIRS]),
+            "reasons": names_of([(rule.code, rule.condition) for rule in _judged(QUARANTINE)]),
+            "flags": names_of([(rule.code, rule.condition) for rule in _judged(FLAG)]),
+            "repairs": names_of([(code, condition) for code, condition, _ in REPAIRS]),
         }
     )
 
 
 def _judged(severity: str) -> list[Rule]:
     return [rule for rule in RULES if rule.severity == severity and rule.condition]
-
-
-def _codes(conditions: list[tuple[str, str]]) -> Column:
-    # No lambda: array_compact or filter would end whole-stage code generation.
-    cases = ", ".join(f"if({condition}, '{code}', '')" for code, condition in conditions)
-    return F.expr(f"array_remove(array({cases}), '')")
 
 
 def documented() -> str:

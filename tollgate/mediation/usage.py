@@ -13,7 +13,7 @@ from tollgate.mediation.normalise import with_quantities, with_source, with_time
 from tollgate.mediation.numbers import NUMBERS, with_numbers
 from tollgate.mediation.rules import RULE_VERSION, with_findings
 from tollgate.reference.frames import Reference
-from tollgate.steps import Step, with_steps
+from tollgate.steps import Step, compiled_apart, with_steps
 
 REFERENCE_TABLES = ("ref_source", "ref_dialling", "ref_number_range", "ref_cell", "ref_carrier")
 # What is read of raw_cdr.
@@ -50,7 +50,8 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
         Step(with_context, CONTEXT, given=(table("ref_cell"), table("ref_carrier"))),
     )
     return (
-        with_steps(raw.select(*FROM_RAW), *steps)
+        # The number of a batch stands in the code that looks for its rows, so that code is new with every batch.
+        with_steps(compiled_apart(raw.select(*FROM_RAW)), *steps)
         .transform(with_findings)
         .transform(with_identity)
         .withColumns(
