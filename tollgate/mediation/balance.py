@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -141,10 +142,9 @@ def _places(rows: list[Any]) -> dict[int, tuple[int, int]]:
 
 
 def _latest(usage: list[Any]) -> Any:
-    """The latest arrival, of those that can be read if there is one."""
-    arrivals = [(UNREADABLE_ARRIVAL not in row["reasons"], row["arrived_at"]) for row in usage]
-    readable = [arrived_at for is_readable, arrived_at in arrivals if is_readable]
-    return max(readable or [arrived_at for _, arrived_at in arrivals], default=None)
+    """The latest arrival of those that can be read; without one the first instant, for a night waits for no other."""
+    readable = (row["arrived_at"] for row in usage if UNREADABLE_ARRIVAL not in row["reasons"])
+    return max(readable, default=datetime(1970, 1, 1))
 
 
 def _changed(usage: list[Any], handed: Handed) -> list[str]:
