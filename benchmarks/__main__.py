@@ -28,7 +28,7 @@ Parts = dict[str, Callable[[int, int], list[Row]]]
 PARTS: dict[str, Parts] = {
     MEDIATION: {
         "speed": mediation_rows,
-        "long_run": lambda events, lines: [long_run(events * 10 // 3, lines)],
+        "long_run": lambda events, lines: long_run(events * 10 // 3, lines),
         "history": lambda events, lines: [on_history(events, lines)],
         "waits": lambda _, lines: [row for rate in RATES for row in waits(rate, RATE_SECONDS, lines)],
     },
