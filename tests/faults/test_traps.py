@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parents[2]
 ROUTE = ("jobs", "tollgate", "conf", "sql", "notebooks", "generators")
 RULES = ("tollgate/mediation", "tollgate/rating", "tollgate/billing", "tollgate/assurance", "tollgate/reference")
 COPIES = ("tollgate/mediation/identity.py", "jobs/micro_batch.py")
-STREAM = ("tollgate/mediation", "jobs/micro_batch.py", "jobs/mediate_usage.py", "tollgate/platform/commits.py")
+STREAM = (
+    "tollgate/mediation", "tollgate/steps.py", "jobs/micro_batch.py", "jobs/mediate_usage.py", "jobs/standing.py",
+    "tollgate/platform/commits.py", "tollgate/platform/checkpoint.py", "tollgate/platform/skipping.py",
+)  # fmt: skip
 
 # By trap: what must not stand in the code, and where it is looked for.
 NEVER = {

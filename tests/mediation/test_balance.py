@@ -9,7 +9,7 @@ import pytest
 from frames import small_frame
 from mediation.records import DATA, payload, raw_rows, small_reference
 
-from tollgate.mediation.balance import handed_over, mark, read_back
+from tollgate.mediation.balance import _exact_sum, handed_over, mark, read_back
 from tollgate.mediation.identity import HISTORY, packed, resolve_duplicates
 from tollgate.mediation.usage import mediate
 from tollgate.platform.lake import contract
@@ -120,6 +120,14 @@ def test_every_planned_offset_is_in_a_table_once(spark, stands, wrong):
     found = "; ".join(mark(figures, {"0": (0, 4), "1": (5, 7), "3": (9, 9)}, {"msc": (6, 6 * 317, 0)})["broken"])
     told = "the offsets in {} are not the planned ones, each once: " + wrong
     assert found == ("; ".join(map(told.format, ("raw_cdr", "usage_event"))) if wrong else "")
+
+
+@pytest.mark.parametrize(
+    "values", [(-1,), (-(2**63), -(2**63)), (2**63 - 1, 2**63 - 1, -7), (-(2**32), 2**32 - 1, None)]
+)
+def test_a_sum_beyond_a_bigint_is_exact_also_below_zero(spark, values):
+    numbers = spark.createDataFrame([(value,) for value in values], "n BIGINT")
+    assert numbers.agg(_exact_sum("n")).collect()[0][0] == sum(value or 0 for value in values)
 
 
 @pytest.mark.covers("MED-14")

@@ -13,10 +13,20 @@ from mediation.records import DATA, VOICE
 from pyspark.sql import functions as F
 
 from tollgate.mediation.dialects import DIALECTS, records
+from tollgate.mediation.dialects.native_json import NATIVE_JSON
 
 SEED, DRAWN = 20261129, 600
 COMPACT, SPACED = (",", ":"), (", ", ": ")
 Pairs = list[tuple[str, Any]]
+VOIP = {
+    "call_id": "c1", "caller_number": "+442071234567", "called_number": "+14165550100", "duration_seconds": "60",
+    "start_time": "2026-10-05T14:03:22Z", "end_time": "2026-10-05T14:04:22Z", "carrier_id": "carrier_001",
+}  # fmt: skip
+ARCHIVED = {
+    "type": "call", "src_number": "4165550100", "dst_number": "4165550111", "time": "2026-10-05 14:03:22",
+    "duration": "60",
+}  # fmt: skip
+SENT = {"native_json": (VOICE, DATA), "voip_json": (VOIP,), "history_json": (ARCHIVED,)}
 
 
 def text_of(pairs: Pairs, separators: tuple[str, str] = COMPACT) -> str:
@@ -48,8 +58,8 @@ BALANCED = {
 }
 
 
-def drawn(random: Random) -> str:
-    pairs: Pairs = list(random.choice((VOICE, DATA)).items())
+def drawn(random: Random, sent: tuple[dict[str, Any], ...]) -> str:
+    pairs: Pairs = list(random.choice(sent).items())
     random.shuffle(pairs)
     for _ in range(random.randrange(4)):
         at = random.randrange(len(pairs))
@@ -62,23 +72,29 @@ def drawn(random: Random) -> str:
         )  # fmt: skip
     if random.randrange(3) == 0:
         pairs.insert(random.randrange(len(pairs)), ("y" * random.randrange(3), "z" * random.randrange(40)))
+    if random.randrange(4) == 0:
+        foreign = random.choice(records.FIELDS)
+        pairs.append((foreign, True if foreign == "roaming" else "x" * random.randrange(9)))
     return text_of(pairs, random.choice((COMPACT, COMPACT, SPACED, (",", ": "))))
 
 
 @pytest.mark.covers("MED-02", "MED-10", "MED-28")
-def test_nothing_unusual_goes_by_unseen(spark):
-    random = Random(SEED)
-    told = {"plain": text_of(list(VOICE.items())), "spaced": text_of(list(DATA.items()), SPACED), **BALANCED}
-    told |= {str(number): drawn(random) for number in range(DRAWN)}
+@pytest.mark.parametrize("dialect", DIALECTS, ids=lambda dialect: dialect.name)
+def test_nothing_unusual_goes_by_unseen(spark, dialect):
+    random, sent = Random(SEED), SENT[dialect.name]
+    told = {"plain": text_of(list(sent[0].items())), "spaced": text_of(list(sent[-1].items()), SPACED)}
+    told |= {str(number): drawn(random, sent) for number in range(DRAWN)}
+    balanced = BALANCED if dialect is NATIVE_JSON else {}
+    told |= balanced
     rows = small_frame(
         spark, [(name, None, bytearray(text.encode())) for name, text in told.items()],
         "name STRING, record_key BINARY, payload BINARY",
     )  # fmt: skip
-    parsed = records.parsed(rows).withColumn("source_dialect", F.lit(DIALECTS[0].name))
+    parsed = records.parsed(rows).withColumn("source_dialect", F.lit(dialect.name))
     odd = {row["name"]: row["is_odd"] for row in records.digested(parsed).selectExpr(
         "name", "odd_text IS NOT NULL OR NOT is_parsed AS is_odd").collect()}  # fmt: skip
-    unusual = {name for name, text in told.items() if not is_usual(text, DIALECTS[0].fields)}
-    assert {*BALANCED} <= unusual and 100 < len(unusual) < DRAWN
+    unusual = {name for name, text in told.items() if not is_usual(text, dialect.fields)}
+    assert {*balanced} <= unusual and 100 < len(unusual) < DRAWN
     assert [told[name] for name in unusual if not odd[name]] == []
     # And most records are spared the look: those of ASCII without an escape, in one of the two spellings.
     assert not odd["plain"] and not odd["spaced"]

@@ -27,6 +27,10 @@ class _Kept:
         setattr(self, name, member)
         return member
 
+    def __call__(self, *arguments: Any) -> Any:
+        """A new object of the class: the second session of a process is made after names are kept."""
+        return self._of_jvm(*arguments)
+
 
 def keep_names(jvm: Any) -> None:
     """Let the gateway's view of a JVM remember what PySpark and `Lake` ask it for with every column and every commit.
