@@ -32,3 +32,9 @@ def test_a_name_is_asked_for_once(spark: Any, monkeypatch: pytest.MonkeyPatch, p
 def test_what_is_named_is_there(spark: Any) -> None:
     assert spark._jvm.java.util.ArrayList(["a", "b"]).size() == 2
     assert spark._jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, "/nowhere").snapshot()
+
+
+def test_a_kept_class_makes_objects(spark: Any) -> None:
+    """PySpark makes the second session of a process so, when the first one has left its names behind."""
+    of_session = getattr(spark._jvm, "org.apache.spark.sql.classic.SparkSession")
+    assert of_session(spark.sparkContext._jsc.sc(), {}).version() == spark.version
