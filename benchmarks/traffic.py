@@ -20,7 +20,7 @@ class Traffic(NamedTuple):
 
 
 def traffic_of(spark: SparkSession, action: Callable[[], Any]) -> Traffic:
-    """Run `action`, which starts fewer jobs and stages than a session remembers: a hundred (`spark.ui.retainedJobs`)."""
+    """Run `action`, which starts no more jobs and stages than a session remembers (`spark.ui.retainedJobs`)."""
     jobs, stages = _known(spark)
     action()
     jobs_after, stages_after = _known(spark)
