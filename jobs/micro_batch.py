@@ -94,7 +94,7 @@ class MicroBatches:
             "topic",
             F.col("partition").alias("kafka_partition"),
             F.col("offset").alias("kafka_offset"),
-            F.least("timestamp", F.expr(LATEST_ARRIVAL)).alias("arrived_at"),
+            F.expr(f"if(timestamp > {LATEST_ARRIVAL}, {LATEST_ARRIVAL}, timestamp)").alias("arrived_at"),
             F.col("key").alias("record_key"),
             F.col("value").alias("payload"),
             "headers",

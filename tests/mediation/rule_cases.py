@@ -91,6 +91,10 @@ CASES = (
     # Only the record's own volume counts, and a call need not have one.
     (payload(DATA, vendor={"data_volume_mb": 1.5}), [], ["FIELD_UNKNOWN"], []),
     (payload(vendor={"data_volume_mb": 1.5}), [], ["FIELD_UNKNOWN"], []),
+    (payload(DATA, data_volume_mb=12, vendor={"data_volume_mb": 1.5}), [], ["FIELD_UNKNOWN"], []),
+    (payload(DATA, data_volume_mb=12.5, vendor=1), ["VOLUME_MALFORMED"], ["FIELD_UNKNOWN"], []),
+    (payload(DATA, vendor=1)[:-1] + b',"data_volume_mb":1e1}', ["FIELD_AMBIGUOUS", "VOLUME_MALFORMED"],
+     ["FIELD_UNKNOWN"], []),
     (payload(DATA, data_volume_mb=1.5, vendor={"data_volume_mb": "1.5"}), ["VOLUME_MALFORMED"], ["FIELD_UNKNOWN"], []),
     (payload(DATA, data_volume_mb="-0.0"), ["VOLUME_MALFORMED"], [], []),
     (payload(DATA, data_volume_mb="Infinity"), ["VOLUME_MALFORMED"], [], []),

@@ -211,6 +211,7 @@ def test_a_zone_that_came_after_this_java_is_refused_before_anything_is_written(
     argv = ["--dir", str(tmp_path / "book"), "--author", "a", "--reason", "b"]
     with pytest.raises(TollgateError, match="this Java does not know the operator's time zone"):
         publish_pricebook.run(spark, places, publish_pricebook.parser().parse_args(argv))
+    assert not Lake(spark, places.lake.root).exists("price_plan")
 
 
 @pytest.mark.covers("RAT-41")

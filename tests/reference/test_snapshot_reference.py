@@ -134,6 +134,7 @@ def test_a_zone_that_is_none_is_refused_with_whose_it_is_before_anything_is_read
     with pytest.raises(TollgateError, match="no snapshot is taken") as raised:
         snapshot_reference.run(spark, places, snapshot_reference.parser().parse_args([]))
     assert "account a1 has time zone 'America/Tornoto'; expected an IANA time zone" in str(raised.value)
+    assert "source msc-1 has time zone ''" in str(raised.value)
 
 
 def test_the_digest_sees_every_cell_and_no_order(spark):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -142,9 +141,9 @@ def _places(rows: list[Any]) -> dict[int, tuple[int, int]]:
 
 
 def _latest(usage: list[Any]) -> Any:
-    """The latest arrival of those that can be read; without one the first instant, for a night waits for no other."""
-    readable = (row["arrived_at"] for row in usage if UNREADABLE_ARRIVAL not in row["reasons"])
-    return max(readable, default=datetime(1970, 1, 1))
+    """The latest arrival, of those that can be read if there is one."""
+    readable = [row["arrived_at"] for row in usage if UNREADABLE_ARRIVAL not in row["reasons"]]
+    return max(readable or [row["arrived_at"] for row in usage], default=None)
 
 
 def _changed(usage: list[Any], handed: Handed) -> list[str]:

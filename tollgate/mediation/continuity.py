@@ -76,9 +76,10 @@ def with_broker(standing: Standing, begin: Offsets, end: Offsets, topic_id: str 
     """
     if standing.topic_id and topic_id and standing.topic_id != topic_id:
         return Disagreement(_OTHER_TOPIC, f"the topic with the id {standing.topic_id}", f"the id {topic_id}", _RENAME)
-    known = standing.end and {**dict.fromkeys(end, 0), **standing.end}
+    known = standing.end and {**dict.fromkeys(begin.keys() & end.keys(), 0), **standing.end}
     for partition, next_offset in sorted(known.items()):
-        wanted = f"partition {partition} with offset {next_offset}, where raw_cdr ends"
+        place = "where raw_cdr ends" if partition in standing.end else "its first"
+        wanted = f"partition {partition} with offset {next_offset}, {place}"
         if partition not in end or end[partition] < next_offset:
             return Disagreement(_OTHER_TOPIC, wanted, f"the broker's end is {end.get(partition, 'missing')}", _RENAME)
         if begin[partition] > next_offset:

@@ -20,6 +20,7 @@ _FOREVER = str(2**63 - 1)
 _NO_ID = str(UUID(int=0))
 # A stamp in microseconds or nanoseconds lies tens of thousands of years ahead, and Spark cannot read all of those.
 _AHEAD = "message.timestamp.after.max.ms"
+_LOOKED_AT = ("cleanup.policy", _AHEAD, "message.timestamp.type")
 _A_THOUSAND_YEARS_MS = 31_557_600_000_000
 # Records carry the time of the simulated network: the broker may neither delete them for it nor refuse any that can be
 # a time.
@@ -88,7 +89,7 @@ def topic_id(settings: Settings) -> str | None:
         told = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
         # Without the right to read settings none are told; the balance of the batches remains.
         settings_told = told.get("topic", {}).get(topic, {})
-        policy, ahead = (str(settings_told.get(name, {}).get("value", "")) for name in ("cleanup.policy", _AHEAD))
+        policy, ahead, stamped = (str(settings_told.get(name, {}).get("value", "")) for name in _LOOKED_AT)
     if "compact" in policy:
         raise TollgateError(
             f"topic {topic} is compacted: the broker removes records of it that have the key of a later one",
@@ -98,7 +99,7 @@ def topic_id(settings: Settings) -> str | None:
             way_out="set cleanup.policy=delete; if records are gone already, publish them again under another topic "
             "(kafka.topic) and start with --new-generation",
         )
-    if ahead.isdigit() and int(ahead) > _A_THOUSAND_YEARS_MS:
+    if stamped != "LogAppendTime" and ahead.isdigit() and int(ahead) > _A_THOUSAND_YEARS_MS:
         remark(
             f"topic {topic} takes records of any year ({_AHEAD}={ahead}): one that is stamped in nanoseconds cannot be "
             f"read by Spark, and stops the stream; set it to {_A_THOUSAND_YEARS_MS} or less",

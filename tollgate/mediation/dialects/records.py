@@ -18,11 +18,11 @@ RECORD = ", ".join(f"`{name}` STRING" for name in [*FIELDS, "_corrupt_record"])
 
 # A fraction that is not a JSON string has gone through a binary double: its last digits are not what was sent.
 INEXACT_VOLUME = r'"data_volume_mb"\s*:\s*-?[0-9]+[.eE]'
+INEXACT_OUTLINE = r'"data_volume_mb"[-0-9]~[0-9]*[.eE]'
 # What the steps read.
 BYTES = ("record_key", "payload")
 PARSED = ("json", "text", "is_plain", "is_parsed", "source_dialect")
 ODD = ("field_names", "outline", "source_dialect")
-VOLUME = "data_volume_mb"
 # What is no JSON is refused, though the parser would read it.
 STRICT = {"allowNonNumericNumbers": "false", "allowSingleQuotes": "false"}
 
@@ -113,8 +113,8 @@ def _is_usual() -> Column:
 def with_odd_fields(records: DataFrame) -> DataFrame:
     """Add what the columns ODD show, in place of these. `is_ambiguous`: a field's name stands there twice or escaped;
     `unknown_fields`, `retyped_fields`: names of fields, ARRAY<STRING> or NULL; `is_retyped`, `is_read_as_text`: a field
-    that must, or need not, have its JSON type has another one. `is_volume_text`: the record itself, and no object in
-    it, gives its volume as a text or not at all; false where nothing is odd.
+    that must, or need not, have its JSON type has another one. `is_own_volume_exact`: the volume of the record itself,
+    and not that of an object in it, is no fraction in JSON; false where nothing is odd.
     """
     outlined, names = F.col("outline"), F.col("field_names")
     is_roaming_text = _by_dialect({NATIVE_JSON.name: outlined.contains(f'"{json_text.TRUTH}"~')})
@@ -139,7 +139,7 @@ def with_odd_fields(records: DataFrame) -> DataFrame:
             "is_read_as_text": F.size("read_as_text") > 0,
             "is_retyped": F.size("retyped") > F.size("read_as_text"),
             "retyped_fields": F.when(F.size("retyped") > 0, F.col("retyped")),
-            "is_volume_text": F.coalesce(~F.array_contains(json_text.not_texts(outlined), VOLUME), F.lit(False)),
+            "is_own_volume_exact": F.coalesce(~outlined.rlike(INEXACT_OUTLINE), F.lit(False)),
         }
     ).drop(*ODD, "unknown", "retyped", "read_as_text")
 
