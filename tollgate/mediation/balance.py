@@ -123,9 +123,9 @@ def _broken(figures: Mapping[str, Any]) -> list[str]:
 
 def _misplaced(planned: list[Any], raw: list[Any], usage: list[Any]) -> list[str]:
     """The partitions of which other offsets than the planned ones stand in a table, or one of them twice."""
-    found = []
+    found, wanted = [], _places(planned)
     for table, rows in (("raw_cdr", raw), ("usage_event", usage)):
-        wanted, stands = _places(planned), _places(rows)
+        stands = _places(rows)
         wrong = sorted(part for part in {*wanted, *stands} if wanted.get(part) != stands.get(part))
         if wrong:
             where = ", ".join(map(str, wrong))

@@ -23,8 +23,8 @@ MEGABYTES_IN_RANGE = r"^-?0*[0-9]{1,12}(\.[0-9]{1,6})?\z"
 SENDER = ("sender", "json")
 TIMES = ("start_received", "end_received", "source_time_zone")
 QUANTITIES = (
-    "service", "duration_received", "volume_received", "is_volume_exact", "is_own_volume_exact", "roaming_received",
-    "rating_group_received", "is_parsed",
+    "service", "duration_received", "volume_received", "is_volume_exact", "roaming_received", "rating_group_received",
+    "is_parsed",
 )  # fmt: skip
 
 
@@ -116,15 +116,14 @@ def with_quantities(records: DataFrame) -> DataFrame:
 
     Also `is_duration_form`, `is_volume_form`: the text is a number of the right form; `is_duration_beyond`,
     `is_volume_beyond`: of the right form and too large to hold, so the quantity is NULL. records: with the columns
-    QUANTITIES, of which `is_volume_exact` and `is_own_volume_exact` go.
+    QUANTITIES, of which `is_volume_exact` goes.
     """
     duration, volume = F.col("duration_received"), F.col("volume_received")
-    is_exact = F.col("is_volume_exact") | F.col("is_own_volume_exact")
     megabytes = F.when(volume.rlike(MEGABYTES_IN_RANGE), volume.try_cast("DECIMAL(18,6)"))
     forms = records.withColumns(
         {
             "is_duration_form": duration.rlike(WHOLE),
-            "is_volume_form": F.when(volume.isNotNull(), volume.rlike(MEGABYTES) & is_exact),
+            "is_volume_form": F.when(volume.isNotNull(), volume.rlike(MEGABYTES) & F.col("is_volume_exact")),
             "is_duration_beyond": duration.rlike(WHOLE) & ~duration.rlike(WHOLE_IN_RANGE),
             "is_volume_beyond": volume.rlike(MEGABYTES) & ~volume.rlike(MEGABYTES_IN_RANGE),
             "is_duration_defaulted": F.expr("duration_received IS NULL AND service IN ('sms', 'mms', 'data')"),
@@ -154,6 +153,4 @@ def with_quantities(records: DataFrame) -> DataFrame:
                 ]
             ),
         }
-    ).drop(
-        "is_volume_exact", "is_own_volume_exact", "is_duration_defaulted", "is_volume_defaulted", "is_roaming_defaulted"
-    )
+    ).drop("is_volume_exact", "is_duration_defaulted", "is_volume_defaulted", "is_roaming_defaulted")

@@ -45,7 +45,7 @@ def mediate(raw: DataFrame, reference: Reference) -> DataFrame:
         Step(payloads.received, payloads.PARSED, ends=("json", "text", "is_plain")),
         Step(payloads.with_odd_fields, payloads.ODD, ends=payloads.ODD),
         Step(with_times, normalise.TIMES, ends=("source_time_zone",)),
-        Step(with_quantities, normalise.QUANTITIES, ends=("is_volume_exact", "is_own_volume_exact")),
+        Step(with_quantities, normalise.QUANTITIES, ends=("is_volume_exact",)),
         Step(with_numbers, NUMBERS, given=(table("ref_dialling"), table("ref_number_range"))),
         Step(with_context, CONTEXT, given=(table("ref_cell"), table("ref_carrier"))),
     )

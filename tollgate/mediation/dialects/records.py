@@ -17,8 +17,7 @@ FIELDS = tuple(dict.fromkeys(field for dialect in DIALECTS for field in dialect.
 RECORD = ", ".join(f"`{name}` STRING" for name in [*FIELDS, "_corrupt_record"])
 
 # A fraction that is not a JSON string has gone through a binary double: its last digits are not what was sent.
-INEXACT_VOLUME = r'"data_volume_mb"\s*:\s*-?[0-9]+[.eE]'
-INEXACT_OUTLINE = r'"data_volume_mb"[-0-9]~[0-9]*[.eE]'
+INEXACT_VOLUME = r'"data_volume_mb"[-0-9]~[0-9]*[.eE]'
 # What the steps read.
 BYTES = ("record_key", "payload")
 PARSED = ("json", "text", "is_plain", "is_parsed", "source_dialect")
@@ -31,7 +30,7 @@ def parsed(raw: DataFrame) -> DataFrame:
     """Parse the payloads of rows with the columns BYTES, in place of these: `json`, a STRUCT of all dialects' fields as
     STRING, NULL if unreadable.
 
-    Adds `payload_bytes`, `is_utf8`, `is_too_deep`, `is_unsafe`, `is_parsed`, `is_volume_exact`, the `text` with
+    Adds `payload_bytes`, `is_utf8`, `is_too_deep`, `is_unsafe`, `is_parsed`, the `text` with
     `is_plain`, and `sender`: the source that the record names, else the part of its key before the bar. Nothing
     raises, and nothing is parsed that is too large, too deep, not one object or not safe text.
     """
@@ -62,7 +61,6 @@ def parsed(raw: DataFrame) -> DataFrame:
         "is_too_deep",
         "is_unsafe",
         F.col("json").isNotNull().alias("is_parsed"),
-        (F.col("json.data_volume_mb").isNull() | ~text.rlike(INEXACT_VOLUME)).alias("is_volume_exact"),
         F.coalesce(_given(F.col("json.source")), of_key).alias("sender"),
         "json",
     )
@@ -113,8 +111,8 @@ def _is_usual() -> Column:
 def with_odd_fields(records: DataFrame) -> DataFrame:
     """Add what the columns ODD show, in place of these. `is_ambiguous`: a field's name stands there twice or escaped;
     `unknown_fields`, `retyped_fields`: names of fields, ARRAY<STRING> or NULL; `is_retyped`, `is_read_as_text`: a field
-    that must, or need not, have its JSON type has another one. `is_own_volume_exact`: the volume of the record itself,
-    and not that of an object in it, is no fraction in JSON; false where nothing is odd.
+    that must, or need not, have its JSON type has another one. `is_volume_exact`: the volume of the record itself, and
+    not that of an object in it, is no fraction in JSON; true where nothing is odd, for all is text there.
     """
     outlined, names = F.col("outline"), F.col("field_names")
     is_roaming_text = _by_dialect({NATIVE_JSON.name: outlined.contains(f'"{json_text.TRUTH}"~')})
@@ -139,7 +137,7 @@ def with_odd_fields(records: DataFrame) -> DataFrame:
             "is_read_as_text": F.size("read_as_text") > 0,
             "is_retyped": F.size("retyped") > F.size("read_as_text"),
             "retyped_fields": F.when(F.size("retyped") > 0, F.col("retyped")),
-            "is_own_volume_exact": F.coalesce(~outlined.rlike(INEXACT_OUTLINE), F.lit(False)),
+            "is_volume_exact": F.coalesce(~outlined.rlike(INEXACT_VOLUME), F.lit(True)),
         }
     ).drop(*ODD, "unknown", "retyped", "read_as_text")
 
