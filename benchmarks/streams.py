@@ -30,11 +30,14 @@ RATES, RATE_SECONDS, WARM_SECONDS, REACHED = (1_000, 10_000), 60, 60, 0.95
 
 
 def long_run(events: int, subscribers: int) -> list[Row]:
-    """Seconds a record in the last tenth of the batches of `events` records over those in the second tenth; and the
-    seconds that ten million would take through mediation, rating and the bill of the last month.
+    """Seconds a record in the last tenth of the batches of `events` records over those in the second tenth; the
+    seconds that ten million would take through mediation, rating and the bill of the last month; and the files that
+    maintenance leaves of the larger of the two tables.
 
     The records are of ten months up to the one that is billed.
     """
+    from jobs import maintain
+
     with bench({**ON_TWO_CORES, "mediation.max_offsets_per_trigger": str(min(BATCH, events // 40))}) as found:
         seeded(found, subscribers)
         backfilled(found, "2026-11", events // TENTHS, subscribers, months=TENTHS)
@@ -42,8 +45,11 @@ def long_run(events: int, subscribers: int) -> list[Row]:
         took = {name: seconds_of(partial(step, found)) for name, step in steps.items()}
         batches = _batches(found)
         received = int(_marks(found).agg(F.sum("received")).collect()[0][0])
+        kept = found.run_job(maintain, "--tables", "raw_cdr,usage_event")["tables"]
     for name, seconds in took.items():
         print(f"{received:,} records {name} in {seconds:.0f} s")
+    for table in kept:
+        print(f"{table['table']}: {table['files_before']} files, {table['files_after']} after maintenance")
     tenth = max(len(batches) // TENTHS, 1)
     second, last = (_per_record(part) for part in (batches[tenth : 2 * tenth], batches[-tenth:]))
     return [
@@ -51,6 +57,8 @@ def long_run(events: int, subscribers: int) -> list[Row]:
             ours=last * events, baseline=second * events),
         Row("mediation.ten_million_billed", sum(took.values()) / received * TEN_MILLION, bar=86_400, aim=3_600,
             unit="s", better="lower"),
+        Row("mediation.files_per_million", max(float(table["files_per_million_after"]) for table in kept), bar=32,
+            aim=16, unit="files", better="lower"),
     ]  # fmt: skip
 
 

@@ -119,12 +119,16 @@ def _stream(
     begin: Offsets,
 ) -> None:
     failed: list[Exception] = []
-    done = {"batch_no": stands.last_batch_no}
+    reached = stands
     turn = threading.Lock()  # of a batch, or of maintenance between two
 
+    def still_the_topic() -> None:
+        _refuse(continuity.with_topic(stands.topic_id, kafka.topic_id_now(settings)), settings.kafka.topic)
+
     def take(records: DataFrame, batch_id: int) -> None:
+        nonlocal reached
         batch_no = stands.base + batch_id
-        if batch_no <= done["batch_no"]:
+        if batch_no <= reached.last_batch_no:
             return  # Spark replays a batch whose three commits stand already.
         try:
             with turn:
@@ -132,9 +136,10 @@ def _stream(
                 snapshot = batches.newest_snapshot()
                 topic = settings.kafka.topic
                 pins = Pins(batch_no, stands.generation, topic, offsets, snapshot, RULE_VERSION, stands.topic_id)
+                _refuse(continuity.with_batch(reached.end, pins.start), folder)
                 with watch.batch(pins):
-                    batches.take(records, pins)
-                done["batch_no"] = batch_no
+                    batches.take(records, pins, still_the_topic)
+                reached = replace(reached, last_batch_no=batch_no, end=pins.end)
         except Exception as error:
             # The query fails, so the offsets are not committed; the error is shown as it was raised here.
             failed.append(error)

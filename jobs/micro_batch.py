@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -66,6 +66,11 @@ class Pins:
         return sum(end - start for start, end in self.offsets.values())
 
     @property
+    def start(self) -> Offsets:
+        """The offset of the first record of each partition."""
+        return {int(partition): start for partition, (start, _) in self.offsets.items()}
+
+    @property
     def end(self) -> Offsets:
         """The offset after the last record of each partition."""
         return {int(partition): end for partition, (_, end) in self.offsets.items()}
@@ -82,13 +87,15 @@ class MicroBatches:
         self.by_source: dict[str, Counter[str]] = {}
         self.newest: dict[str, Any] = {}
 
-    def take(self, records: DataFrame, pins: Pins) -> None:
+    def take(self, records: DataFrame, pins: Pins, still_the_topic: Callable[[], None] = lambda: None) -> None:
         """Keep the bytes of a batch in raw_cdr, mediate them from there, and mark that it balances.
 
-        records: rows of Spark's Kafka source with headers. Raises TollgateError when a stream of another generation has
-        come as far: no lock reaches it where the lake is no local disk.
+        records: rows of Spark's Kafka source with headers. still_the_topic: raises when the topic was made anew; asked
+        before the records are read and again after, as it may happen on the way. Raises TollgateError when a stream of
+        another generation has come as far: no lock reaches it where the lake is no local disk.
         """
         self._refuse_if_overtaken(pins)
+        still_the_topic()
         raw = records.select(
             F.lit(pins.batch_no).cast("BIGINT").alias("batch_no"),
             "topic",
@@ -100,6 +107,7 @@ class MicroBatches:
             "headers",
         )
         self._lake.append(raw, "raw_cdr", pins.app_id, pins.batch_no, asdict(pins))
+        still_the_topic()
         crash_point("mediate.after_raw")
         self.finish(pins)
 

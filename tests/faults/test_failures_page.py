@@ -29,12 +29,17 @@ def rows() -> dict[str, str]:
     return found
 
 
-def is_there(file: str, test: str) -> bool:
-    """Whether a test file has a function of that name that pytest would collect."""
+def collected(file: str) -> dict[str, bool]:
+    """The tests that pytest would collect of a file, and which of them are long."""
     path = ROOT / "tests" / f"{file}.py"
-    if not path.is_file():
-        return False
-    return any(isinstance(node, ast.FunctionDef) and node.name == test for node in ast.parse(path.read_text()).body)
+    body = ast.parse(path.read_text()).body if path.is_file() else []
+    marks = " ".join(ast.unparse(node) for node in body if isinstance(node, ast.Assign))
+    is_all_long = re.search(r"^pytestmark = .*pytest\.mark\.long", marks, re.MULTILINE) is not None
+    return {
+        node.name: is_all_long or "pytest.mark.long" in map(ast.unparse, node.decorator_list)
+        for node in body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    }
 
 
 def test_every_failure_and_trap_has_its_row() -> None:
@@ -45,10 +50,16 @@ def test_every_failure_and_trap_has_its_row() -> None:
 def test_every_test_that_is_named_is_there() -> None:
     named = set(NAMED.findall(page()))
     assert len(named) > 50
-    missing = sorted(f"{file}::{test}" for file, test in named if not is_there(file, test))
+    missing = sorted(f"{file}::{test}" for file, test in named if test not in collected(file))
     assert not missing, f"named in docs/failures.md and not there: {missing}"
     odd = [text for text in re.findall(r"`([^`]*::[^`]*)`", page()) if not NAMED.fullmatch(f"`{text}`")]
     assert odd == ["folder/file::test"], f"not in the form that is looked for: {odd}"
+
+
+def test_what_only_make_prove_runs_has_its_star() -> None:
+    told = {(file, test): bool(star) for file, test, star in re.findall(r"`([\w/]+)::(test_\w+)`(\*?)", page())}
+    wrong = [f"{file}::{test}" for (file, test), star in told.items() if collected(file)[test] != star]
+    assert not wrong, f"long without a star in docs/failures.md, or the other way round: {wrong}"
 
 
 def test_a_row_without_a_test_says_so() -> None:
@@ -67,10 +78,5 @@ def test_every_test_of_faults_in_the_stream_is_named() -> None:
         "test_topics",
         "test_zombies",
     )
-    found = {
-        node.name
-        for file in own
-        for node in ast.parse((ROOT / "tests" / "faults" / f"{file}.py").read_text()).body
-        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
-    }
+    found = {test for file in own for test in collected(f"faults/{file}")}
     assert found - named == set()

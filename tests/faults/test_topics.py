@@ -76,6 +76,32 @@ def test_a_topic_made_anew_is_known_by_its_id_however_far_it_has_grown(start_rou
     assert refused(route, "--new-generation").what == told.what
 
 
+@pytest.mark.covers("MED-01", "MED-29")
+def test_a_topic_made_anew_under_a_running_stream_is_known_before_a_record_of_it_is_published(
+    start_route, month_of_records, monkeypatch
+):
+    route = start_route("anew_beside", month_of_records[:20])
+    # The broker's answer comes after the topic was made anew and has grown beyond the first one's end.
+    ask, made = kafka.topic_id_now, []
+
+    def made_anew_on_the_way(settings):
+        made.append(len(made))
+        if len(made) == 2:
+            kafka.recreate_topic(settings)
+            produce(month_of_records[:60], settings, Path(route.lake.root).with_name("anew_beside_more"))
+        return ask(settings)
+
+    monkeypatch.setattr(kafka, "topic_id_now", made_anew_on_the_way)
+    with pytest.raises(TollgateError, match="it was made anew") as told:
+        route.mediate()
+    assert told.value.expected.startswith("the topic with the id ") and "another name" in told.value.way_out
+    assert published(route) == 0 and route.lake.read("usage_event").count() == 0
+    monkeypatch.undo()
+    with pytest.raises(TollgateError, match="it was made anew"):
+        route.mediate()
+    assert published(route) == 0
+
+
 @pytest.mark.covers("MED-01", "MED-14")
 def test_a_compacted_topic_is_refused_before_anything_is_read(start_route, month_of_records):
     route = start_route("compacted", month_of_records[:20])

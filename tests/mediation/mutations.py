@@ -141,7 +141,7 @@ def swapped_values(chance: random.Random, record: dict[str, Any], _: bool) -> tu
 def field_given_twice(chance: random.Random, record: dict[str, Any], _: bool) -> tuple[bytes | None, str]:
     name = chance.choice(list(record))
     again = json.dumps({name: chance.choice(("other", record[name]))})[1:-1]
-    return written(record)[:-1] + b"," + again.encode() + b"}", ANY
+    return written(record)[:-1] + b"," + again.encode() + b"}", "FIELD_AMBIGUOUS"
 
 
 def not_a_json_number(chance: random.Random, record: dict[str, Any], _: bool) -> tuple[bytes | None, str]:

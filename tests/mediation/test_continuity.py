@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tollgate.mediation.continuity import Standing, lost_before, with_broker, with_checkpoint
+from tollgate.mediation.continuity import Standing, lost_before, with_batch, with_broker, with_checkpoint
 
 START, MIDDLE, END = {0: 0, 1: 0}, {0: 50, 1: 40}, {0: 90, 1: 80}
 EMPTY = Standing(generation=1, base=0, last_batch_no=-1, end={})
@@ -77,3 +77,22 @@ def test_another_id_is_another_topic_unless_one_of_the_two_is_not_known():
     assert [with_broker(*one) for one in ((known, START, far, "a"), (known, START, far), (TWO, START, far, "b"))] == [
         None, None, None
     ]  # fmt: skip
+
+
+@pytest.mark.covers("MED-01", "MED-29")
+@pytest.mark.parametrize(
+    ("start", "found"),
+    [
+        (END, None),
+        ({**END, 2: 0}, None),
+        ({0: 91, 1: 80}, "it begins at 0:91, 1:80"),
+        ({0: 89, 1: 80}, "it begins at 0:89, 1:80"),
+        ({0: 90}, "it begins at 0:90"),
+        ({**END, 2: 1}, "it begins at 0:90, 1:80, 2:1"),
+    ],
+)
+def test_a_batch_begins_where_the_last_one_ended(start, found):
+    said = with_batch(END, start)
+    assert said is None if found is None else said.found == found and said.expected.startswith("0:90, 1:80")
+    # Before the first batch of a topic there is nothing that it could follow.
+    assert with_batch({}, start) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 
 import pytest
 from frames import small_frame
@@ -10,7 +11,7 @@ from mediation.records import VOICE, payload, raw_rows, small_reference
 
 from tollgate.mediation.dialects.native_json import NATIVE_JSON
 from tollgate.mediation.identity import HISTORY, known_keys, packed, resolve_duplicates
-from tollgate.mediation.usage import mediate
+from tollgate.mediation.usage import COLUMNS, mediate
 from tollgate.platform.lake import contract
 
 
@@ -72,6 +73,25 @@ def test_the_first_accepted_copy_owns_the_event_within_a_batch_and_across_batche
     # Rows of the batch itself and of later ones are no history: settled again, it comes out the same.
     assert outcome(settled(spark, first, 3, payload(event_id="b"))) == [accepted]
     first.unpersist()
+
+
+@pytest.mark.covers("MED-11", "MED-20")
+def test_of_the_history_only_the_keys_of_the_months_that_a_batch_touches_are_read(spark, lake):
+    """However long the history is: three months stand in the table, the batch has events of one."""
+    reference, months = small_reference(spark), ("2026-08", "2026-09", "2026-10")
+    for batch_no, month in enumerate(months):
+        raw = raw_rows(
+            spark, payload(timestamp=f"{month}-05T14:03:22-04:00"), payload(event_id=None), batch_no=batch_no
+        )
+        lake.append(mediate(raw, reference).select(*COLUMNS), "usage_event", "test", batch_no)
+    candidates = mediate(raw_rows(spark, payload(timestamp="2026-09-05T14:03:22-04:00"), batch_no=3), reference)
+    known = known_keys(lake.read("usage_event"), candidates, ["2026-09"], 3)
+    assert [row["batch_no"] for row in known.collect()] == [1]
+    plan = known._jdf.queryExecution().executedPlan().toString()
+    scans = re.findall(r"FileScan parquet \[(.*?)\] Batched: .*?PartitionFilters: \[(.*?)\], PushedFilters", plan)
+    [(columns, of_partitions)] = [scan for scan in scans if "content_digest" in scan[0]]
+    assert re.search(r"event_month#\d+ (=|IN) .*2026-09", of_partitions), of_partitions
+    assert {column.partition("#")[0] for column in columns.split(",")} == {*HISTORY, "disposition"}
 
 
 @pytest.mark.covers("MED-11")

@@ -1,4 +1,4 @@
-"""Whether checkpoint, raw_cdr and broker tell one story; nothing is read from Kafka where they do not."""
+"""Whether checkpoint, raw_cdr and broker tell one story; nothing is read from Kafka or published where they do not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Offsets = dict[int, int]
 
 
 class Disagreement(NamedTuple):
-    """Why the stream must not start."""
+    """Why the stream must not start, or go on."""
 
     what: str
     expected: str
@@ -74,8 +74,8 @@ def with_broker(standing: Standing, begin: Offsets, end: Offsets, topic_id: str 
     A topic made anew may have grown beyond raw_cdr's end, where only the id tells. What a topic had lost before the
     first batch of it is not known to be missing: see `lost_before`.
     """
-    if standing.topic_id and topic_id and standing.topic_id != topic_id:
-        return Disagreement(_OTHER_TOPIC, f"the topic with the id {standing.topic_id}", f"the id {topic_id}", _RENAME)
+    if another := with_topic(standing.topic_id, topic_id):
+        return another
     known = standing.end and {**dict.fromkeys(begin.keys() & end.keys(), 0), **standing.end}
     for partition, next_offset in sorted(known.items()):
         place = "where raw_cdr ends" if partition in standing.end else "its first"
@@ -89,6 +89,22 @@ def with_broker(standing: Standing, begin: Offsets, end: Offsets, topic_id: str 
                 f"the broker begins at {begin[partition]}",
                 "publish the missing records again under another topic (kafka.topic) and start with --new-generation",
             )
+    return None
+
+
+def with_batch(before: Offsets, start: Offsets) -> Disagreement | None:
+    """Compare the first offsets of a batch with the ends of the one before; a new partition begins at its first."""
+    wanted = before and {**dict.fromkeys(start, 0), **before}
+    if wanted in ({}, start):
+        return None
+    what = "the batch does not begin where the last one ended"
+    return Disagreement(what, _shown(wanted), f"it begins at {_shown(start)}", _REPLAY)
+
+
+def with_topic(known: str | None, found: str | None) -> Disagreement | None:
+    """Compare the ids of a topic that has been read from with what the broker says now; what is not told agrees."""
+    if known and found and known != found:
+        return Disagreement(_OTHER_TOPIC, f"the topic with the id {known}", f"the id {found}", _RENAME)
     return None
 
 

@@ -85,7 +85,7 @@ def topic_id(settings: Settings) -> str | None:
 
     topic = settings.kafka.topic
     with _admin(settings) as admin:
-        found = admin.describe_topics([topic])[0]["topic_id"]
+        found = _id_of(admin, topic)
         told = admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)], config_filter="all")
         # Without the right to read settings none are told; the balance of the batches remains.
         settings_told = told.get("topic", {}).get(topic, {})
@@ -105,6 +105,20 @@ def topic_id(settings: Settings) -> str | None:
             f"read by Spark, and stops the stream; set it to {_A_THOUSAND_YEARS_MS} or less",
             level="warning",
         )
+    return found
+
+
+def topic_id_now(settings: Settings) -> str | None:
+    """The same without a look at the topic's settings; None also when no broker answers, or the topic is away."""
+    try:
+        with _admin(settings) as admin:
+            return _id_of(admin, settings.kafka.topic)
+    except TollgateError:
+        return None
+
+
+def _id_of(admin: Any, topic: str) -> str | None:
+    found = admin.describe_topics([topic])[0].get("topic_id")
     return None if not found or str(found) == _NO_ID else str(found)
 
 
