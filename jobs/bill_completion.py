@@ -38,8 +38,9 @@ def complete(
     keys = {"run_id": run.run_id, "fencing": run.fencing}
     with transaction(settings) as cursor:
         cursor.execute(LOCK, keys)
-        if cursor.fetchone() != ("draft", run.fencing, True):
-            raise fenced_off(run)
+        found = cursor.fetchone()
+        if found != ("draft", run.fencing, True):
+            raise fenced_off(run, found)
         cursor.execute(MOVE, keys)
         cursor.execute(MOVED, keys)
         parked, outliers = cursor.fetchone()

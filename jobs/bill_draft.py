@@ -15,6 +15,7 @@ from jobs.bill_inputs import (
     Inputs,
     bill_from,
     check_balanced,
+    check_posted,
     has_accounts_left,
     newest_inputs,
     pinned_inputs,
@@ -76,7 +77,7 @@ def draft(
     """Compute the cycle's next run and leave it as a draft; a draft that crashed goes on with its own pins.
 
     only_accounts: None for every account of the cycle that no posted run has settled. Raises TollgateError when usage
-    does not balance or a rating run that it would take has not passed its gate.
+    does not balance, a rating run that it would take has not passed its gate, or the lake lacks what was posted.
     """
     opened = bill_runs.open_run(settings, cycle)
     if opened is not None:
@@ -89,6 +90,7 @@ def draft(
     if (earlier or only_accounts) and not has_accounts_left(spark, settings, cycle, as_of, inputs):
         return _nobody_left(cycle, earlier)
     refuse_unchecked_rating(lake, inputs.rating_no)
+    check_posted(lake, bill_runs.all_runs(settings))
     pins = {
         "rating_no": inputs.rating_no,
         "snapshot_id": inputs.reference.snapshot_id,
@@ -109,6 +111,7 @@ def resume(spark: SparkSession, settings: Settings, run: BillRun, person: str) -
     lake = Lake(spark, settings.lake.root)
     check_balanced(lake)
     refuse_unchecked_rating(lake, run.rating_no)
+    check_posted(lake, bill_runs.all_runs(settings))
     inputs = pinned_inputs(lake, run)
     return _compute(spark, settings, lake, bill_runs.take_over(settings, run, person), inputs, person)
 
@@ -124,20 +127,22 @@ def _compute(
 ) -> dict[str, Any]:
     """Write the run's frames, then its totals to its row. Every write happens once, however often this starts."""
     run_id = bill_run.run_id
+    _refuse_other_pins(lake, bill_run)
+    metadata = {"run_id": run_id, _pins_key(run_id): bill_run.pins}
     bill = bill_from(spark, settings, bill_run.cycle, bill_run.as_of, inputs, run_id=run_id)
     for table, point in TABLES.items():
         rows = getattr(bill, table)
         if rows is None:
             continue
         with step(f"bill: {table}", bill_run_id=run_id):
-            lake.append(rows, table, app_id=run_id, version=1, metadata={"run_id": run_id})
+            lake.append(rows, table, app_id=run_id, version=1, metadata=metadata)
         crash_point(point)
     of_run = F.col("run_id") == run_id
     with step(f"bill: {OUTLIERS}", bill_run_id=run_id):
         found = outliers(lake.read("invoice").where(of_run), _history(lake, bill_run), _limits(settings))
         if bill.prepaid_balance is not None:
             found = found.transform(without_statements, lake.read("invoice_line").where(of_run))
-        lake.append(found, OUTLIERS, app_id=run_id, version=1, metadata={"run_id": run_id})
+        lake.append(found, OUTLIERS, app_id=run_id, version=1, metadata=metadata)
     crash_point("bill.after_outliers")
     with step("total up", bill_run_id=run_id):
         totals = _totals(bill, lake.read("invoice").where(of_run))
@@ -146,6 +151,36 @@ def _compute(
         _stage(settings, bill_run, parked, lake.read(OUTLIERS).where(of_run))
     crash_point("bill.after_totals")
     return complete(settings, bill_run, totals, kinds, person).summary()
+
+
+def _refuse_other_pins(lake: Lake, bill_run: BillRun) -> None:
+    """Refuse a run whose id has a commit of other pins, or of none: its rows would stand and those of now be left out.
+
+    PostgreSQL that was restored from before a run gives the id of that one to the next.
+    """
+    run_id, pins = bill_run.run_id, bill_run.pins
+    for table in (*TABLES, OUTLIERS):
+        if lake.last_version(table, run_id) is None:
+            continue
+        commits = lake.commit_metadata(table, 1, naming=_pins_key(run_id))
+        kept = commits[0][_pins_key(run_id)] if commits else {}
+        differing = [name for name in pins if kept.get(name, ...) != pins[name]]
+        if differing:
+            raise TollgateError(
+                "the lake holds another run under this id, so this one is not computed",
+                where=f"{run_id} in {lake.path(table)}",
+                expected=", ".join(f"{name} {pins[name]}" for name in differing),
+                found=", ".join(f"{name} {kept.get(name)}" for name in differing)
+                if kept
+                else "a commit without its pins",
+                way_out="where PostgreSQL was restored from before the lake's run: restore both of one time. Else "
+                f"`tollgate bill void --run-id {run_id} --reason TEXT`, then run the cycle again: its next sequence",
+            )
+
+
+def _pins_key(run_id: str) -> str:
+    """What the commits of a draft keep its pins under: one that names the run, so that its commit is found by it."""
+    return f"pins of {run_id}"
 
 
 def _history(lake: Lake, bill_run: BillRun) -> DataFrame:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +55,21 @@ class BillRun:
     def is_complete(self) -> bool:
         """Whether the draft has its totals."""
         return self.content_hash is not None
+
+    @property
+    def is_posted(self) -> bool:
+        """Whether its invoices count."""
+        return self.status == "posted"
+
+    @property
+    def pins(self) -> dict[str, Any]:
+        """All that its draft is computed from, as the draft's commits keep it; of the accounts named, a SHA-256."""
+        names = None if self.only_accounts is None else json.dumps(sorted(self.only_accounts)).encode()
+        return {
+            "as_of": self.as_of.astimezone(timezone.utc).isoformat(),
+            **{name: getattr(self, name) for name in ("rating_no", "snapshot_id", "pricebook_version", "after_runs")},
+            "only_accounts": None if names is None else hashlib.sha256(names).hexdigest(),
+        }
 
     def summary(self, note: str = "") -> dict[str, Any]:
         """What a job prints of the run; amounts as strings."""
@@ -174,7 +191,8 @@ def take_over(settings: Settings, run: BillRun, person: str, note: str = "") -> 
             "UPDATE ops.bill_run SET fencing = fencing + 1 WHERE run_id = %s AND status = %s", (run.run_id, run.status)
         )
         if cursor.rowcount != 1:
-            raise fenced_off(run)
+            cursor.execute("SELECT status, fencing FROM ops.bill_run WHERE run_id = %s", (run.run_id,))
+            raise fenced_off(run, cursor.fetchone())
         note_step(cursor, run.run_id, "taken over", person, note)
     return find_run(settings, run.run_id)
 
@@ -187,11 +205,17 @@ def note_step(cursor: Any, run_id: str, action: str, person: str, note: str = ""
     )
 
 
-def fenced_off(run: BillRun) -> TollgateError:
-    """The error of a process whose run another process has taken over."""
+def fenced_off(run: BillRun, found: Sequence[Any] | None = None) -> TollgateError:
+    """The error of a process whose run was taken over or voided. found: the run's status and fencing number by now."""
+    if found is not None and found[0] == "void":
+        return TollgateError(
+            "this run has been voided meanwhile", where=run.run_id, expected=f"status {run.status}",
+            found="status void", way_out="run the cycle again; it gets the next sequence",
+        )  # fmt: skip
     return TollgateError(
         "another process has taken this run over", where=run.run_id, expected=f"fencing number {run.fencing}",
-        way_out="let the other one finish, see `tollgate bill show`",
+        found="" if found is None else f"fencing number {found[1]}, status {found[0]}",
+        way_out=f"let the other one finish, see `tollgate bill show {run.run_id}`",
     )  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake, few_rows, kept
+from tollgate.platform.postgres import jdbc
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 from tollgate.rating.correction import EVENT, changed, correction_rows
@@ -38,6 +39,25 @@ from tollgate.reference.frames import PriceBook, Reference
 
 SERVICES = ("voice", "sms", "mms", "data")
 ACCOUNTS_SHOWN = 5
+# Posted lines that credit notes take back, drafts too; each once, for a run has one invoice an account.
+CREDITED = """(SELECT i.run_id, i.account_id, l.line_key FROM billing.credit_note_line AS c
+JOIN billing.invoice_line AS l USING (invoice_no, line_no) JOIN billing.invoice AS i USING (invoice_no)
+WHERE NOT c.is_void) AS credited"""
+# What to say of events that cannot be corrected, by whether a credit note has their line.
+UNCORRECTABLE = {
+    False: (
+        "usage that an older release posted by graduated tiers, or of a plan that has become prepaid since or is so no "
+        "more, cannot be corrected; nothing was written",
+        "narrow the correction with --service, --plan or --account; for these: `tollgate bill credit`, or a charge of "
+        "`tollgate charges`",
+    ),
+    True: (
+        "usage on posted lines that a credit note takes back cannot be corrected, for it would be given back twice; "
+        "nothing was written",
+        "void the note if it is a draft (`tollgate bill credits`); else narrow the correction with --service, --plan "
+        "or --account, and what such usage should have cost is a charge of `tollgate charges`",
+    ),
+}
 
 
 def parser() -> argparse.ArgumentParser:
@@ -162,12 +182,14 @@ def _in_months(selection: Selection) -> Column:
 def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame, book: PriceBook) -> None:
     """TollgateError that names the first accounts of which an event stands on a posted run and cannot be taken back
     there: an older release billed it by graduated tiers and kept no places, or its plan is prepaid in the book and was
-    not then, or the other way round, so that who paid would not be who gets it back."""
+    not then, or the other way round, so that who paid would not be who gets it back, or a credit note has given it
+    back."""
     posted = bill_runs.posted_runs(settings)
     if not posted:
         return
     key = ["source", "event_id", "revision"]
-    billed = lake.read("billed_usage").where(F.col("run_id").isin(posted)).select(*key, "line_key", "tier_places")
+    of_runs = lake.read("billed_usage").where(F.col("run_id").isin(posted))
+    billed = of_runs.select(*key, "run_id", "line_key", "tier_places")
     tiers = lake.read("price_tier").where(IS_GRADUATED).select(*RATE).distinct().withColumn("has_tiers", F.lit(True))
     prepaid = book.table("price_top_up").select("plan_id").distinct().withColumn("is_prepaid", F.lit(True))
     found = (
@@ -175,22 +197,38 @@ def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame, book
         .join(billed, key, how="inner")
         .join(F.broadcast(tiers), RATE, how="left")
         .join(F.broadcast(prepaid), "plan_id", how="left")
+        .transform(_with_credited, settings)
         .where(
             "(has_tiers AND is_priced AND tier_places IS NULL)"
-            " OR endswith(line_key, '|') = coalesce(is_prepaid, false)"
+            " OR endswith(line_key, '|') = coalesce(is_prepaid, false) OR is_credited"
         )
     )  # fmt: skip
-    accounts = found.select("account_id").distinct().orderBy("account_id").limit(ACCOUNTS_SHOWN + 1).collect()
+    named = found.select("is_credited", "account_id").distinct().orderBy("is_credited", "account_id")
+    accounts = named.limit(ACCOUNTS_SHOWN + 1).collect()
     if accounts:
-        names = ", ".join(row["account_id"] for row in accounts[:ACCOUNTS_SHOWN])
-        more = " and more" if len(accounts) > ACCOUNTS_SHOWN else ""
+        is_credited = accounts[0]["is_credited"]
+        what, way_out = UNCORRECTABLE[is_credited]
+        alike = [row["account_id"] for row in accounts if row["is_credited"] == is_credited]
+        more = " and more" if len(alike) > ACCOUNTS_SHOWN else ""
         raise TollgateError(
-            "usage that an older release posted by graduated tiers, or of a plan that has become prepaid since or is "
-            "so no more, cannot be corrected; nothing was written",
-            where=lake.path("billed_usage"), found=f"such events of {names}{more}",
-            way_out="narrow the correction with --service, --plan or --account; for these: `tollgate bill credit`, "
-            "or a charge of `tollgate charges`",
+            what, where=lake.path("billed_usage"),
+            found=f"such events of {', '.join(alike[:ACCOUNTS_SHOWN])}{more}", way_out=way_out,
         )  # fmt: skip
+
+
+def _with_credited(usage: DataFrame, settings: Settings) -> DataFrame:
+    """Add `is_credited`: a credit note that is not void takes back the posted line of the event.
+
+    usage: with run_id, account_id and line_key, the key of a posted line.
+    """
+    with bill_runs.transaction(settings) as cursor:
+        cursor.execute("SELECT EXISTS (SELECT FROM billing.credit_note WHERE status <> 'void')")
+        if cursor.fetchone() == (False,):
+            return usage.withColumn("is_credited", F.lit(False))
+    lines = usage.sparkSession.read.format("jdbc").options(**jdbc(settings), dbtable=CREDITED).load()
+    credited = lines.withColumn("noted", F.lit(True))
+    met = usage.join(credited, ["run_id", "account_id", "line_key"], how="left")
+    return met.withColumn("is_credited", F.coalesce("noted", F.lit(False)))
 
 
 def _told(correction: Night) -> dict[str, Any]:

@@ -39,6 +39,10 @@ TOTALS = ("accounts", "not_due", "parked", "invoices", "lines", "net", "tax", "t
 LEFT_FOR_A_PERSON = (
     "a person looks at the draft (`tollgate bill show {run}`), then: `{command} --post --approver NAME{accept}`"
 )
+MEND_PARKED = (
+    "{parked} account(s) are parked: `tollgate bill show {run}` says why; mend that, then `{command}` takes them up "
+    "under the next sequence (account_closed asks for nothing: too little to invoice yet)"
+)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -236,15 +240,14 @@ def _as_bill_run(summary: Mapping[str, Any]) -> dict[str, Any]:
     return {"bill_run" if name == "run_id" else name: value for name, value in summary.items()}
 
 
-def _equations(spark: SparkSession, settings: Settings) -> dict[str, Any]:
-    found = reconcile.run(spark, settings, reconcile.parser().parse_args([]))
-    return {"reconciliation": found["run_no"], "equations": len(found["equations"])}
+def _equations(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    return reconcile.run_beside(spark, settings)
 
 
 def _next(settings: Settings, args: argparse.Namespace, bill: Mapping[str, Any]) -> str:
     if bill["status"] == "posted":
         parked = bill["parked"]
-        told = f"see why {parked} account(s) are parked, in ops.bill_account_park" if parked else "nothing"
+        told = MEND_PARKED.format(parked=parked, run=bill["bill_run"], command=_command(args)) if parked else "nothing"
         return told + _further(settings, args)
     accept = " --accept-outliers" if bill["outliers"] else ""
     return LEFT_FOR_A_PERSON.format(run=bill["bill_run"], command=_command(args), accept=accept)

@@ -116,11 +116,13 @@ def _nights(settings: Settings, days: list[date], steps: Steps, spark: SparkSess
         _add(totals, rated)
     # Of all the dates at once; the month asks for it before a draft.
     steps.run("check_rated_usage", partial(job, check_quality, "--table", "rated_usage"))
-    found = steps.run("reconcile", lambda: _equations(job(reconcile)))
+    found = steps.run("reconcile", partial(reconcile.run_beside, spark, settings))
     # Last, for it alone needs the broker; what it publishes is mediated for the next night.
     steps.run("release_held", partial(replay.release, spark, settings, _end_of(days[-1])))
     held = f"{totals['left_suspended']} event(s) are suspended; mend their cause, the next night tries them again"
     ways = [held] if totals["left_suspended"] else []
+    if found["of_copies_broken"]:
+        ways.append("a copy of usage differs from the lake: `tollgate reconcile` says which, and how to make it again")
     return {"totals": {**totals, **found}, "next": _next(ways, lake, taken_to(lake))}
 
 
@@ -162,10 +164,6 @@ def _run_job(spark: SparkSession, settings: Settings, job: ModuleType, *argv: st
 
 def _held(lake: Lake) -> int:
     return current_rating(lake.read("rated_usage")).where("retail_status = 'suspended'").count()
-
-
-def _equations(reconciled: Mapping[str, Any]) -> dict[str, Any]:
-    return {"reconciliation": reconciled["run_no"], "equations": len(reconciled["equations"])}
 
 
 def _add(totals: dict[str, Any], night: Mapping[str, Any]) -> None:

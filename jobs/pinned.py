@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
@@ -51,18 +52,23 @@ def load_price_book(lake: Lake, version: int | None = None) -> PriceBook:
     """The price book `version`, by default the newest published one; TollgateError when it is not published."""
     published = lake.read("price_version")
     if version is not None:
-        published = published.where(f"pricebook_version = {int(version)}")
-    rows = published.orderBy("pricebook_version", ascending=False).take(1)
-    if not rows:
+        published = published.where(f"pricebook_version <= {int(version)}")
+    # A bill prices rows again that older versions rated: the most pieces of those, whatever is published later.
+    row = published.agg(
+        F.max_by(F.struct(*published.columns), "pricebook_version").alias("newest"),
+        F.expr("max(band_slots + coalesce(segment_slots, 1) - 1)").alias("row_slots"),
+    ).take(1)[0]
+    newest = row["newest"]
+    if newest is None or (version is not None and newest["pricebook_version"] != int(version)):
         raise TollgateError(
             "no price book is published" if version is None else f"price book {version} is not published",
             where=lake.path("price_version"),
             way_out="run `tollgate publish_pricebook --author NAME --reason TEXT`",
         )
-    found = int(rows[0]["pricebook_version"])
+    found = int(newest["pricebook_version"])
     in_force = f"pricebook_version = {found}"
     make = _Tables(PRICE_TABLES, lambda name: lake.read(name).where(in_force).persist())
-    return price_book(_kept_tables(lake, "price_book", found, make), rows[0])
+    return price_book(_kept_tables(lake, "price_book", found, make), {**newest.asDict(), "row_slots": row["row_slots"]})
 
 
 def load_reference(lake: Lake, snapshot_id: int | None = None) -> Reference:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.bill_runs import BillRun, fenced_off, find_run, note_step, take_over, transaction
+from jobs.bill_inputs import check_posted
+from jobs.bill_runs import BillRun, all_runs, fenced_off, find_run, note_step, take_over, transaction
+from jobs.journals import CHECKED_JOURNALS
 from jobs.pinned import load_price_book, load_reference
 from jobs.quality_gates import refuse_unchecked_invoices
+from jobs.reconcile import told
+from jobs.staged_rows import in_staging, made
+from tollgate.assurance.conservation import WITHIN_A_RUN, balances
+from tollgate.assurance.run_measures import measures_of_run
 from tollgate.billing.cycles import cycle_accounts
-from tollgate.billing.fees import forfeited_deposits
-from tollgate.billing.invoice import run_totals
+from tollgate.billing.deposits import forfeited_deposits
+from tollgate.billing.invoice import run_totals, summed_up
 from tollgate.billing.ledger import postings
 from tollgate.billing.prepaid import prepaid_movements
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake
+from tollgate.platform.lake import Lake, kept
 from tollgate.platform.postgres_copy import copy_into
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
@@ -34,6 +41,14 @@ FROM (SELECT count(*) AS invoices, coalesce(sum(lines), 0) AS lines, coalesce(su
         FROM billing.staging_invoice_line WHERE {MINE}) AS l,
      (SELECT coalesce(sum(amount) FILTER (WHERE ledger_account = 'receivable'), 0) AS receivable,
      coalesce(sum(amount), 0) AS balance FROM billing.staging_posting WHERE {MINE}) AS p
+"""
+JOURNALS = f"""
+WITH head AS (SELECT account_id AS document, run_id AS part, tax, total FROM billing.staging_invoice WHERE {MINE}),
+line AS (SELECT account_id AS document, kind, service, amount, tax_id, tax_share
+         FROM billing.staging_invoice_line WHERE {MINE}),
+booked AS (SELECT account_id AS document, ledger_account, tax_id, amount FROM billing.staging_posting WHERE {MINE}),
+{CHECKED_JOURNALS.replace("%", "%%")}
+SELECT count(*), count(*) FILTER (WHERE agrees), min(document) FILTER (WHERE NOT agrees) FROM checked
 """
 POSTED_SINCE = f"""
 SELECT count(*) FROM billing.invoice AS i JOIN billing.staging_invoice AS s USING (account_id)
@@ -71,7 +86,8 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun, person: str)
     """Post an approved run in the name of `person` and return its summary; a posted one changes nothing.
 
     Raises TollgateError, and posts nothing, when the run is not approved, its invoices have not passed their gate,
-    another process has taken it over, or counts and sums of Delta, staging and the run's row differ.
+    another process has taken it over, an equation within the run does not hold, the lines in Delta are not those that
+    were approved, staging holds other rows, a journal is not that of its invoice, or numbers have a gap.
     """
     if run.status == "posted":
         return run.summary("posted before; nothing was changed")
@@ -86,27 +102,49 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun, person: str)
         )
     lake = Lake(spark, settings.lake.root)
     refuse_unchecked_invoices(lake, run.run_id)
+    check_posted(lake, all_runs(settings))
     run = take_over(settings, run, person, "to post it")
-    invoice = lake.read("invoice").where(F.col("run_id") == run.run_id)
-    _check_lake(run, invoice)
+    invoice, lines = (lake.read(name).where(F.col("run_id") == run.run_id) for name in ("invoice", "invoice_line"))
+    with step("check the draft", bill_run_id=run.run_id):
+        _check_lake(run, invoice, lines)
+        _check_equations(lake, run, invoice, lines)
     with step("stage", bill_run_id=run.run_id):
-        _stage(spark, settings, lake, run, invoice)
+        staged = _stage(spark, settings, lake, run, invoice, lines)
     crash_point("bill.after_staging")
     with step("issue invoices", bill_run_id=run.run_id):
-        _issue(settings, run, person)
+        _issue(settings, run, person, staged)
     crash_point("bill.after_commit")
     return find_run(settings, run.run_id).summary()
 
 
-def _check_lake(run: BillRun, invoice: DataFrame) -> None:
-    """The invoices in the lake are the ones that were approved."""
-    totals = run_totals(invoice).first()
-    assert totals is not None
-    _same("the lake's invoices differ from the run that was approved", run, _approved(run), totals.asDict())
+def _check_lake(run: BillRun, invoice: DataFrame, lines: DataFrame) -> None:
+    """The invoices in the lake are the ones that were approved, by their own rows and made anew out of their lines."""
+    for what, said in (("invoices", invoice), ("lines", summed_up(invoice, lines))):
+        totals = run_totals(said).first()
+        assert totals is not None
+        _same(f"the lake's {what} differ from the run that was approved", run, _approved(run), totals.asDict())
 
 
-def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, invoice: DataFrame) -> None:
-    """Copy invoices, lines and postings into staging, after deleting what an earlier attempt left there.
+def _check_equations(lake: Lake, run: BillRun, invoice: DataFrame, lines: DataFrame) -> None:
+    """What stands on the lines is what was billed: the equations of `reconcile`, before anything cannot be undone."""
+    billed = lake.read("billed_usage").where(F.col("run_id") == run.run_id)
+    prepaid = lake.read("prepaid_balance").where(F.col("run_id").isin([*run.after_runs, run.run_id]))
+    rows = measures_of_run(run.run_id, billed, lines, invoice, prepaid).collect()
+    facts = {(row.measure, row.part): row.value for row in rows}
+    broken = [balance for balance in balances(facts, WITHIN_A_RUN) if not balance.holds]
+    if broken:
+        raise TollgateError(
+            "the draft does not balance; nothing was posted:\n" + "\n".join(f"  - {told(one)}" for one in broken),
+            where=run.run_id,
+            way_out="void the run and run the cycle again",
+        )
+
+
+def _stage(
+    spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, invoice: DataFrame, lines: DataFrame
+) -> dict[str, tuple[str, tuple[int, int]]]:
+    """Copy invoices, lines and postings into staging, after deleting what an earlier attempt left there; by table, the
+    query that asks it for its rows and contents, and what it must answer.
 
     A task that died after its commit and is tried again is refused by the staging table's key; a staging that lacks
     rows, or has some twice, by `_check_staging`. Either way nothing is posted, and a second start begins here.
@@ -114,23 +152,26 @@ def _stage(spark: SparkSession, settings: Settings, lake: Lake, run: BillRun, in
     with transaction(settings) as cursor:
         for table in STAGING:
             cursor.execute(f"DELETE FROM billing.{table} WHERE run_id = %s", (run.run_id,))
-    lines = lake.read("invoice_line").where(F.col("run_id") == run.run_id)
     reference = load_reference(lake, run.snapshot_id)
     fees = load_price_book(lake, run.pricebook_version).table("price_fee")
     accounts = cycle_accounts(reference.table("ref_account"), run.cycle).join(
         invoice.select("account_id", "minor_digits"), "account_id", how="inner"
     )
     prepaid = prepaid_movements(lake.read("prepaid_balance").where(F.col("run_id") == run.run_id))
-    forfeited = forfeited_deposits(reference.table("ref_contract"), accounts, fees)
+    posted_lines = lake.read("invoice_line").where(F.col("run_id").isin(run.after_runs))
+    forfeited = forfeited_deposits(reference.table("ref_contract"), accounts, fees, posted_lines)
     moved = prepaid.join(accounts.select("account_id", "minor_digits"), "account_id", how="inner")
-    entries = postings(lines, forfeited, moved).withColumn("run_id", F.lit(run.run_id))
-    for frame, table in ((invoice, "staging_invoice"), (lines, "staging_invoice_line"), (entries, "staging_posting")):
+    entries = kept(postings(lines, forfeited, moved).withColumn("run_id", F.lit(run.run_id)))
+    frames = {"staging_invoice": invoice, "staging_invoice_line": lines, "staging_posting": entries}
+    for table, frame in frames.items():
         fenced = frame.withColumn("fencing", F.lit(run.fencing).cast("bigint"))
         copy_into(fenced, f"billing.{table}", settings)
+    sums = made(frames)
+    return {table: (in_staging(f"billing.{table}", frame, MINE), sums[table]) for table, frame in frames.items()}
 
 
-def _issue(settings: Settings, run: BillRun, person: str) -> None:
-    """Number, issue and book everything in one transaction; staging is emptied by it."""
+def _issue(settings: Settings, run: BillRun, person: str, staged: Mapping[str, tuple[str, tuple[int, int]]]) -> None:
+    """Number, issue and book everything in one transaction; staging is emptied by it. staged: of `_stage`."""
     keys: dict[str, Any] = {
         "run_id": run.run_id,
         "fencing": run.fencing,
@@ -139,11 +180,11 @@ def _issue(settings: Settings, run: BillRun, person: str) -> None:
     }
     with transaction(settings) as cursor:
         cursor.execute("SELECT status, fencing FROM ops.bill_run WHERE run_id = %(run_id)s FOR UPDATE", keys)
-        if cursor.fetchone() != ("approved", run.fencing):
-            raise fenced_off(run)
-        cursor.execute("SELECT last_no FROM billing.invoice_counter WHERE series = 'regular' FOR UPDATE")
-        keys["last_no"] = cursor.fetchone()[0]
-        _check_staging(cursor, run, keys)
+        found = cursor.fetchone()
+        if found != ("approved", run.fencing):
+            raise fenced_off(run, found)
+        keys["last_no"] = _last_no(cursor, run)
+        _check_staging(cursor, run, keys, staged)
         cursor.execute(ISSUE, keys)
         note_step(cursor, run.run_id, "posted", person)
         for table in STAGING:
@@ -151,7 +192,26 @@ def _issue(settings: Settings, run: BillRun, person: str) -> None:
         crash_point("bill.before_commit")
 
 
-def _check_staging(cursor: Any, run: BillRun, keys: dict[str, Any]) -> None:
+def _last_no(cursor: Any, run: BillRun) -> int:
+    """The last number given, its row locked; every invoice up to it is there."""
+    cursor.execute("SELECT last_no FROM billing.invoice_counter WHERE series = 'regular' FOR UPDATE")
+    last_no = (cursor.fetchone() or (None,))[0]
+    cursor.execute("SELECT count(*), coalesce(max(invoice_no), 0) FROM billing.invoice")
+    invoices, highest = cursor.fetchone()
+    if not last_no == invoices == highest:
+        raise TollgateError(
+            "invoice numbers have a gap, or the counter is not at the last one; nothing was posted",
+            where="billing.invoice_counter, series regular",
+            expected=f"last_no {highest}, the highest number, and as many invoices",
+            found=f"last_no {last_no} and {invoices} invoices" if last_no is not None else "no row",
+            way_out=f"find who changed the counter or billing.invoice; then post {run.run_id} again",
+        )
+    return int(highest)
+
+
+def _check_staging(
+    cursor: Any, run: BillRun, keys: dict[str, Any], staged: Mapping[str, tuple[str, tuple[int, int]]]
+) -> None:
     cursor.execute(STAGED, keys)
     invoices, lines, net, tax, total, line_count, line_net, line_tax, receivable, balance = cursor.fetchone()
     approved = _approved(run)
@@ -173,6 +233,18 @@ def _check_staging(cursor: Any, run: BillRun, keys: dict[str, Any]) -> None:
         {"receivable": run.total, "balance": Decimal(0)},
         {"receivable": receivable, "balance": balance},
     )
+    cursor.execute(JOURNALS, keys)
+    journals, agreeing, first = cursor.fetchone()
+    _same(
+        f"staged postings are not those of their invoices, as of account {first}",
+        run,
+        {"journals": journals},
+        {"journals": agreeing},
+    )
+    for table, (query, (rows, contents)) in staged.items():
+        cursor.execute(query, keys)
+        found = dict(zip(("rows", "contents"), cursor.fetchone(), strict=True))
+        _same(f"billing.{table} holds other rows than the lake", run, {"rows": rows, "contents": contents}, found)
     cursor.execute(POSTED_SINCE, keys)
     since = cursor.fetchone()[0]
     if since:

@@ -13,6 +13,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.journals import CHECKED_JOURNALS
 from jobs.later_documents import later_documents
 from jobs.usage_copies import copies_checked
 from tollgate.assurance.conservation import EQUATIONS, Balance, balances, of_corrections
@@ -23,13 +24,16 @@ from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect
-from tollgate.platform.progress import say, step
+from tollgate.platform.progress import remark, say, step
 from tollgate.platform.settings import Settings
 
 TABLES = (
     "control_mediation", "raw_cdr", "usage_event", "control_rating", "rated_usage", "billed_usage", "invoice_line",
     "invoice", "ref_account", "prepaid_balance",
 )  # fmt: skip
+
+# The stage of what another system is given: nothing of ours reads it.
+COPIES = "copies"
 
 POSTED = """
 SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END AS part
@@ -50,8 +54,16 @@ lines AS (SELECT part, count(*) AS n
           FROM billing.invoice_line JOIN billing.invoice USING (invoice_no) JOIN run USING (run_id) GROUP BY part),
 postings AS (SELECT part, sum(amount) FILTER (WHERE amount > 0) AS debits,
 -sum(amount) FILTER (WHERE amount < 0) AS credits,
-               sum(amount) FILTER (WHERE ledger_account = 'receivable') AS receivable
-             FROM billing.posting JOIN billing.journal USING (journal_no) JOIN run USING (run_id) GROUP BY part)
+               sum(amount) FILTER (WHERE ledger_account = 'receivable') AS receivable,
+               sum(amount) FILTER (WHERE ledger_account = 'prepaid_credit_given') AS given,
+               -sum(amount) FILTER (WHERE ledger_account = 'revenue_prepaid_forfeited') AS taken
+             FROM billing.posting JOIN billing.journal USING (journal_no) JOIN run USING (run_id) GROUP BY part),
+head AS (SELECT invoice_no AS document, part, tax, total FROM billing.invoice JOIN run USING (run_id)),
+line AS (SELECT l.invoice_no AS document, l.kind, l.service, l.amount, l.tax_id, l.tax_share
+         FROM billing.invoice_line AS l JOIN billing.invoice USING (invoice_no) JOIN run USING (run_id)),
+booked AS (SELECT j.invoice_no AS document, p.ledger_account, p.tax_id, p.amount
+           FROM billing.posting AS p JOIN billing.journal AS j USING (journal_no) JOIN run USING (run_id)),
+{CHECKED_JOURNALS}
 SELECT 'issued_invoices', part, n FROM invoices
 UNION ALL SELECT 'issued_net', part, net FROM invoices
 UNION ALL SELECT 'issued_tax', part, tax FROM invoices
@@ -61,6 +73,18 @@ UNION ALL SELECT 'issued_lines', part, n FROM lines
 UNION ALL SELECT 'debits', part, coalesce(debits, 0) FROM postings
 UNION ALL SELECT 'credits', part, coalesce(credits, 0) FROM postings
 UNION ALL SELECT 'receivable', part, coalesce(receivable, 0) FROM postings
+UNION ALL SELECT 'booked_given', part, coalesce(given, 0) FROM postings
+UNION ALL SELECT 'booked_taken', part, coalesce(taken, 0) FROM postings
+UNION ALL SELECT 'journals', part, count(*) FROM checked GROUP BY part
+UNION ALL SELECT 'journals_that_agree', part, count(*) FILTER (WHERE agrees) FROM checked GROUP BY part
+UNION ALL SELECT 'last_no', series, last_no FROM billing.invoice_counter
+UNION ALL SELECT 'numbered', 'regular', count(*) FROM billing.invoice
+UNION ALL SELECT 'highest_no', 'regular', coalesce(max(invoice_no), 0) FROM billing.invoice
+"""
+# A database that was not migrated since has no credit notes.
+NOTES = """
+UNION ALL SELECT 'numbered', 'credit_note', count(credit_no) FROM billing.credit_note
+UNION ALL SELECT 'highest_no', 'credit_note', coalesce(max(credit_no), 0) FROM billing.credit_note
 """
 
 
@@ -74,18 +98,25 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     Raises TollgateError that names the equations which do not hold, after all were printed and kept.
     """
     lake = Lake(spark, settings.lake.root)
-    run_no, checked = _checked(lake, settings)
-    for balance in checked:
-        print(told(balance))
-    broken = [balance for balance in checked if not balance.holds]
+    run_no, checked, broken = _told_and_kept(lake, settings)
     if broken:
-        raise TollgateError(
-            f"{len(broken)} of {len(checked)} equations do not hold:\n"
-            + "\n".join(f"  - {told(balance)}" for balance in broken),
-            where=lake.path("control_reconcile"),
-            way_out=_way_out(broken),
-        )
+        raise _unbalanced(lake, checked, broken)
     return _summary(run_no, checked)
+
+
+def run_beside(spark: SparkSession, settings: Settings) -> dict[str, int]:
+    """The same for night and month, which go on when only copies differ: a copy holds nothing back.
+
+    Returns its number, how many equations there are, and how many of copies do not hold; these are warned of. Raises
+    TollgateError that names all that do not hold when one of another stage is among them.
+    """
+    lake = Lake(spark, settings.lake.root)
+    run_no, checked, broken = _told_and_kept(lake, settings)
+    if any(balance.equation.stage != COPIES for balance in broken):
+        raise _unbalanced(lake, checked, broken)
+    if broken:
+        remark(f"{len(broken)} equation(s) of copies of usage do not hold; {_way_out(broken)}", level="warning")
+    return {"reconciliation": run_no, "equations": len(checked), "of_copies_broken": len(broken)}
 
 
 def check(spark: SparkSession, settings: Settings) -> dict[str, Any]:
@@ -111,6 +142,22 @@ def plain(value: Decimal) -> str:
     return f"{value:,.6f}".rstrip("0").rstrip(".")
 
 
+def _told_and_kept(lake: Lake, settings: Settings) -> tuple[int, list[Balance], list[Balance]]:
+    """The number, every equation, each printed and kept, and those that do not hold."""
+    run_no, checked = _checked(lake, settings)
+    for balance in checked:
+        print(told(balance))
+    return run_no, checked, [balance for balance in checked if not balance.holds]
+
+
+def _unbalanced(lake: Lake, checked: list[Balance], broken: list[Balance]) -> TollgateError:
+    return TollgateError(
+        f"{len(broken)} of {len(checked)} equations do not hold:\n"
+        + "\n".join(f"  - {told(balance)}" for balance in broken),
+        where=lake.path("control_reconcile"), way_out=_way_out(broken),
+    )  # fmt: skip
+
+
 def _checked(lake: Lake, settings: Settings) -> tuple[int, list[Balance]]:
     with step("measure both stores"):
         posted, issued = _from_postgres(settings)
@@ -129,7 +176,7 @@ def _way_out(broken: list[Balance]) -> str:
     """A copy that differs is made again and holds no bill back; anything else does."""
     commands = way_back(broken)
     again = [f"make the copy again: {', '.join(f'`{command}`' for command in commands)}"] if commands else []
-    if all(balance.equation.stage == "copies" for balance in broken):
+    if all(balance.equation.stage == COPIES for balance in broken):
         return again[0] if again else "look for rows in the copy that belong to no export: an --again removes them"
     return "; ".join(["bill nothing until they do; the first one that fails, in this order, is where to look", *again])
 
@@ -145,7 +192,8 @@ def _from_postgres(settings: Settings) -> tuple[list[tuple[str, str]], dict[tupl
         with connection.cursor() as cursor:
             cursor.execute(POSTED)
             posted = [(run_id, part) for run_id, part in cursor.fetchall()]
-            cursor.execute(ISSUED)
+            cursor.execute("SELECT to_regclass('billing.credit_note') IS NOT NULL")
+            cursor.execute(ISSUED + (NOTES if cursor.fetchone() == (True,) else ""))
             return posted, {(measure, part): Decimal(value) for measure, part, value in cursor.fetchall()}
     finally:
         connection.close()

@@ -24,6 +24,7 @@ from tollgate.reference.snapshot_checks import (
     plan_digest,
     row_digests,
     snapshot_digest,
+    unaligned_accounts,
     unknown_zones,
 )
 
@@ -185,6 +186,7 @@ def _refuse_mistakes(frames: dict[str, DataFrame]) -> None:
     dialects = [dialect.name for dialect in DIALECTS]
     every = mistakes(frames["ref_subscription"], frames["ref_customer_fact"], frames["ref_source"], dialects)
     every = every.unionByName(open_contracts(frames["ref_account"], frames["ref_contract"]))
+    every = every.unionByName(unaligned_accounts(frames["ref_account"]))
     _refuse(every)
 
 
@@ -197,7 +199,7 @@ def _refuse(every: DataFrame) -> None:
             f"the master data contradict themselves; no snapshot is taken\n  {listed}{more}",
             where="PostgreSQL, schema crm",
             expected="at a time one holder of a number, state of a line and set of facts of a customer; known "
-            "dialects and time zones; no contract after its account is closed",
+            "dialects and time zones; no contract after its account is closed; first cycles from an anchor day",
             way_out="correct the rows named, then take the snapshot again",
         )
 

@@ -15,7 +15,6 @@ BY_INTENTION = ("tollgate/oracle/",)
 
 ONE_ROW = "an aggregate: one row"
 BY_RUN = "a row a bill run: a few a month"
-FEW_POSTED = "posted bill runs: a few a month"
 NAMED = "accounts that people named, at most 10,000 a run"
 BOOK = "rows of the price book: they grow with tariffs"
 NETWORK = "sources, carriers, cells: they grow with the network"
@@ -42,13 +41,15 @@ ALLOWED = [
     ("jobs/bill_arguments.py", "refuse_unknown", "fetchall", NAMED),
     ("jobs/bill_draft.py", "_totals", "first", ONE_ROW),
     ("jobs/bill_draft.py", "_kinds", "collect", "kinds of invoice lines"),
-    *[("jobs/bill_inputs.py", "posted_before", "createDataFrame", FEW_POSTED)] * 2,
-    ("jobs/bill_inputs.py", "posted_before", "broadcast", FEW_POSTED),
+    *[("jobs/bill_inputs.py", "posted_before", "createDataFrame", BY_RUN)] * 2,
+    ("jobs/bill_inputs.py", "posted_before", "broadcast", BY_RUN),
     ("jobs/bill_inputs.py", "posted_before", "createDataFrame", "no row"),
     ("jobs/bill_inputs.py", "posted_before", "few_rows", NAMED),
     ("jobs/bill_inputs.py", "_named", "few_rows", NAMED),
     ("jobs/bill_inputs.py", "newest_rating", "first", ONE_ROW),
     ("jobs/bill_inputs.py", "check_balanced", "first", ONE_ROW),
+    ("jobs/bill_inputs.py", "check_posted", "few_rows", BY_RUN),
+    ("jobs/bill_inputs.py", "check_posted", "take", "the first RUNS_SHOWN runs"),
     ("jobs/bill_runs.py", "posted_runs", "fetchall", BY_RUN),
     ("jobs/bill_runs.py", "_select", "fetchall", BY_RUN),
     ("jobs/bill_shown.py", "_rows", "fetchall", "steps, kinds and reasons of one run, and the first SHOWN accounts"),
@@ -89,15 +90,14 @@ ALLOWED = [
     ("jobs/pinned.py", "load_price_book", "take", ONE_ROW),
     ("jobs/pinned.py", "load_reference", "take", ONE_ROW),
     ("jobs/posting.py", "_check_lake", "first", ONE_ROW),
+    ("jobs/posting.py", "_check_equations", "collect", "a row a measure"),
     ("jobs/publish_pricebook.py", "run", "take", ONE_ROW),
     ("jobs/publish_pricebook.py", "_version", "collect", "numbers of attempts that died"),
     ("jobs/publish_pricebook.py", "_write_tables", "frame", BOOK),
     ("jobs/publish_pricebook.py", "_write_mark", "frame", "one mark"),
     ("jobs/quality_docs.py", "run", "collect", "the last results of each suite, at most SHOWN"),
-    *[
-        ("jobs/quality_gates.py", name, "collect", ONE_ROW)
-        for name in ("refuse_unchecked_invoices", "_refuse_unchecked")
-    ],
+    ("jobs/quality_gates.py", "refuse_unchecked_invoices", "collect", ONE_ROW),
+    ("jobs/quality_gates.py", "_refuse_unchecked", "collect", ONE_ROW),
     ("jobs/quality_slices.py", "new_range", "collect", ONE_ROW),
     ("jobs/quality_slices.py", "new_runs", "collect", "a row an open bill run"),
     ("jobs/quality_slices.py", "known_of", "collect", BOOK),
@@ -109,7 +109,7 @@ ALLOWED = [
     ("jobs/rate_usage.py", "_figures", "collect", GROUPS),
     ("jobs/reconcile.py", "_from_postgres", "fetchall", BY_RUN),
     ("jobs/reconcile.py", "_from_postgres", "fetchall", GROUPS),
-    ("jobs/reconcile.py", "_from_lake", "createDataFrame", FEW_POSTED),
+    ("jobs/reconcile.py", "_from_lake", "createDataFrame", BY_RUN),
     ("jobs/reconcile.py", "_from_lake", "collect", GROUPS),
     ("jobs/reconcile.py", "_reach", "collect", ONE_ROW),
     ("jobs/reconcile.py", "_keep", "frame", "one row an equation"),
@@ -131,6 +131,7 @@ ALLOWED = [
     ("jobs/snapshot_reference.py", "run", "few_rows", PLANS),
     ("jobs/snapshot_reference.py", "_refuse", "take", "the first mistakes, to be shown"),
     ("jobs/snapshot_reference.py", "_snapshot_id", "collect", "numbers of attempts that died"),
+    ("jobs/staged_rows.py", "made", "collect", "a row a staging table"),
     ("jobs/standing.py", "standing", "collect", "a row a checkpoint generation"),
     ("jobs/standing.py", "standing", "first", ONE_ROW),
     ("jobs/standing.py", "_open_batches", "collect", "numbers of the batches without a mark, where a stream stops"),
@@ -150,7 +151,7 @@ ALLOWED = [
     ("jobs/usage_in_postgres.py", "PostgresCopy.held", "fetchall", BY_EXPORT),
     ("jobs/usage_in_postgres.py", "_check_columns", "fetchall", "a row a table, or a partition, of schema rating"),
     ("tollgate/assurance/current_rating.py", "broadcast_if_few", "broadcast", "at most BROADCAST_UP_TO rows"),
-    *[("tollgate/assurance/measures.py", "measures", "broadcast", FEW_POSTED)] * 4,
+    *[("tollgate/assurance/measures.py", "measures", "broadcast", BY_RUN)] * 4,
     *[("tollgate/assurance/retention.py", name, "broadcast", HOLDS) for name in ("reach", "held")],
     ("tollgate/assurance/truth.py", "_claims", "broadcast", "codes of mediation"),
     ("tollgate/assurance/usage_copy.py", "by_export", "broadcast", BY_EXPORT),
@@ -161,7 +162,7 @@ ALLOWED = [
     ("tollgate/billing/bill.py", "_sound", "broadcast", "accounts that fail an equation; 114 MB a million"),
     *[("tollgate/billing/prepaid.py", "prepaid_contracts", "broadcast", BOOK)] * 2,
     ("tollgate/billing/prepaid_lines.py", "_tax_lines", "broadcast", "a row a jurisdiction, category and cycle's end"),
-    *[("tollgate/billing/cycles.py", "settled_cycles", "broadcast", bound) for bound in (FEW_POSTED, NAMED, NAMED)],
+    *[("tollgate/billing/cycles.py", "settled_cycles", "broadcast", bound) for bound in (BY_RUN, NAMED, NAMED)],
     ("tollgate/billing/cycles.py", "accounts_to_bill", "broadcast", NAMED),
     ("tollgate/billing/discounts.py", "discount_lines", "broadcast", BOOK),
     ("tollgate/billing/discounts.py", "_taken_off", "broadcast", "the book's discounts, as one row"),
@@ -185,10 +186,9 @@ ALLOWED = [
     *[("tollgate/demo/findings.py", "oracle_runs", "collect", ONE_ROW)] * 2,
     ("tollgate/demo/run_figures.py", "waiting_usage", "collect", "parked accounts, at most five"),
     *[("tollgate/mediation/enrich.py", "with_network", "broadcast", NETWORK)] * 2,
-    *[
-        ("tollgate/mediation/identity.py", name, "broadcast", BATCH_KEYS)
-        for name in ("_repeated", "known_keys", "resolve_duplicates")
-    ],
+    ("tollgate/mediation/identity.py", "_repeated", "broadcast", BATCH_KEYS),
+    ("tollgate/mediation/identity.py", "known_keys", "broadcast", BATCH_KEYS),
+    ("tollgate/mediation/identity.py", "resolve_duplicates", "broadcast", BATCH_KEYS),
     ("tollgate/mediation/normalise.py", "with_source", "broadcast", NETWORK),
     ("tollgate/mediation/numbers.py", "_with_range", "broadcast", PLANS),
     ("tollgate/mediation/numbers.py", "with_numbers", "broadcast", PLANS),

@@ -33,6 +33,11 @@ HELD = {
     ("prepaid_debits", "2026-10"): "0.175", ("prepaid_forfeited", "2026-10"): "99.825",
     ("prepaid_closing", "2026-10"): "25", ("billed_prepaid", "2026-10"): "0.175", ("prepaid_balances", "2026-10"): 2,
     ("prepaid_balances_that_add_up", "2026-10"): 2,
+    ("sliced_events", "2026-10"): 2, ("paid_events", "2026-10"): 2,
+    ("journals", "2026-10"): 1, ("journals_that_agree", "2026-10"): 1,
+    ("credit_given", "2026-10"): "100", ("booked_given", "2026-10"): "100",
+    ("credit_taken", "2026-10"): "99.83", ("booked_taken", "2026-10"): "99.83",
+    ("numbered", "regular"): 1, ("highest_no", "regular"): 1, ("last_no", "regular"): 1,
 }  # fmt: skip
 FACTS = {key: Decimal(value) for key, value in HELD.items()}
 
@@ -79,6 +84,14 @@ def test_every_equation_holds_where_nothing_was_lost_and_each_stands_at_least_on
         ({"prepaid_closing": "25.000001"}, {"prepaid credit is carried, topped up, used or forfeited"}),
         ({"billed_prepaid": "0.174999"}, {"prepaid usage is taken from the credit"}),
         ({"prepaid_balances_that_add_up": "1"}, {"every prepaid balance adds up"}),
+        ({"sliced_events": "1"}, {"free units are those of their slices"}),
+        ({"paid_events": "1"}, {"net charges are exact charges less what allowances paid"}),
+        ({"journals_that_agree": "0"}, {"every journal is that of its own invoice"}),
+        ({"booked_given": "99.99"}, {"credit given to prepaid contracts is booked"}),
+        ({"booked_taken": "99.82"}, {"credit that contracts forfeited is booked"}),
+        ({"numbered": "0"}, {"numbers without a gap"}),
+        ({"highest_no": "2"}, {"the highest number is the last one given"}),
+        ({"last_no": "2"}, {"numbers without a gap", "the highest number is the last one given"}),
     ],
 )
 def test_one_row_or_one_minor_unit_too_many_or_too_few_is_found(planted, fails):

@@ -242,6 +242,8 @@ def test_a_row_that_was_changed_is_found_with_its_batches_and_made_again(exporte
                  "[no export]", "seconds in JSON [batches 0-1]"):  # fmt: skip
         assert said in message, said
     assert "bill nothing" not in message
+    # Night and month go on.
+    assert reconcile.run_beside(exported.spark, exported.settings)["of_copies_broken"] > 0
     ways = [
         way.split("`")[0] for way in message.partition("make the copy again: ")[2].split("`tollgate export-usage ")[1:]
     ]

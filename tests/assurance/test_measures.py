@@ -25,11 +25,14 @@ wholesale_status STRING, started_at TIMESTAMP, service STRING, account_id STRING
 volume_bytes BIGINT, charge DECIMAL(18,6), cost DECIMAL(18,6), kind STRING, corrects INT"""
 BILLED = """run_id STRING, source STRING, event_id STRING, revision INT, rating_no BIGINT, line_key STRING,
 list_charge DECIMAL(18,6), net_charge DECIMAL(18,6), account_id STRING, started_at TIMESTAMP, origin_cycle DATE,
-free_units BIGINT, kind STRING"""
+free_units BIGINT, kind STRING, allowance_id STRING,
+slices ARRAY<STRUCT<allowance_id:STRING,granted_on:DATE,units:BIGINT>>,
+money_slices ARRAY<STRUCT<allowance_id:STRING,granted_on:DATE,amount:DECIMAL(18,6)>>,
+net_numerator DECIMAL(38,0), net_denominator DECIMAL(38,0)"""
 LINE = """run_id STRING, account_id STRING, kind STRING, events BIGINT, exact_total DECIMAL(38,6), amount DECIMAL(18,3),
 tax_share DECIMAL(18,3), line_key STRING, origin_cycle DATE, free_units BIGINT"""
 INVOICE = """run_id STRING, account_id STRING, cycle_end DATE, lines INT, net DECIMAL(18,3), tax DECIMAL(18,3),
-total DECIMAL(18,3), cycle_start DATE, currency STRING, content_hash STRING"""
+total DECIMAL(18,3), cycle_start DATE, currency STRING, content_hash STRING, minor_digits INT"""
 PREPAID = """run_id STRING, account_id STRING, contract_id STRING, cycle_start DATE, is_first BOOLEAN,
 opening DECIMAL(18,6), topped_up DECIMAL(18,6), debits DECIMAL(18,6),
 forfeited DECIMAL(18,6), settled DECIMAL(18,6), closing DECIMAL(18,6)"""
@@ -91,9 +94,13 @@ def tables(spark):
         "rated_usage": table(spark, RATED, *rated_rows()),
         "billed_usage": table(
             spark, BILLED,
-            ("r1", "s", "a", 1, 1, VOICE, D("0.2"), D("0.15"), "A1", OCTOBER, FIRST, 15, "original"),
-            ("r1", "s", "b", 1, 1, VOICE, D("0"), D("0"), "A1", OCTOBER, FIRST, 0, None),
-            ("draft", "s", "e", 1, 2, SMS, D("0.05"), D("0.05"), "A1", HALLOWEEN_NIGHT, FIRST, 0, "original"),
+            # 0.16004 exactly, to four digits 0.1600, of which money paid 0.01; 10 and 5 units are free.
+            ("r1", "s", "a", 1, 1, VOICE, D("0.2"), D("0.15"), "A1", OCTOBER, FIRST, 15, "original", "free",
+             [("free", FIRST, 10), ("more", FIRST, 5)], [("gift", FIRST, D("0.01"))], D(320080), D(2)),
+            # A row from before the columns.
+            ("r1", "s", "b", 1, 1, VOICE, D("0"), D("0"), "A1", OCTOBER, FIRST, 0, None, None, None, None, D(0), D(1)),
+            ("draft", "s", "e", 1, 2, SMS, D("0.05"), D("0.05"), "A1", HALLOWEEN_NIGHT, FIRST, 0, "original", None,
+             [], [], D(50000), D(1)),
         ),
         "invoice_line": table(
             spark, LINE,
@@ -102,7 +109,7 @@ def tables(spark):
             ("draft", "A1", "usage", 1, D("0.05"), D("0.05"), D("0.01"), SMS, FIRST, 0),
         ),
         "invoice": table(spark, INVOICE, ("r1", "A1", date(2026, 11, 1), 2, D("20.15"), D("2.62"), D("22.77"),
-                                            FIRST, "CAD", "h")),
+                                            FIRST, "CAD", "h", 2)),
         "prepaid_balance": table(spark, PREPAID),
         "ref_account": table(spark, ACCOUNT, (1, "A1", "America/Toronto"), (1, "A2", "America/Toronto")),
     }  # fmt: skip

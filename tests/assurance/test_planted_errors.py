@@ -48,6 +48,13 @@ def more(column: str, by: Decimal) -> Callable[[list[Row], Row], None]:
     return changed
 
 
+def otherwise(column: str, value: Any) -> Callable[[list[Row], Row], None]:
+    def changed(rows: list[Row], row: Row) -> None:
+        row[column] = value
+
+    return changed
+
+
 def swapped(rows: list[Row], row: Row) -> None:
     row["account_id"] = next(other for other in ACCOUNTS if other != row["account_id"])
 
@@ -67,6 +74,13 @@ PLANTS: list[tuple[str, Callable[[list[Row], Row], None]]] = [
     ("billed_usage", more("list_charge", MICRO)), ("billed_usage", more("net_charge", -MICRO)),
     ("billed_usage", swapped), ("billed_usage", a_month_later("started_at")),
     ("billed_usage", a_month_later("origin_cycle")),
+    # 15 units are free, and of 0.16 money pays 0.01.
+    ("billed_usage", otherwise("slices", [("free", CYCLE, 10), ("more", CYCLE, 4)])),
+    ("billed_usage", otherwise("slices", [("free", CYCLE, 16), ("more", CYCLE, -1)])),
+    ("billed_usage", otherwise("allowance_id", "more")),
+    ("billed_usage", otherwise("money_slices", [("gift", CYCLE, Decimal("0.010001"))])),
+    ("billed_usage", otherwise("money_slices", [])),
+    ("billed_usage", more("net_numerator", Decimal(10000))),
     ("invoice_line", more("amount", CENT)), ("invoice_line", more("tax_share", -CENT)),
     ("invoice_line", more("exact_total", MICRO)), ("invoice_line", swapped),
     ("invoice_line", a_month_later("origin_cycle")),
@@ -90,12 +104,16 @@ def copy(number: int) -> dict[str, list[Row]]:
              "retail_status": "rated", "wholesale_status": "costed", "event_month": "2026-10",
              "kind": "original"}  # fmt: skip
     carried = {"run_id": run, "list_charge": Decimal("0.2"), "net_charge": Decimal("0.15"),
-               "origin_cycle": CYCLE, "free_units": 15}  # fmt: skip
+               "origin_cycle": CYCLE, "free_units": 15, "allowance_id": "free",
+               "slices": [("free", CYCLE, 10), ("more", CYCLE, 5)],
+               "money_slices": [("gift", CYCLE, Decimal("0.01"))],
+               "net_numerator": Decimal(160000), "net_denominator": Decimal(1)}  # fmt: skip
     line = {"run_id": run, "tax_share": Decimal("0.05")}
     used = {"kind": "usage", "events": 3, "exact_total": Decimal("0.45"), "amount": Decimal("0.45"),
             "origin_cycle": CYCLE, "free_units": 45}  # fmt: skip
     head = {"run_id": run, "cycle_start": CYCLE, "cycle_end": date(2026, 11, 1), "currency": "CAD", "lines": 1,
-            "net": Decimal("0.45"), "tax": Decimal("0.05"), "total": Decimal("0.50"), "content_hash": "h"}  # fmt: skip
+            "net": Decimal("0.45"), "tax": Decimal("0.05"), "total": Decimal("0.50"), "content_hash": "h",
+            "minor_digits": 2}  # fmt: skip
     key_of = {"A": key, "B": key, "C": f"{key}K{number}"}
     moved = dict.fromkeys(("topped_up", "forfeited", "settled"), Decimal(0))
     credit = {**moved, "cycle_start": CYCLE, "is_first": True, "opening": Decimal(10), "debits": Decimal("0.45"),
@@ -151,7 +169,7 @@ def test_each_of_five_hundred_planted_errors_is_found_in_its_copy(spark: SparkSe
 @pytest.mark.covers("BIL-23")
 def test_an_invoice_has_the_same_digest_in_both_stores(spark: SparkSession, services: Settings) -> None:
     row = ("r", "Ä'|1", date(2026, 11, 1), 2, Decimal("-20.150"), Decimal("0.000"), Decimal("-20.150"),
-           date(2026, 10, 1), "CAD", "f" * 64)  # fmt: skip
+           date(2026, 10, 1), "CAD", "f" * 64, 2)  # fmt: skip
     names = [part.split()[0] for part in INVOICE.replace("\n", " ").split(", ")]
     invoices, lines = table(spark, INVOICE, row), table(spark, LINE)
     measured = issued(invoices.selectExpr("*", "'p' AS part"), lines.selectExpr("*", "'p' AS part"))

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 from billing.small_month import account, agreement, allowance, at, bill_may, frame, posted_before, usage
-from frames import assert_rows
+from frames import assert_rows, table
 from pyspark.sql import DataFrame, SparkSession
 
+from tollgate.billing.buckets import GRANTED
 from tollgate.platform.lake import kept
 
 MAY = date(2025, 5, 1)
@@ -23,6 +24,8 @@ ALLOWANCES = [
     allowance("any_message", "texts", "*", 3, unit="message", zone_id="*"),
     allowance("at_night", "owl", "voice", 90, band="night"),
     allowance("by_days", "part", "voice", 310, "days", scope="account"),
+    # The most that publishing accepts: times 31 days it is beyond a BIGINT.
+    allowance("most", "vast", "data", 10**18, "days"),
     allowance("minute", "purse", "voice", 60),
     # Money in millionths: 0.50 a line for calls, then 1.00 shared for everything
     allowance("for_calls", "purse", "voice", 500_000, unit="currency", zone_id="*", priority=1, slot=1),
@@ -36,8 +39,9 @@ CONTRACTS = [
     agreement("part", "part", subscription_id="one", cancelled_on=date(2025, 5, 10)),
     agreement("part", "part", subscription_id="other", contract_id="K", starts_on=date(2025, 5, 6),
               cancelled_on=date(2025, 5, 16)),
+    agreement("vast", "vast"),
 ]  # fmt: skip
-ACCOUNTS = [account(name) for name in ("two", "family", "texts", "owl", "part", "purse")]
+ACCOUNTS = [account(name) for name in ("two", "family", "texts", "owl", "part", "vast", "purse")]
 
 
 def event(account_id: str, name: str, day: int, units: int, service: str = "voice", **fields: Any) -> dict[str, Any]:
@@ -65,6 +69,7 @@ RATED = [
     event("owl", "at night", 4, 60, piece_band=["night"]),
     event("part", "one's", 1, 120, subscription_id="one"),
     event("part", "other's", 7, 60, subscription_id="other"),
+    event("vast", "a megabyte", 1, 1_000_000, "data"),
     event("purse", "half by units", 1, 120),
     event("purse", "by both purses", 2, 600),
     event("purse", "message", 3, 1, "sms"),
@@ -104,6 +109,7 @@ def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_
         ("from night on", "60 at_night", 60, net("0")), ("by day", "", 0, net("0.1")),
         ("into the night", "", 0, net("0.1")), ("at night", "30 at_night", 30, net("0.05")),
         ("one's", "120 by_days", 120, net("0")), ("other's", "30 by_days", 30, net("0.05")),  # 310 x 15 / 31 = 150
+        ("a megabyte", "1000000 most", 1_000_000, net("0")),
         ("half by units", "60 minute + 0.100000 for_calls", 60, net("0")),
         ("by both purses", "0.400000 for_calls + 0.600000 for_all", 0, net("0")),
         ("message", "0.050000 for_all", 0, net("0")),
@@ -140,6 +146,20 @@ def test_events_take_from_several_allowances_and_late_ones_get_what_posted_runs_
         ("another line's", "60 a_own", 60, net("0.4")),
         ("what a message left", "0.050000 for_all", 0, net("0")), ("nothing left", "", 0, net("0.1")),
         ("one of two", "1 any_message", 1, net("0")), ("two of two", "", 0, net("0.05")),
+    )  # fmt: skip
+
+
+@pytest.mark.covers("CON-20")
+def test_the_largest_quantity_is_prorated_to_the_unit(spark: SparkSession) -> None:
+    columns = "quantity BIGINT, proration STRING, age INT, is_granted BOOLEAN, active_days BIGINT, cycle_days INT"
+    grants = table(
+        spark, columns, (10**18, "days", 0, None, 16, 31), (10**18, "days", 1, True, 31, 31),
+        (310, "days", 0, None, 15, 31), (311, "days", 0, None, None, None), (312, "none", 0, None, None, None),
+    )  # fmt: skip
+    assert_rows(
+        grants.selectExpr("quantity", "active_days", f"{GRANTED} AS granted"),
+        (10**18, 16, 516_129_032_258_064_516), (10**18, 31, 10**18),  # 10^18 x 16 / 31 = ...516.129
+        (310, 15, 150), (311, None, 0), (312, None, 312),
     )  # fmt: skip
 
 
@@ -200,6 +220,43 @@ def test_what_a_cycle_leaves_rolls_over_up_to_the_cap_and_late_usage_takes_the_r
         ("later july", "", net("0.25")),
         ("august", "100 of August", net("0.05")),
     )  # fmt: skip
+
+
+# 6,000 s until May ends, which roll over once; then another allowance, of 9,000 s. Slots as publishing numbers them.
+JUNE_1 = at("2025-06-01T04:00")
+FOLLOWED = [
+    *(allowance("voice_a", "term", "voice", 6000, valid_to=JUNE_1, age=age, slot=2 - age) for age in (0, 1)),
+    allowance("voice_b", "term", "voice", 9000, valid_from=JUNE_1, slot=2),
+]
+
+
+@pytest.mark.covers("RAT-51", "BIL-21")
+def test_what_is_left_rolls_over_though_the_row_has_ended_and_another_follows(spark: SparkSession) -> None:
+    book = {"allowance": FOLLOWED, "tax": []}
+
+    def call(name: str, day: str, seconds: int) -> dict[str, Any]:
+        return usage("A", name, at(f"2025-{day}T16:00"), seconds, tax_category="none")
+
+    rated = [call("may", "05-02", 3000)]
+    may = kept(bill_may(spark, [account("A")], [agreement("A")], rated, book).billed_usage)
+    assert_rows(told(may), ("may", "3000 of May", net("0")))
+    rated += [call("june", "06-02", 4000), call("late may", "05-03", 600)]
+    before = posted_before(spark, may, [("may", "2025-05", JUNE_1)])
+    june = bill_may(spark, [account("A")], [agreement("A")], rated, book, before, cycle="2025-06")
+    assert june.parked.isEmpty(), "no event meets two grants of a slot"
+    june_usage = kept(june.billed_usage)
+    assert_rows(
+        told(june_usage),
+        ("late may", "600 of May", net("0")),
+        ("june", "2400 of May + 1600 of June", net("0")),  # 6,000 - 3,000 - 600
+    )  # fmt: skip
+    rated += [call("july", "07-02", 9060)]
+    both = [("may", "2025-05", JUNE_1), ("june", "2025-06", at("2025-07-01T04:00"))]
+    july = bill_may(
+        spark, [account("A")], [agreement("A")], rated, book, posted_before(spark, may.unionByName(june_usage), both),
+        cycle="2025-07", as_of=at("2025-08-01T04:00"),
+    )  # fmt: skip
+    assert_rows(told(july.billed_usage), ("july", "9000 of July", net("0.1")))  # June's own do not roll over
 
 
 @pytest.mark.covers("RAT-51")

@@ -12,7 +12,7 @@ from frames import assert_rows, small_frame
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from tollgate.billing.fees import forfeited_deposits
+from tollgate.billing.deposits import forfeited_deposits
 from tollgate.billing.invoice import run_totals
 from tollgate.billing.ledger import postings
 
@@ -153,10 +153,12 @@ def test_forfeited_deposits_reach_the_ledger(spark: SparkSession) -> None:
     accounts = spark.sql(
         "SELECT 'A' AS account_id, DATE'2025-05-01' AS cycle_start, DATE'2025-06-01' AS cycle_end, "
         "TIMESTAMP'2025-06-01 04:00:00' AS ends_at, 2 AS minor_digits, "
-        "CAST(NULL AS DATE) AS closed_on, named_struct('days', CAST(NULL AS INT)) AS calendar"
+        "CAST(NULL AS DATE) AS closed_on, DATE'2025-05-01' AS first_cycle_start, 'America/Toronto' AS time_zone, "
+        "named_struct('anchor_day', 1, 'days', CAST(NULL AS INT), 'anchor', DATE'2025-05-01') AS calendar"
     )
     contracts = [agreement("A", cancelled_on=MID, term_ends_on=date(2025, 12, 1))]
     found = forfeited_deposits(
-        frame(spark, "ref_contract", contracts), accounts, frame(spark, "price_fee", BOOK["fee"])
-    )
+        frame(spark, "ref_contract", contracts), accounts, frame(spark, "price_fee", BOOK["fee"]),
+        frame(spark, "invoice_line", []),
+    )  # fmt: skip
     assert_rows(found, ("A", money("300")))

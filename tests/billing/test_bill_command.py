@@ -133,8 +133,11 @@ def test_a_void_run_cannot_be_finished_and_the_next_one_has_the_next_sequence(
     asleep = begun(desk, "2031-04")
     stage(desk, asleep)
     assert tollgate("void", "--cycle", "2031-04", "--by", "ben", "--reason", "wrong book")["status"] == "void"
-    with pytest.raises(TollgateError, match="another process has taken this run over"):
+    with pytest.raises(TollgateError, match="this run has been voided meanwhile"):
         complete(desk, asleep, TOTALS, KINDS, "ann")
+    with pytest.raises(TollgateError, match="this run has been voided meanwhile") as refused:
+        bill_runs.take_over(desk, asleep, "ann")
+    assert (refused.value.found, refused.value.way_out[:19]) == ("status void", "run the cycle again")
     for action in ("approve", "void"):
         assert f"cannot {action} this run" in tollgate(action, "--run-id", asleep.run_id)["error"]
     assert begun(desk, "2031-04").run_id == "2031-04/regular/2"
@@ -160,6 +163,31 @@ def test_a_process_that_slept_while_another_took_its_run_over_changes_nothing(de
     with pytest.raises(TollgateError, match="the parked accounts differ from the draft"):
         complete(desk, run, TOTALS, KINDS, "ann")
     assert not bill_runs.find_run(desk, run.run_id).is_complete
+
+
+@pytest.mark.covers("BIL-19")
+def test_whom_a_complete_run_parked_stays_as_it_is(desk: Settings) -> None:
+    """Every later draft and `verify` read them, as they read the pins."""
+    run = drafted(desk, "2031-09")
+    of_run = f"run_id = '{run.run_id}'"
+    for statement, told in (
+        (f"UPDATE ops.bill_account_park SET reason = 'account_closed' WHERE {of_run}", "cannot change: UPDATE refused"),
+        (f"DELETE FROM ops.bill_account_park WHERE {of_run}", "cannot change: DELETE refused"),
+        (f"INSERT INTO ops.bill_account_park VALUES ('{run.run_id}', 'Q', 'late')", "cannot change: INSERT refused"),
+        ("TRUNCATE ops.bill_account_park", "cannot be truncated"),
+    ):
+        with pytest.raises(Exception, match=told):
+            change(desk, statement)
+    # What a draft that died left behind goes when it is completed; a void one is as closed as a complete one.
+    died = begun(desk, "2031-10")
+    left = f"INSERT INTO ops.bill_account_park VALUES ('{died.run_id}', '{{}}', 'left behind')"
+    change(desk, left.format("L"))
+    stage(desk, died)
+    assert complete(desk, died, TOTALS, KINDS, "ann").parked == 1
+    void = begun(desk, "2031-11")
+    change(desk, "UPDATE ops.bill_run SET status = 'void' WHERE run_id = %s", void.run_id)
+    with pytest.raises(Exception, match="cannot change: INSERT refused"):
+        change(desk, left.replace(died.run_id, void.run_id).format("V"))
 
 
 @pytest.mark.covers("BIL-22")

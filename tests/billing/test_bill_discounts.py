@@ -136,6 +136,21 @@ def test_a_promotion_holds_if_it_does_just_before_the_end_of_the_cycle(spark: Sp
     )  # fmt: skip
 
 
+@pytest.mark.covers("BIL-03", "RAT-40")
+def test_as_many_parts_as_publishing_accepts_are_reckoned_to_the_cent(spark: SparkSession) -> None:
+    # Five times 10.1 %: each leaves 899/1000, so the parts are 10^15. Of 1,000.00, 899.00, 808.201, 726.572699 and
+    # 653.188856401.
+    rules = [discount(f"d{place}", place, 10, keep_num=899, keep_den=1000) for place in range(1, 6)]
+    bill = bill_may(spark, [account("A")], [], [sms("A", "1000")], {"bill_discount": rules, "tax": [HST]})
+    assert bill.parked.isEmpty()
+    assert_rows(
+        bill.invoice_line.where("kind = 'discount'").select("description", "amount", "exact_total"),
+        ("d1", money("-101"), Decimal("-101")), ("d2", money("-90.80"), Decimal("-90.799")),
+        ("d3", money("-81.63"), Decimal("-81.628301")), ("d4", money("-73.38"), Decimal("-73.383843")),
+        ("d5", money("-65.97"), Decimal("-65.972074")),
+    )  # fmt: skip
+
+
 @pytest.mark.long
 @pytest.mark.covers("BIL-03", "BIL-21")
 def test_late_usage_changes_a_posted_discount_by_one_line_and_is_not_discounted_twice(spark: SparkSession) -> None:

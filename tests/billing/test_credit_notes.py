@@ -153,3 +153,61 @@ def test_notes_are_the_whole_invoice_which_stays_as_it_was(desk: Settings) -> No
 def test_an_issued_note_does_not_change(desk: Settings, statement: str) -> None:
     with pytest.raises(psycopg2.Error, match=r"refused|no line can be added"):
         ask(desk, statement)
+
+
+# The same lines on invoice 8, of June: with their tax 22.60, 11.30, -1.13 and 300.00, in all 332.77.
+IN_JUNE = """
+INSERT INTO billing.invoice SELECT 8, run_id, account_id, customer_id, '2025-06-01', '2025-07-01', invoice_kind,
+  sequence, currency, minor_digits, lines, net, tax, total, content_hash, posted_at
+FROM billing.invoice WHERE invoice_no = 7;
+INSERT INTO billing.invoice_line (invoice_no, line_no, line_key, kind, service, origin_cycle, description, events,
+  units, free_units, exact_total, amount, tax_category, tax_id, tax_share)
+SELECT 8, line_no, line_key, kind, service, origin_cycle, description, events, units, free_units, exact_total, amount,
+  tax_category, tax_id, tax_share
+FROM billing.invoice_line WHERE invoice_no = 7
+"""
+BY_HAND = """
+INSERT INTO billing.credit_note (invoice_no, account_id, cycle_start, currency, reason, drafted_by)
+VALUES (8, 'A', '2025-06-01', 'CAD', 'by hand', 'ann');
+INSERT INTO billing.credit_note_line (note_id, line_no)
+SELECT (SELECT max(note_id) FROM billing.credit_note), unnest('{}'::integer[])
+"""
+
+
+@pytest.mark.covers("BIL-16", "BIL-19")
+def test_notes_give_back_and_are_never_more_than_their_invoice(desk: Settings) -> None:
+    credit = command(desk)
+    ask(desk, IN_JUNE)
+    june = ("--invoice", "8", "--reason", "x", "--by", "ann")
+    # Without the discount of 1.13 the other lines are 333.90; the discount alone would charge 1.13.
+    more, charges = ("--line", "1", "--line", "2", "--line", "4"), ("--line", "3")
+    for lines, why, found in ((more, "more than the invoice", "333.900"), (charges, "or charge", "-1.130")):
+        with pytest.raises(TollgateError, match=why) as refused:
+            credit("credit", *june, *lines)
+        assert refused.value.found.startswith(found)
+    for lines, why in (("{1,2,4}", "333.900 together, expected at most its total 332.770"),
+                       ("{3}", "total 1.130, expected one below 0"), ("{}", "total 0.000, expected one")):  # fmt: skip
+        with pytest.raises(psycopg2.Error, match=why):
+            ask(desk, BY_HAND.format(lines))
+    # Drafts count: after 300.00 there are 32.77 left, which the fee and the usage are more than by the discount.
+    deposit = credit("credit", *june, "--line", "4")
+    with pytest.raises(TollgateError, match="more than the invoice") as refused:
+        credit("credit", *june, "--line", "1", "--line", "2")
+    assert refused.value.found == "33.900, after 300.000 on other notes"
+    rest = credit("credit", *june)
+    assert (rest["total"], deposit["total"]) == ("-32.770", "-300.000")
+    for note in (rest, deposit):
+        assert credit("credit", "--issue", str(note["note_id"]), "--approver", "bob")["status"] == "issued"
+
+
+def test_a_draft_of_an_older_release_that_would_charge_can_only_be_made_void(desk: Settings) -> None:
+    credit = command(desk)
+    ask(desk, IN_JUNE.replace("SELECT 8", "SELECT 9").replace("2025-06-01', '2025-07-01", "2025-07-01', '2025-08-01"))
+    switch = "ALTER TABLE billing.credit_note {} TRIGGER never_more_than_the_invoice"
+    for statement in (switch.format("DISABLE"), BY_HAND.format("{3}").replace("(8", "(9"), switch.format("ENABLE")):
+        ask(desk, statement)
+    (note,) = (one for one in credit("credits", "--invoice", "9")["credit_notes"] if one["status"] == "draft")
+    with pytest.raises(TollgateError, match="would give nothing or charge") as refused:
+        credit("credit", "--issue", str(note["note_id"]), "--approver", "bob")
+    assert f"--void {note['note_id']}" in refused.value.way_out
+    assert credit("credit", "--void", str(note["note_id"]), "--reason", "wrong")["status"] == "void"

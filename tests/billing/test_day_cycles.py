@@ -15,7 +15,7 @@ from frames import assert_rows
 from pyspark.sql import SparkSession
 from reference.places import own_places
 
-from jobs import reconcile
+from jobs import bill_runs, reconcile
 from jobs.further_cycles import further_accounts
 from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
@@ -164,7 +164,49 @@ def test_cycles_that_were_billed_stay_and_a_length_has_bounds(operator: Operator
         "first_cycle_start = '2025-05-02' WHERE account_id = 'DAY-45'": "its cycles cannot change",
         "cycle_days = 30 WHERE account_id = 'MONTH'": "its cycles cannot change",
         "cycle_days = 6 WHERE account_id = 'MONTH'": "its cycles cannot change|account_cycle_days_check",
+        # From the first to the 15th: 1 to 14 June would be billed twice.
+        "anchor_day = 15 WHERE account_id = 'MONTH'": "they have been billed; close it and open another one",
+        "time_zone = 'America/Vancouver' WHERE account_id = 'MONTH'": "its cycles cannot change",
+        "first_cycle_start = '2025-06-01' WHERE account_id = 'MONTH'": "its cycles cannot change",
     }.items():
         with pytest.raises(psycopg2.Error, match=refused):
             operator.rows(f"UPDATE crm.account SET {change}")
     operator.rows("UPDATE crm.account SET payment_term_days = 14, cycle_days = 45 WHERE account_id = 'DAY-45'")
+
+
+@pytest.mark.long
+@pytest.mark.covers("BIL-19")
+def test_cycles_stay_while_a_run_is_open_that_may_bill_them(operator: Operator, runs: list[dict[str, Any]]) -> None:
+    operator.rows(
+        "INSERT INTO crm.account (account_id, customer_id, currency, time_zone, anchor_day, first_cycle_start, "
+        "tax_jurisdiction) SELECT name, 'CMONTH', 'CAD', 'UTC', 1, '2025-06-01', 'X' "
+        "FROM unnest('{NEW,OTHER}'::text[]) AS name"
+    )
+    pins = {"rating_no": 1, "snapshot_id": 1, "pricebook_version": 1}
+    bill_runs.begin(operator.settings, "2031-01", at("2031-02-01T05:00"), pins, [], "ann", ["NEW"])
+    move = "UPDATE crm.account SET anchor_day = 15, first_cycle_start = '2025-06-15' WHERE account_id = '{}'"
+    with pytest.raises(psycopg2.Error, match="while bill run 2031-01/regular/1 is open; post or void it first"):
+        operator.rows(move.format("NEW"))
+    operator.rows(move.format("OTHER"))
+    operator.bill("void", "--cycle", "2031-01", "--reason", "a test")
+    operator.rows(move.format("NEW"))
+    moved = operator.rows("SELECT account_id FROM crm.account WHERE anchor_day = 15 ORDER BY 1")
+    assert moved == [("NEW",), ("OTHER",)]
+
+
+@pytest.mark.long
+def test_a_first_day_that_no_snapshot_takes_can_become_that_of_a_billed_cycle(
+    operator: Operator, runs: list[dict[str, Any]]
+) -> None:
+    change, guard = (
+        "UPDATE crm.account SET first_cycle_start = '{}' WHERE account_id = 'MONTH'",
+        "TRIGGER keep_billed_cycles",
+    )
+    for statement in (f"DISABLE {guard}", None, f"ENABLE {guard}"):
+        operator.rows(f"ALTER TABLE crm.account {statement}" if statement else change.format("2025-04-20"))
+    for refused in ("2025-04-01", "2025-06-01"):
+        with pytest.raises(psycopg2.Error, match="its cycles cannot change"):
+            operator.rows(change.format(refused))
+    operator.rows(change.format("2025-05-01"))
+    with pytest.raises(psycopg2.Error, match="its cycles cannot change"):
+        operator.rows(change.format("2025-04-20"))

@@ -7,11 +7,15 @@ from typing import Any
 
 import pytest
 from billing.small_month import at, frame, usage
+from billing.small_operator import BOOK
 from frames import assert_rows
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from jobs.pinned import load_price_book
 from tollgate.billing.net_charge import with_net_charge
+from tollgate.platform.errors import TollgateError
+from tollgate.platform.lake import Lake
 
 BANDS: dict[str, Any] = {"piece_units": [60, 120, 60], "piece_factor_num": [10, 12, 9]}
 # name, units, free, fields, net charge
@@ -47,3 +51,21 @@ def test_the_net_charge_of_what_an_allowance_leaves(spark: SparkSession) -> None
         *[(name, None if due is None else Decimal(due).quantize(Decimal("0.000001")), due is not None)
           for name, _, _, _, due in CASES],
     )  # fmt: skip
+
+
+@pytest.mark.covers("CON-18", "CON-19")
+def test_a_row_of_a_banded_book_is_priced_again_under_a_newer_flat_one(spark: SparkSession, lake: Lake) -> None:
+    # Version 1 has bands, and prices that end inside a call; 2 is flat; 3 died; 4 has more bands than all before.
+    for version, bands, prices in ((1, 2, 2), (2, 1, None), (4, 5, 1)):
+        row = {**BOOK["version"][0], "pricebook_version": version, "band_slots": bands, "segment_slots": prices}
+        lake.append(frame(spark, "price_version", [row]), "price_version", "test", version)
+    slots = {version: load_price_book(lake, version).piece_slots for version in (1, 2, 4)}
+    assert slots == {1: 3, 2: 3, 4: 5}
+    newest = load_price_book(lake)
+    assert (newest.version, newest.piece_slots, newest.band_slots) == (4, 5, 5)
+    with pytest.raises(TollgateError, match="price book 3 is not published"):
+        load_price_book(lake, 3)
+    # 60 of 240 s are free: 120 s at 0.10 x 1.2 and 60 s at 0.10 x 0.9 a minute are left.
+    rated = frame(spark, "rated_usage", [usage("A", "evening", at("2025-05-02T16:00"), 240, **BANDS)])
+    net = with_net_charge(rated.withColumn("free_units", F.lit(60).cast("bigint")), slots[2])
+    assert_rows(net.select("event_id", "net_charge"), ("evening", Decimal("0.330000")))

@@ -7,7 +7,18 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from billing.small_month import account, agreement, at, bill_may, discount, posted_before, spend_limit, usage
+from billing.small_month import (
+    account,
+    agreement,
+    at,
+    bill_may,
+    discount,
+    fee,
+    posted_before,
+    spend_limit,
+    top_up,
+    usage,
+)
 from frames import assert_rows, small_frame
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -110,3 +121,45 @@ def test_usage_costs_no_more_than_a_cap_and_no_less_than_a_minimum(spark: SparkS
         ("M", "prior_spend_cap", None, "none", "mtm", money("-0.5")),
     )  # fmt: skip
     assert june.invoice_line.where("kind = 'prior_minimum_spend'").first().origin_cycle == date(2025, 5, 1)
+
+
+@pytest.mark.covers("RAT-44", "CON-14", "BIL-04")
+def test_a_minimum_is_of_contracts_that_are_invoiced_and_of_cycles_that_have_a_bill(spark: SparkSession) -> None:
+    book: dict[str, list[dict[str, Any]]] = {
+        "tax": [], "fee": [fee("paper", "invoice", "*", 1, tax_category="none")], "top_up": [top_up("prepaid")],
+        "spend_limit": [
+            spend_limit("line", "minimum", "*", "line", "10.00", tax_category="none"),
+            spend_limit("all", "minimum", "*", "account", "12.00", tax_category="none"),
+        ],
+    }  # fmt: skip
+    contracts = [
+        agreement("purse", "prepaid"), agreement("new"),
+        agreement("both"), agreement("both", "prepaid", subscription_id="second", contract_id="K2"),
+        # this line is invoiced until 9 June
+        agreement("changed", cancelled_on=date(2025, 6, 10)),
+        agreement("changed", "prepaid", starts_on=date(2025, 6, 10), contract_id="K3"),
+    ]  # fmt: skip
+    names = ("purse", "new", "both", "changed")
+    rated = [
+        # 0.10 of a May that the account had no bill for; 0.025 that credit pays
+        usage("new", "late", at("2025-05-31T16:00"), 60, tax_category="none"),
+        usage("purse", "call", at("2025-06-02T16:00"), 60, plan_id="prepaid", tax_category="none"),
+    ]
+    accounts = [account(name, first_cycle_start=date(2025, 6, 1)) for name in names]
+    june = bill_may(spark, accounts, contracts, rated, book, cycle="2025-06")
+    assert june.parked.isEmpty()
+    expected = [
+        line
+        for name in names[1:]
+        for line in (
+            (name, "invoice_fee", None, "none", "paper", money("1")),
+            (name, "minimum_spend", f"S{name}", "none", "line", money("10")),
+            (name, "minimum_spend", None, "none", "all", money("12")),
+        )
+    ]
+    assert_rows(changed(june.invoice_line.where("kind NOT LIKE 'prepaid%'")), *expected)
+    statement = june.invoice_line.where("account_id = 'purse'").select("kind", "amount")
+    assert_rows(
+        statement,
+        ("usage", money("0.03")), ("prepaid_used", money("-0.03")), ("prepaid_balance", money("0")),
+    )  # fmt: skip

@@ -7,11 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from billing.small_month import HST, account, agreement, at, bill_may, fee, posted_before, usage
-from frames import assert_rows
+from billing.small_month import HST, account, agreement, at, bill_may, fee, frame, posted_before, usage
+from frames import assert_rows, small_frame
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tollgate.billing.cycles import accounts_to_bill
 from tollgate.platform.lake import kept
 
 JUNE_1 = date(2025, 6, 1)
@@ -77,7 +78,7 @@ def test_late_usage_of_a_closed_account_is_invoiced_from_the_minimum_on(spark: S
     # In July what has come since then makes it enough; June has dealt with those that it only listed.
     runs += [("june", "2025-06", AS_OF)]
     billed = kept(posted_usage.unionByName(june.billed_usage))
-    before = posted_before(spark, billed, runs, [("june", "not yet")], lines)
+    before = posted_before(spark, billed, runs, [*parked, ("june", "not yet")], lines)
     july = bill_may(
         spark, accounts, contracts, rated, BOOK, before, **{**options, "rating_no": 3, "cycle": "2025-07"}
     )  # fmt: skip
@@ -88,3 +89,44 @@ def test_late_usage_of_a_closed_account_is_invoiced_from_the_minimum_on(spark: S
     assert_rows(
         july.parked, ("too little", "account_closed"), ("not yet", "earlier cycle not posted")
     )  # fmt: skip
+
+
+@pytest.mark.covers("BIL-19", "BIL-21")
+def test_a_closed_account_waits_for_its_last_bill_alone_and_is_due_from_the_start_of_a_cycle(
+    spark: SparkSession,
+) -> None:
+    # Cycles from the 15th; closed on 20 June, so the last bill is that of 15 June to 15 July, key 2025-06.
+    may_15, june_20 = date(2025, 5, 15), date(2025, 6, 20)
+    accounts = frame(spark, "ref_account", [
+        account("settled", anchor_day=15, first_cycle_start=may_15, closed_on=june_20),
+        account("parked", anchor_day=15, first_cycle_start=may_15, closed_on=june_20),
+        account("open", anchor_day=15, first_cycle_start=may_15),
+        # The last bill is that of 25 June to 25 July, which no run here has reached.
+        account("later", anchor_day=25, first_cycle_start=date(2025, 5, 25), closed_on=date(2025, 6, 26)),
+        # The last bill is eighteen months old: its run is not looked at any more, the cycle before is settled.
+        account("long ago", anchor_day=15, first_cycle_start=date(2023, 5, 15), closed_on=date(2024, 1, 20)),
+    ])  # fmt: skip
+    june = [("june 1", "2025-06", at("2025-07-01T04:00")), ("june 2", "2025-06", at("2025-07-16T04:00"))]
+    july = [*june, ("july 1", "2025-07", at("2025-08-01T04:00"))]
+
+    def asked(cycle: str, as_of: str, runs: list[tuple[Any, ...]], *parked: tuple[str, str]) -> list[tuple[Any, ...]]:
+        left = accounts_to_bill(
+            accounts, cycle, at(as_of), small_frame(spark, runs, "run_id STRING, cycle STRING, as_of TIMESTAMP"),
+            small_frame(spark, parked, "run_id STRING, account_id STRING"),
+        )  # fmt: skip
+        return sorted(tuple(row) for row in left.select("account_id", "is_due", "is_waiting").collect())
+
+    # The cycle of 15 July has begun, that of 25 July has not; of those the open one's has to end.
+    assert asked("2025-07", "2025-07-20T04:00", june, ("june 2", "parked")) == [
+        ("later", False, True), ("long ago", True, False), ("open", False, False), ("parked", True, True),
+        ("settled", True, False),
+    ]  # fmt: skip
+    # July's run has parked late usage of `settled`, say for want of a tax rule: it comes with August all the same.
+    assert asked("2025-08", "2025-09-01T04:00", july, ("june 2", "parked"), ("july 1", "settled")) == [
+        ("later", True, True), ("long ago", True, False), ("open", False, True), ("parked", True, True),
+        ("settled", True, False),
+    ]  # fmt: skip
+    # That run of 1 August has settled July of those that were closed by then, of the open one it has not.
+    assert asked("2025-07", "2025-09-01T04:00", july, ("july 1", "settled")) == [
+        ("open", True, False), ("settled", True, False),
+    ]  # fmt: skip

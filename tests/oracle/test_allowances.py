@@ -127,6 +127,30 @@ def test_what_is_left_rolls_over_up_to_the_cap_until_it_expires(book):
 
 
 @pytest.mark.covers("QUA-02", "RAT-51")
+def test_what_is_left_rolls_over_though_the_row_has_ended_and_another_follows(book):
+    months = {month: CALENDAR.starting_in(date(2026, month, 1)) for month in (8, 9, 10)}
+    term = Contract("K1", "S1", "A1", "term", date(2026, 8, 1), None, None)
+    rolls = {"allowance_id": "voice_a", "rollover_cycles": 1}
+    follows = {"allowance_id": "voice_b", "quantity": 9000, "valid_from": "2026-09-01"}
+
+    def taken_in(month: int, seconds: int, ends: str, used: Counter) -> list[tuple]:
+        rows = book({**rolls, "valid_to": ends}, follows)
+        usage = call(seconds, local_us(2026, month, 20, 12), HERE)
+        priced = price_event(usage, rows, facts())
+        event = RatedEvent(usage.source, usage.event_id, usage.started_at, usage.service, 1, priced)
+        found = Allowances(account(), CALENDAR, rows, [term], used).free(event, months[month])
+        return [(one.allowance_id, one.granted_on.month, one.units) for one in found]
+
+    august = Counter({("S1", months[8].start, "voice_a", months[8].start): 3000})
+    ends = "2026-09-01"
+    assert taken_in(9, 4020, ends, august) == [("voice_a", 8, 3000), ("voice_b", 9, 1020)]
+    assert taken_in(8, 4020, ends, august) == [("voice_a", 8, 3000)]
+    assert taken_in(10, 4020, ends, august) == [("voice_b", 10, 4020)]
+    # It did not hold just before August's end, so August hands nothing on.
+    assert taken_in(9, 4020, "2026-08-31", august) == [("voice_b", 9, 4020)]
+
+
+@pytest.mark.covers("QUA-02", "RAT-51")
 def test_money_pays_what_is_left_to_pay_until_it_is_used_up(book):
     rows = book(
         {"allowance_id": "credit", "quantity": "1.50", "unit": "currency", "service": "*", "zone_id": "*"},

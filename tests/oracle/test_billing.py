@@ -38,7 +38,7 @@ def rated(book: PriceBook, usage: Usage, rating_no: int = 1, plan_id: str = "ter
 
 def bill_of(book: PriceBook, events: list[RatedEvent], contract: Contract = TERM, of=None, used=None) -> Bill:
     calendar = CycleCalendar("America/Toronto", 1)
-    of = of or account()
+    of = (of or account())._replace(first_cycle_start=OCTOBER)
     bill = bill_cycle(of, calendar.starting_in(OCTOBER), calendar, events, [contract], book, Counter(used or {}))
     assert bill is not None
     return bill

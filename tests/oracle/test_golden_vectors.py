@@ -39,7 +39,8 @@ def month_of(
         usage = call(length, local_us(2025, 5, day, 12))
         priced = price_event(usage, book, snapshot)
         events.append(RatedEvent(usage.source, usage.event_id, usage.started_at, "voice", 1, priced))
-    bill = bill_cycle(account(), calendar.starting_in(date(2025, 5, 1)), calendar, events, [contract], book)
+    of = account()._replace(first_cycle_start=date(2025, 5, 1))
+    bill = bill_cycle(of, calendar.starting_in(date(2025, 5, 1)), calendar, events, [contract], book)
     assert bill is not None
     return bill
 

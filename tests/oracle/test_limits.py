@@ -50,7 +50,8 @@ def test_what_is_over_a_cap_is_shared_out_and_what_is_short_of_a_minimum_is_char
     may = [usage_line("S1", 800), usage_line("S1", 200, "none"), usage_line("S2", 100)]
 
     def reckoned(lines: list[Line], cycle=OCTOBER, posted=()) -> list[tuple]:
-        return told(spend_limit_lines(lines, cycle, CALENDAR, CONTRACTS, book, 2, posted))
+        since = OCTOBER.start
+        return told(spend_limit_lines(lines, cycle, CALENDAR, CONTRACTS, book, 2, posted, since))
 
     found = reckoned(may)
     assert found == [
@@ -86,6 +87,33 @@ def test_a_minimum_alone_makes_a_bill_with_its_fee(limits):
     ]  # fmt: skip
     ended = [one._replace(cancelled_on=OCTOBER.start) for one in CONTRACTS]
     assert bill(ended) is None, "no contract is in force in October"
+
+
+@pytest.mark.covers("QUA-02", "RAT-44", "CON-14")
+def test_a_minimum_is_of_contracts_that_are_invoiced_and_of_cycles_that_have_a_bill(limits):
+    top_up = "plan_id,opening_credit,below,amount,moment,valid_from,valid_to\nprepaid,100,10,25,event,2024-01-01,\n"
+    fee = sheet("fee", {"fee_id": "paper", "kind": "invoice", "plan_id": "*", "amount": "1.00"})
+    least = ("line,minimum,*,M,line,*,10,none,2024-01-01,", "account,minimum,*,M,account,*,12,none,2024-01-01,")
+    book = limits(*least, top_up=top_up, fee=fee)
+    purse = Contract("K2", "S2", "A1", "prepaid", date(2026, 1, 1), None, None)
+    # S3 is invoiced until 9 October.
+    changed = [Contract("K3", "S3", "A1", "term", date(2026, 1, 1), None, date(2026, 10, 10)),
+               Contract("K4", "S3", "A1", "prepaid", date(2026, 10, 10), None, None)]  # fmt: skip
+    lines = [usage_line("S1", 10, "none", "prior_period"), usage_line("S2", 20)]
+    lines[1].ref = "K2"
+
+    def reckoned(since: date) -> list[tuple]:
+        contracts = [*CONTRACTS[:1], purse, *changed]
+        return told(spend_limit_lines(lines, NOVEMBER, CALENDAR, contracts, book, 2, [], billed_since=since))
+
+    of_november = [("minimum_spend", "S1", "none", "line", 1000), ("minimum_spend", None, "none", "account", 1200)]
+    assert reckoned(OCTOBER.start) == [
+        ("prior_minimum_spend", "S1", "none", "line", 990), ("prior_minimum_spend", "S3", "none", "line", 1000),
+        ("prior_minimum_spend", None, "none", "account", 1190), *of_november,
+    ]  # fmt: skip
+    assert reckoned(NOVEMBER.start) == of_november
+    statement = bill_cycle(account(is_exempt=True), OCTOBER, CALENDAR, [], [purse], book)
+    assert statement is not None and told(statement.lines) == [("prepaid_balance", "S2", "none", "K2", 0)]
 
 
 @pytest.mark.covers("QUA-02", "RAT-44")

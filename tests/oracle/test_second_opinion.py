@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
-from oracle.people import DEMO_BOOK, call, facts, local_us
+from oracle.people import DEMO_BOOK, account, call, facts, local_us
 from oracle.small_lake import bill_rows, month, rated_row, write, write_inputs
 
 from tollgate.oracle.__main__ import main, preview_reader
@@ -40,7 +40,8 @@ class SmallLake:
         first, unknown = call(6100, at[0]), call(61, at[1], to="+9991234567")
         nobody = call(60, at[2])._replace(msisdn="+14162000009")
         again, late = call(30, at[3])._replace(event_id=first.event_id), call(119, at[3])
-        before, after = facts(contracts=[CONTRACT]), facts(contracts=[CONTRACT])
+        of = account()._replace(first_cycle_start=OCTOBER.cycle_start)
+        before, after = facts(of=of, contracts=[CONTRACT]), facts(of=of, contracts=[CONTRACT])
         holding = next(after.holdings())
         after._holdings[nobody.msisdn].append(holding._replace(msisdn=nobody.msisdn))
         self.snapshots, self.book = {1: before, 2: after}, PriceBook(DEMO_BOOK)

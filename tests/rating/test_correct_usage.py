@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from answers import ask
+from billing.test_credit_notes import INVOICE
 from faults.route import Route
+from reference.places import own_places
 
-from jobs import bill_runs, correct_usage, explain_charge
+from jobs import bill_runs, correct_usage, credit_notes, explain_charge
 from jobs.quality_slices import known_of, new_range, rows_of
 from jobs.rating_runs import Night, Selection, append_run
 from rating import sheet
@@ -44,6 +46,12 @@ EVENTS = [
     sheet.event("later", at=sheet.local(9, 7)),
 ]
 WRITTEN = "event_id, revision, kind, account_id, charge, cost, rating_no, pricebook_version, snapshot_id"
+BILLED = {
+    "run_id": "posted", "source": "sw1", "event_id": "national", "revision": 1, "rating_no": 1,
+    "account_id": "a_plain", "subscription_id": "s_plain", "started_at": sheet.local(5, 7), "free_units": 0,
+    "origin_cycle": date(2026, 10, 1), "line_key": "k|", "net_numerator": D(3), "net_denominator": D(10),
+    "list_charge": D("0.3"), "net_charge": D("0.3"),
+}  # fmt: skip
 OCTOBER_5 = ("--from", "2026-10-05", "--to", "2026-10-06T04:00:00Z")
 
 
@@ -226,13 +234,8 @@ def test_a_selection_of_nothing_is_refused(furnished):
 @pytest.mark.long
 @pytest.mark.covers("BIL-11")
 def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake, monkeypatch):
-    billed = {"run_id": "posted", "source": "sw1", "event_id": "national", "revision": 1, "rating_no": 1}
-    billed |= {"account_id": "a_plain", "subscription_id": "s_plain", "started_at": sheet.local(5, 7), "free_units": 0}
-    billed |= {"origin_cycle": date(2026, 10, 1), "line_key": "k|", "net_numerator": D(3), "net_denominator": D(10)}
-    billed |= {"list_charge": D("0.3"), "net_charge": D("0.3")}
-    at.put("billed_usage", 1, billed)
-    posted: Callable[..., list[str]] = lambda _: ["posted"]  # noqa: E731
-    monkeypatch.setattr(bill_runs, "posted_runs", posted)
+    at.put("billed_usage", 1, BILLED)
+    monkeypatch.setattr(bill_runs, "posted_runs", lambda _: ["posted"])
     # The call is on a posted invoice and may be corrected there, unless an older release posted it by graduated tiers,
     # or it would be given back to another purse than the one that paid.
     assert at.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3
@@ -246,7 +249,7 @@ def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake
     with pytest.raises(TollgateError, match="posted by graduated tiers") as refused:
         at.correct(*OCTOBER_5)
     assert "a_plain" in str(refused.value)
-    prepaid = {**billed, "event_id": "moved", "account_id": "a_second", "line_key": "k|K"}
+    prepaid = {**BILLED, "event_id": "moved", "account_id": "a_second", "line_key": "k|K"}
     at.put("billed_usage", 2, prepaid)
     with pytest.raises(TollgateError, match="such events of a_plain, a_second"):
         at.correct(*OCTOBER_5)
@@ -254,3 +257,22 @@ def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake
     taken = Night(1, 1, 0, 4, 8, "{}")
     with pytest.raises(TollgateError, match="another rating run has taken number 1 meanwhile"):
         append_run(lake, lake.read("rated_usage").limit(0), taken)
+
+
+@pytest.mark.covers("BIL-11")
+def test_usage_that_a_credit_note_gives_back_is_not_given_back_again(at, lake, services, tmp_path, monkeypatch):
+    desk = own_places(services, tmp_path)
+    migrate(desk)
+    # Its line 2 is the call's: 10.00 of usage.
+    ask(desk, INVOICE.replace("'A'", "'a_plain'").replace("'r'", "'posted'").replace("'b'", "'k|'"))
+    at.put("billed_usage", 1, BILLED)
+    monkeypatch.setattr(bill_runs, "posted_runs", lambda _: ["posted"])
+    beside = Corrector(lake, desk)
+    credit_notes.draft_credit(desk, 7, [1], "no fee", "ann")
+    assert beside.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3
+    of_call = credit_notes.draft_credit(desk, 7, [2], "wrong rate", "ann")
+    with pytest.raises(TollgateError, match="that a credit note takes back") as refused:
+        beside.correct(*OCTOBER_5, "--dry-run")
+    assert refused.value.found == "such events of a_plain"
+    credit_notes.void_credit(desk, of_call["note_id"], "ann", "corrected instead")
+    assert beside.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3

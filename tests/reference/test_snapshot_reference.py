@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import date, datetime, timezone
 
 import pytest
 from frames import assert_rows, table
@@ -13,7 +13,13 @@ from jobs.pinned import load_reference
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect, migrate
-from tollgate.reference.snapshot_checks import mistakes, plan_digest, row_digests, snapshot_digest
+from tollgate.reference.snapshot_checks import (
+    mistakes,
+    plan_digest,
+    row_digests,
+    snapshot_digest,
+    unaligned_accounts,
+)
 
 SUBSCRIPTION = (
     "msisdn STRING, subscription_id STRING, account_id STRING, contract_id STRING, plan_id STRING, line_state STRING, "
@@ -135,6 +141,29 @@ def test_a_zone_that_is_none_is_refused_with_whose_it_is_before_anything_is_read
         snapshot_reference.run(spark, places, snapshot_reference.parser().parse_args([]))
     assert "account a1 has time zone 'America/Tornoto'; expected an IANA time zone" in str(raised.value)
     assert "source msc-1 has time zone ''" in str(raised.value)
+
+
+@pytest.mark.covers("CON-21")
+def test_a_first_cycle_begins_on_the_anchor_day_and_one_of_days_on_any(spark):
+    accounts = table(
+        spark, "account_id STRING, anchor_day INT, first_cycle_start DATE, cycle_days INT",
+        ("first", 1, date(2026, 5, 1), None), ("shorter month", 31, date(2026, 2, 28), None),
+        ("leap year", 30, date(2028, 2, 29), None), ("days", 1, date(2026, 5, 20), 30),
+        # 20 to 31 May would be on no bill; the cycle from 15 October would wait for that from 15 September.
+        ("within", 1, date(2026, 5, 20), None), ("before", 15, date(2026, 10, 1), None),
+        ("leap day is the last", 30, date(2028, 2, 28), None), ("may is longer", 31, date(2026, 5, 30), None),
+    )  # fmt: skip
+    said = "account {} has its first cycle from {}; expected a start on its anchor day, {}, or on the last day of a "
+    assert_rows(
+        unaligned_accounts(accounts),
+        *[
+            (said.format(*one) + "shorter month",)
+            for one in (
+                ("within", "2026-05-20", 1), ("before", "2026-10-01", 15), ("leap day is the last", "2028-02-28", 30),
+                ("may is longer", "2026-05-30", 31),
+            )
+        ],
+    )  # fmt: skip
 
 
 def test_the_digest_sees_every_cell_and_no_order(spark):

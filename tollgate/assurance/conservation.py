@@ -45,6 +45,28 @@ class Balance:
         return self.left_side == self.right_side
 
 
+# Both sides come from one run alone, so they are asked of a draft as well, before it is posted.
+WITHIN_A_RUN = (
+    Equation("billing", "every usage line equals its own events", ("usage_lines",), ("usage_lines_that_sum",)),
+    Equation("billing", "events on lines", ("billed_events",), ("line_events",)),
+    Equation("billing", "net charges on usage lines", ("billed_net",), ("line_exact",)),
+    Equation("billing", "free units are those of their slices", ("billed_events",), ("sliced_events",)),
+    Equation(
+        "billing", "net charges are exact charges less what allowances paid", ("billed_events",), ("paid_events",)
+    ),
+    Equation("billing", "lines make the invoices", ("line_amount",), ("invoice_net",)),
+    Equation("billing", "tax shares make the tax", ("line_tax",), ("invoice_tax",)),
+    Equation("billing", "net and tax make the total", ("invoice_net", "invoice_tax"), ("invoice_total",)),
+    Equation("billing", "every invoice equals its own lines", ("billed_accounts",), ("invoices_that_sum",)),
+    Equation(
+        "billing",
+        "prepaid credit is carried, topped up, used or forfeited",
+        ("prepaid_opening", "prepaid_topped_up", "prepaid_settled"),
+        ("prepaid_debits", "prepaid_forfeited", "prepaid_closing"),
+    ),
+    Equation("billing", "prepaid usage is taken from the credit", ("billed_prepaid",), ("prepaid_debits",)),
+    Equation("billing", "every prepaid balance adds up", ("prepaid_balances",), ("prepaid_balances_that_add_up",)),
+)
 EQUATIONS = (
     Equation("mediation", "offsets without a hole", ("span",), ("received",)),
     Equation("mediation", "everything received is kept", ("received",), ("raw_rows",)),
@@ -70,21 +92,7 @@ EQUATIONS = (
         "billing", "charges are billed or carried over", ("rated_charge",), ("billed_list_charge", "carried_charge")
     ),
     Equation("billing", "events keep account, time and charge", ("rated_owners",), ("billed_owners", "carried_owners")),
-    Equation("billing", "every usage line equals its own events", ("usage_lines",), ("usage_lines_that_sum",)),
-    Equation("billing", "events on lines", ("billed_events",), ("line_events",)),
-    Equation("billing", "net charges on usage lines", ("billed_net",), ("line_exact",)),
-    Equation("billing", "lines make the invoices", ("line_amount",), ("invoice_net",)),
-    Equation("billing", "tax shares make the tax", ("line_tax",), ("invoice_tax",)),
-    Equation("billing", "net and tax make the total", ("invoice_net", "invoice_tax"), ("invoice_total",)),
-    Equation("billing", "every invoice equals its own lines", ("billed_accounts",), ("invoices_that_sum",)),
-    Equation(
-        "billing",
-        "prepaid credit is carried, topped up, used or forfeited",
-        ("prepaid_opening", "prepaid_topped_up", "prepaid_settled"),
-        ("prepaid_debits", "prepaid_forfeited", "prepaid_closing"),
-    ),
-    Equation("billing", "prepaid usage is taken from the credit", ("billed_prepaid",), ("prepaid_debits",)),
-    Equation("billing", "every prepaid balance adds up", ("prepaid_balances",), ("prepaid_balances_that_add_up",)),
+    *WITHIN_A_RUN,
     Equation("ledger", "invoices in PostgreSQL", ("invoices",), ("issued_invoices",)),
     Equation("ledger", "the same invoices in PostgreSQL", ("invoice_digest",), ("issued_digest",)),
     Equation("ledger", "lines in PostgreSQL", ("line_count",), ("issued_lines",)),
@@ -93,6 +101,11 @@ EQUATIONS = (
     Equation("ledger", "total in PostgreSQL", ("invoice_total",), ("issued_total",)),
     Equation("ledger", "debits are credits", ("debits",), ("credits",)),
     Equation("ledger", "receivable is the sum of totals", ("receivable",), ("invoice_total",)),
+    Equation("ledger", "every journal is that of its own invoice", ("journals",), ("journals_that_agree",)),
+    Equation("ledger", "credit given to prepaid contracts is booked", ("credit_given",), ("booked_given",)),
+    Equation("ledger", "credit that contracts forfeited is booked", ("credit_taken",), ("booked_taken",)),
+    Equation("ledger", "numbers without a gap", ("numbered",), ("last_no",)),
+    Equation("ledger", "the highest number is the last one given", ("highest_no",), ("last_no",)),
 )
 # Where nothing was corrected they would say 0 = 0.
 _OF_CORRECTIONS = (

@@ -9,9 +9,10 @@ from functools import reduce
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
+from tollgate.assurance.billed_rows import billed_by_run
 from tollgate.assurance.current_rating import IS_CURRENT, row_versions, signed
 from tollgate.assurance.measured import measured
-from tollgate.assurance.prepaid_credit import prepaid_credit
+from tollgate.assurance.prepaid_credit import prepaid_credit, prepaid_in_ledger
 
 ALL = "all"
 USAGE_KINDS = ("usage", "prior_period", "usage_reversal", "usage_correction")
@@ -42,6 +43,7 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
     billed = tables["billed_usage"].join(F.broadcast(posted), "run_id", how="inner")
     lines = tables["invoice_line"].join(F.broadcast(posted), "run_id", how="inner")
     invoices = tables["invoice"].join(F.broadcast(posted), "run_id", how="inner")
+    prepaid = tables["prepaid_balance"].join(F.broadcast(posted), "run_id", how="inner")
     groups = [
         received(tables["control_mediation"].where(F.col("batch_no") <= reach.published_to)),
         raw(tables["raw_cdr"].where(F.col("batch_no") <= reach.published_to)),
@@ -54,7 +56,8 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
         carried_over(tables["rated_usage"], billed, invoices, tables["ref_account"]),
         billed_by_run(billed),
         invoice_lines(lines, billed),
-        prepaid_credit(tables["prepaid_balance"].join(F.broadcast(posted), "run_id", how="inner"), billed),
+        prepaid_credit(prepaid, billed),
+        prepaid_in_ledger(prepaid, invoices),
         issued(invoices, lines),
     ]
     return reduce(DataFrame.unionByName, groups)
@@ -183,11 +186,6 @@ def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame,
         carried_charge=F.sum("charge"),
         carried_owners=F.sum(_owner("charge")),
     )
-
-
-def billed_by_run(billed: DataFrame) -> DataFrame:
-    """Events and net charges that a run put on lines."""
-    return measured(billed, F.col("part"), billed_events=F.count("*"), billed_net=F.sum("net_charge"))
 
 
 def invoice_lines(lines: DataFrame, billed: DataFrame) -> DataFrame:

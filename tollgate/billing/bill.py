@@ -126,9 +126,9 @@ def bill_cycle(
     usage = keep(net.transform(_billed, prepaid))
     zones, fees = book.table("price_zone"), book.table("price_fee")
     rarer = _rarer_lines(reference, fees, due, posted)
-    own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, rarer))
+    own = keep(lines_of_contracts_and_usage(usage, contracts, due, zones, fees, posted.lines, rarer))
     own = _with_volume(own, usage, posted, rated, due, tiers, keep)
-    own = _with_limits(own, posted, contracts, due, book, cycle, keep)
+    own = _with_limits(own, posted, contracts, due, book, cycle, prepaid, keep)
     balances = None if prepaid is None else keep(prepaid_balances(usage, prepaid, posted.prepaid))
     taxed, exempt = _tax_status(reference, due)
     more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, taxed, book, exempt)
@@ -203,13 +203,14 @@ def _with_limits(
     due: DataFrame,
     book: PriceBook,
     cycle: str,
+    prepaid: DataFrame | None,
     keep: Callable[[DataFrame], DataFrame],
 ) -> DataFrame:
     """The lines with those of spending caps and minimums, where the book has some."""
     if SPEND_LIMITS not in book.features:
         return own
     now = own.withColumn("cycle", F.lit(cycle))
-    limits = spend_limit_lines(now, posted.lines, contracts, due, book.table("price_spend_limit"))
+    limits = spend_limit_lines(now, posted.lines, contracts, due, book.table("price_spend_limit"), prepaid)
     return keep(own.unionByName(completed(limits)))
 
 

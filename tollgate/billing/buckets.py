@@ -15,16 +15,19 @@ from typing import NamedTuple
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from tollgate.billing.cycle_dates import cycle_after, key_of
+from tollgate import money
+from tollgate.billing.cycle_dates import cycle_after, key_of, local_midnight
 from tollgate.billing.granted_days import BUCKET, OWNER, granted_days
 
 EVENT_ORDER = ["started_at", "source", "event_id", "revision"]
 SLICES = "ARRAY<STRUCT<allowance_id: STRING, granted_on: DATE, units: BIGINT>>"
 CURRENCY = "currency"
+# Of 10^18 units a BIGINT does not hold the product with the days; the quotient is at most the quantity again.
+PRORATED = f"(CAST(quantity AS {money.EXACT}) * active_days) div cycle_days"
 # What the cycle of a grant left of it rolls over up to the cap; what rolled use is taken off after.
-GRANTED = """
+GRANTED = f"""
 CASE WHEN age > 0 AND NOT coalesce(is_granted, false) THEN 0
-     WHEN proration = 'days' THEN coalesce((quantity * active_days) div cycle_days, 0) ELSE quantity END
+     WHEN proration = 'days' THEN coalesce({PRORATED}, 0) ELSE quantity END
 """
 LEFT = f"""
 CASE WHEN age = 0 THEN ({GRANTED}) - coalesce(used_units, 0)
@@ -124,9 +127,13 @@ def with_allowance(usage: DataFrame, allowances: DataFrame) -> DataFrame:
     where none does, and its bucket's `owner_id` and `granted_on`.
 
     allowances: rows of one slot. Only rows priced by a rate row at home are covered; the time band is that in which an
-    event starts. Rows of price_allowance that hold at the event's start count. Two allowances of one slot for the same
-    usage are refused when the book is published; here they would stop the run.
+    event starts. Rows of price_allowance count that hold at the event's start; of a grant that rolled over those that
+    held just before the end of its own cycle. Publishing gives allowances that can meet in one event different slots;
+    two of one slot would double the event, which parks the account.
     """
+    granted_to = cycle_after(F.col("origin_cycle"), 1 - F.col("age"), F.col("calendar"))
+    just_before = local_midnight(granted_to, F.col("account_time_zone")) - F.expr("INTERVAL 1 SECOND")
+    on_offer_at = F.when(F.col("age") > 0, just_before).otherwise(F.col("started_at"))
     cover = allowances.select(
         *[F.col(name).alias(f"allowed_{name}") for name in ("plan_id", "service", "zone_id", "unit", "band")],
         "valid_from", "valid_to", F.col("allowance_id").alias("covering_id"), "quantity", "proration", "scope",
@@ -141,8 +148,8 @@ def with_allowance(usage: DataFrame, allowances: DataFrame) -> DataFrame:
         & (F.col("roaming_zone") == "home")
         & (F.col("retail_status") == "rated")
         & (F.col("price_source") == "rate")
-        & (F.col("valid_from") <= F.col("started_at"))
-        & (F.col("started_at") < F.col("valid_to"))
+        & (F.col("valid_from") <= on_offer_at)
+        & (on_offer_at < F.col("valid_to"))
     )
     then = cycle_after(F.col("origin_cycle"), -F.col("age"), F.col("calendar"))
     granted_on = F.when(F.col("age") > 0, then).otherwise(F.col("origin_cycle"))

@@ -17,6 +17,7 @@ from tollgate.billing.cycle_dates import (
     calendar_of_account,
     cycle_after,
     cycle_end_of,
+    cycle_of_day,
     cycle_start_of,
     key_of,
     local_midnight,
@@ -149,31 +150,42 @@ def accounts_to_bill(
     """Accounts of the cycle that no posted run has settled, with `is_due`, `is_waiting` (an earlier cycle is not
     posted) and `is_closed` (they have had their last bill).
 
-    as_of: cycles that ended by this instant are due. named: as of `settled_cycles`. only: (account_id) of the
-    accounts asked for, unique; None for all. is_open: a preview, which bills a cycle before its end.
+    as_of: cycles that ended by this instant are due; of a closed account, which can have late usage only, those that
+    began by it, so that it needs no account of its own dates to have a run. A closed account waits for its last bill
+    alone. named: as of `settled_cycles`. only: (account_id) of the accounts asked for, unique; None for all. is_open:
+    a preview, which bills a cycle before its end.
     """
     if only is not None:
         accounts = accounts.join(F.broadcast(only), "account_id", how="left_semi")
-    of_cycle = cycle_accounts(accounts, cycle)
-    now = of_cycle.select("account_id", F.lit(cycle).alias("cycle"), "ends_at")
+    of_cycle = cycle_accounts(accounts, cycle).withColumn("due_at", _due_at(F.col("cycle_start")))
+    now = of_cycle.select("account_id", F.lit(cycle).alias("cycle"), F.col("due_at").alias("ends_at"))
     settled = settled_cycles(now, posted_runs, parked, named)
-    earlier = settled_cycles(of_cycle.select(*_cycle_before()), posted_runs, parked, named).drop("cycle")
-    is_due = F.lit(True) if is_open else F.col("ends_at") <= F.lit(as_of)
+    earlier = settled_cycles(of_cycle.select(*_cycle_before(cycle)), posted_runs, parked, named).drop("cycle")
+    is_due = F.lit(True) if is_open else F.col("due_at") <= F.lit(as_of)
     has_earlier = F.col("first_cycle_start") < F.col("cycle_start")
     return (
         of_cycle.join(settled, "account_id", how="left_anti")
         .join(earlier.withColumn("earlier_is_settled", F.lit(True)), "account_id", how="left")
         .withColumn("is_due", is_due)
         .withColumn("is_waiting", has_earlier & F.col("earlier_is_settled").isNull())
-        .drop("earlier_is_settled")
+        .drop("earlier_is_settled", "due_at")
     )
 
 
-def _cycle_before() -> list[Column]:
-    """account_id, key and end of the cycle before the one that starts on `cycle_start`."""
+def _due_at(cycle_start: Column) -> Column:
+    """TIMESTAMP from which on the account's cycle is due: its end, or its start where the account is closed by then."""
+    due_on = F.when(F.col("closed_on") <= cycle_start, cycle_start)
+    return local_midnight(due_on.otherwise(cycle_end_of(cycle_start, F.col("calendar"))), F.col("time_zone"))
+
+
+def _cycle_before(cycle: str) -> list[Column]:
+    """account_id, key and `ends_at` of the cycle that has to be settled before the account's cycle of the key `cycle`:
+    the one before, of a closed account that of its last bill.
+
+    A last bill of more than MONTHS_BACK months ago is left to the cycles since then: nobody looks for its run any more.
+    """
     before = cycle_after(F.col("cycle_start"), F.lit(-1), F.col("calendar"))
-    return [
-        F.col("account_id"),
-        key_of(before, F.col("calendar")).alias("cycle"),
-        local_midnight(F.col("cycle_start"), F.col("time_zone")).alias("ends_at"),
-    ]
+    last = cycle_of_day(F.date_sub("closed_on", 1), F.col("calendar"))
+    is_near = F.trunc(last, "MM") >= F.add_months(F.lit(month_of(cycle)), -MONTHS_BACK)
+    start = F.when(F.col("is_closed") & is_near, last).otherwise(before)
+    return [F.col("account_id"), key_of(start, F.col("calendar")).alias("cycle"), _due_at(start).alias("ends_at")]

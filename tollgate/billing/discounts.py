@@ -127,8 +127,8 @@ def _summed(base: DataFrame) -> DataFrame:
 
 
 def _taken_off(sums: DataFrame, discounts: DataFrame) -> DataFrame:
-    """What each discount takes off a tax category of a cycle: columns ref, off_num (thousandths, DECIMAL(38,0)) over
-    off_den, BIGINT; no row where it does not act.
+    """What each discount takes off a tax category of a cycle: columns ref, off_num (thousandths) over off_den, both
+    DECIMAL(38,0), since rounding multiplies them; no row where it does not act.
 
     The numerators of a cycle stand over one denominator, the product of keep_den of all its discounts in force.
     """
@@ -149,8 +149,8 @@ def _taken_off(sums: DataFrame, discounts: DataFrame) -> DataFrame:
         .select(*CYCLE, "tax_category", "base", "off_den", "acting", F.posexplode("acting").alias("place", "rule"))
         .withColumn("off_num", F.expr(f"CAST(try_multiply(base, {share}) AS {money.EXACT})"))
         .groupBy(*CYCLE, "tax_category", F.col("rule.discount_id").alias("ref"))
-        .agg(F.when(is_known, F.try_sum("off_num")).alias("off_num"), F.max("off_den").alias("off_den"),
-             F.lit(True).alias("is_acting"))
+        .agg(F.when(is_known, F.try_sum("off_num")).alias("off_num"),
+             F.max("off_den").cast(money.EXACT).alias("off_den"), F.lit(True).alias("is_acting"))
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What contracts owe in a cycle apart from usage: monthly fees, deposits charged, credited or forfeited.
+"""What contracts owe in a cycle apart from usage and deposits: monthly fees; and the fees of an invoice.
 
 Fee rows that hold just before the cycle's end count. Source: docs/billing.md, "Fees and deposits".
 """
@@ -20,15 +20,15 @@ exists(others, other -> other.fee_id <> fee_id AND other.plan_id IN ('*', plan_i
 REF = f"CASE WHEN {HAS_ANOTHER} THEN concat(contract_id, '/', fee_id) ELSE contract_id END"
 
 
-def contract_fees(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, kind: str) -> DataFrame:
+def contract_fees(
+    contracts: DataFrame, accounts: DataFrame, fees: DataFrame, kind: str, at: Column | None = None
+) -> DataFrame:
     """Contracts of the accounts to bill with each fee row of `kind` that their plan has; one row a contract and fee.
 
-    contracts: ref_contract; accounts: accounts to bill, with minor_digits; fees: price_fee.
+    contracts: ref_contract; accounts: accounts to bill, with minor_digits; fees: price_fee; at: TIMESTAMP, the instant
+    at which a row must hold, just before the cycle's end unless given.
     Adds `active_days` and `cycle_days` of the cycle billed, and the account's and the fee's columns.
     """
-    account = accounts.select(
-        "account_id", "calendar", "cycle_start", "cycle_end", "ends_at", "closed_on", "minor_digits"
-    )
     fee = fees.where(F.col("kind") == kind).select(
         F.col("plan_id").alias("fee_plan"), "fee_id", F.col("name").alias("fee_name"), "amount_micros", "proration",
         "tax_category",
@@ -36,11 +36,22 @@ def contract_fees(contracts: DataFrame, accounts: DataFrame, fees: DataFrame, ki
     )  # fmt: skip
     days = overlap_days(F.col("starts_on"), F.col("cancelled_on"), F.col("cycle_start"), F.col("cycle_end"))
     return (
-        contracts.join(account, "account_id", how="inner")
+        contracts_to_bill(contracts, accounts)
         .withColumn("active_days", days)
         .withColumn("cycle_days", F.date_diff("cycle_end", "cycle_start"))
-        .join(F.broadcast(fee), F.expr("fee_plan IN ('*', plan_id)") & in_force(), how="inner")
-    )
+        .withColumn("fee_at", F.expr(JUST_BEFORE_END) if at is None else at)
+        .join(F.broadcast(fee), F.expr("fee_plan IN ('*', plan_id) AND valid_from <= fee_at AND fee_at < valid_to"),
+              how="inner")
+    )  # fmt: skip
+
+
+def contracts_to_bill(contracts: DataFrame, accounts: DataFrame) -> DataFrame:
+    """The contracts of the accounts to bill, with their accounts' dates and minor_digits."""
+    account = accounts.select(
+        "account_id", "calendar", "time_zone", "first_cycle_start", "cycle_start", "cycle_end", "ends_at", "closed_on",
+        "minor_digits",
+    )  # fmt: skip
+    return contracts.join(account, "account_id", how="inner")
 
 
 def in_force() -> Column:
@@ -85,47 +96,6 @@ def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) 
     )  # fmt: skip
 
 
-def deposit_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
-    """Deposits of contracts that start in the cycle, and what becomes of them in the cycle that contains
-    `cancelled_on`.
-
-    Cancelled before the commitment's end: `deposit_forfeit`, amount 0, the ledger makes it revenue. Else
-    `deposit_credit`, negative.
-    """
-    deposits = contract_fees(contracts, accounts, fees, "deposit")
-    charged = deposits.where("starts_on >= cycle_start AND starts_on < cycle_end").transform(
-        _deposit_line, "deposit", "1L", ""
-    )
-    credited = settled_deposits(deposits, is_forfeited=False).transform(
-        _deposit_line, "deposit_credit", "-1L", " returned"
-    )
-    forfeited = settled_deposits(deposits, is_forfeited=True).transform(
-        _deposit_line, "deposit_forfeit", "0L", " forfeited"
-    )
-    return charged.unionByName(credited).unionByName(forfeited)
-
-
-def settled_deposits(deposits: DataFrame, *, is_forfeited: bool) -> DataFrame:
-    """Rows of contract_fees whose contract was cancelled in the cycle, before the end of its commitment or not.
-
-    The last bill of a closed account also has those that end with it.
-    """
-    is_early = F.coalesce(F.col("cancelled_on") < F.col("term_ends_on"), F.lit(False))
-    is_cancelled = F.expr(
-        "cancelled_on >= cycle_start AND coalesce(cycle_start < closed_on, true)"
-        " AND (cancelled_on < cycle_end OR coalesce(cancelled_on = cycle_end AND closed_on = cycle_end, false))"
-    )
-    return deposits.where(is_cancelled & (is_early if is_forfeited else ~is_early))
-
-
-def forfeited_deposits(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
-    """(account_id, amount DECIMAL(18,3)) of the deposits that become revenue in the cycle; for the ledger."""
-    deposits = contract_fees(contracts, accounts, fees, "deposit")
-    return settled_deposits(deposits, is_forfeited=True).select(
-        "account_id", F.expr(money.rounded_minor("amount_micros", "1L", "minor_digits")).alias("amount")
-    )
-
-
 def invoice_fee_lines(accounts: DataFrame, fees: DataFrame) -> DataFrame:
     """The fees of an invoice for every account given; accounts: those with another line, one row each."""
     fee = fees.where("kind = 'invoice' AND plan_id = '*'")
@@ -134,15 +104,4 @@ def invoice_fee_lines(accounts: DataFrame, fees: DataFrame) -> DataFrame:
         F.col("name").alias("description"),
         F.expr(f"CAST({money.to_decimal('amount_micros')} AS DECIMAL(38,6))").alias("exact_total"),
         F.expr(money.rounded_minor("amount_micros", "1L", "minor_digits")).alias("amount"),
-    )  # fmt: skip
-
-
-def _deposit_line(deposits: DataFrame, kind: str, sign: str, fate: str) -> DataFrame:
-    signed = deposits.withColumn("signed", F.expr(f"amount_micros * {sign}"))
-    return signed.select(
-        "account_id", F.lit(kind).alias("kind"), "subscription_id", F.col("contract_id").alias("ref"), "tax_category",
-        F.concat("fee_name", F.lit(fate)).alias("description"), F.lit(0).cast("bigint").alias("units"),
-        F.lit(None).cast("string").alias("unit"),
-        F.expr(f"CAST({money.to_decimal('signed')} AS DECIMAL(38,6))").alias("exact_total"),
-        F.expr(money.rounded_minor("signed", "1L", "minor_digits")).alias("amount"),
     )  # fmt: skip

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from tollgate import money
 from tollgate.billing import fees
+from tollgate.billing.deposits import deposit_lines
 
 KEY_PARTS = ["kind", "subscription_id", "service", "zone_id", "roaming_zone", "origin_cycle", "tax_category", "ref"]
 # Usage of an earlier cycle than that of the bill: late, taken back, or charged again.
@@ -116,14 +117,15 @@ def lines_of_contracts_and_usage(
     accounts: DataFrame,
     zones: DataFrame,
     price_fees: DataFrame,
+    posted_lines: DataFrame,
     more: Sequence[DataFrame] = (),
 ) -> DataFrame:
     """Lines that an account has by itself: usage, monthly fees, deposits, and `more`; all LINE_COLUMNS, not yet
-    numbered."""
+    numbered. posted_lines: invoice_line of posted runs."""
     own = [
         usage_lines(usage, zones, accounts),
         fees.recurring_lines(contracts, accounts, price_fees),
-        fees.deposit_lines(contracts, accounts, price_fees),
+        deposit_lines(contracts, accounts, price_fees, posted_lines),
         *more,
     ]
     return reduce(DataFrame.unionByName, [completed(lines) for lines in own])

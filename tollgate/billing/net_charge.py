@@ -11,7 +11,7 @@ from tollgate.rating import price
 def with_net_charge(usage: DataFrame, pieces: int) -> DataFrame:
     """Add `net_numerator`, `net_denominator` DECIMAL(38,0) (millionths) and `net_charge` DECIMAL(18,6), rounded once.
 
-    usage: columns of rated_usage and `free_units`; pieces: the most pieces a row may have (price_version.band_slots).
+    usage: columns of rated_usage and `free_units`; pieces: the most pieces a row may have (PriceBook.piece_slots).
     An event of which nothing is freed pays its list charge as it stands in the row; the others are priced again by
     rating's own arithmetic. NULL where it cannot be known (more pieces, beyond its type), which parks the account.
     """

@@ -19,23 +19,31 @@ MINIMUM_KINDS = ["minimum_spend", "prior_minimum_spend"]
 CYCLE = ["account_id", "origin_cycle"]
 # Whose usage a limit counts: the line's, or NULL for the account's.
 SUBJECT = [*CYCLE, "ref", "subscription_id"]
+# A cycle before the account's first is never billed, so nothing is lacking in it.
 COVERS = """
 limit_plan IN ('*', plan_id) AND (limit_service = '*' OR service IS NULL OR limit_service = service)
 AND valid_from <= last_moment AND last_moment < valid_to
+AND (limit_kind = 'cap' OR origin_cycle >= first_cycle_start)
 """
 
 
 def spend_limit_lines(
-    own: DataFrame, posted: DataFrame, contracts: DataFrame, accounts: DataFrame, limits: DataFrame
+    own: DataFrame,
+    posted: DataFrame,
+    contracts: DataFrame,
+    accounts: DataFrame,
+    limits: DataFrame,
+    prepaid: DataFrame | None,
 ) -> DataFrame:
     """A `spend_cap` line for each cap and tax category of the cycle billed, a `minimum_spend` line for each minimum,
     and `prior_` ones for what late usage changes of an earlier cycle's; lines of 0 are left out.
 
     own: the lines that accounts have by themselves, posted: those of posted runs, each with the `cycle`, the key, of
-    its bill; contracts: ref_contract; accounts: accounts to bill, with minor_digits; limits: price_spend_limit.
-    The amount is NULL, which parks the account, where a sum is beyond a line's digits.
+    its bill; contracts: ref_contract; accounts: accounts to bill, with minor_digits; limits: price_spend_limit;
+    prepaid: prepaid_contracts, None where the book has no such plan. The amount is NULL, which parks the account, where
+    a sum is beyond a line's digits.
     """
-    account = accounts.select("account_id", "calendar", "time_zone", "cycle_start", "minor_digits")
+    account = accounts.select("account_id", "calendar", "time_zone", "cycle_start", "first_cycle_start", "minor_digits")
     late = own.where(F.col("kind").isin(*LATE_KINDS)).select(*CYCLE).distinct()
     billed = account.select("account_id", F.col("cycle_start").alias("origin_cycle"))
     cycles = (
@@ -46,7 +54,7 @@ def spend_limit_lines(
     )
     before = _with_origin(posted, account).join(late, CYCLE, how="left_semi")
     usage = _usage(_with_origin(own, account)).unionByName(_usage(before))
-    counted = _counted(usage, cycles, contracts, limits)
+    counted = _counted(usage, cycles, _with_is_invoiced(contracts, prepaid), limits)
     reckoned = counted.transform(_caps).unionByName(counted.transform(_minimums))
     # What a posted line took off, it has taken off: its amount is negative then.
     given = (
@@ -82,20 +90,35 @@ def _usage(lines: DataFrame) -> DataFrame:
     return lines.where(F.col("kind").isin(*USAGE_KINDS, *VOLUME_KINDS) & ~is_prepaid()).select(*columns)
 
 
+def _with_is_invoiced(contracts: DataFrame, prepaid: DataFrame | None) -> DataFrame:
+    """Add `is_invoiced`: false of prepaid contracts, which owe nothing beyond their usage; `prepaid` has each once."""
+    if prepaid is None:
+        return contracts.withColumn("is_invoiced", F.lit(True))
+    of_credit = prepaid.select("account_id", "contract_id", F.lit(False).alias("is_invoiced"))
+    return contracts.join(of_credit, ["account_id", "contract_id"], how="left").withColumn(
+        "is_invoiced", F.coalesce("is_invoiced", F.lit(True))
+    )
+
+
 def _counted(usage: DataFrame, cycles: DataFrame, contracts: DataFrame, limits: DataFrame) -> DataFrame:
     """What each limit counts: one row a subject and tax category with its `sum`, and for a subject without usage, which
-    has a minimum too, one of 0 without a category."""
+    has a minimum too where a contract of it is invoiced, one of 0 without a category."""
     line = ["account_id", "subscription_id", "origin_cycle"]
     days = overlap_days(F.col("starts_on"), F.col("cancelled_on"), F.col("origin_cycle"), F.col("cycle_end"))
     plans = (
-        contracts.select("account_id", "subscription_id", "contract_id", "plan_id", "starts_on", "cancelled_on")
+        contracts.select(
+            "account_id", "subscription_id", "contract_id", "plan_id", "starts_on", "cancelled_on", "is_invoiced"
+        )
         .join(cycles, "account_id", how="inner")
         .where(days > 0)
         .groupBy(*line)
-        .agg(F.max_by("plan_id", F.struct("starts_on", "contract_id")).alias("plan_id"))
+        .agg(
+            F.max_by("plan_id", F.struct("starts_on", "contract_id")).alias("plan_id"),
+            F.bool_or("is_invoiced").alias("is_invoiced"),
+        )
     )
-    nothing = plans.withColumns({"amount": F.lit(0).cast(money.LINE_AMOUNT), "service": F.lit(None).cast("string"),
-                                 "tax_category": F.lit(None).cast("string")})  # fmt: skip
+    of_none = {name: F.lit(None).cast("string") for name in ("service", "tax_category")}
+    nothing = plans.where("is_invoiced").withColumns({"amount": F.lit(0).cast(money.LINE_AMOUNT), **of_none})
     limit = limits.select(
         F.col("limit_id").alias("ref"), F.col("kind").alias("limit_kind"), F.col("plan_id").alias("limit_plan"),
         F.col("service").alias("limit_service"), F.col("tax_category").alias("limit_category"), "scope",
@@ -104,7 +127,7 @@ def _counted(usage: DataFrame, cycles: DataFrame, contracts: DataFrame, limits: 
     is_known = F.count_if(F.col("amount").isNull()) == 0
     return (
         usage.join(plans, line, how="left").unionByName(nothing)
-        .join(cycles.select(*CYCLE, "last_moment", "minor_digits"), CYCLE, how="inner")
+        .join(cycles.select(*CYCLE, "last_moment", "first_cycle_start", "minor_digits"), CYCLE, how="inner")
         .join(F.broadcast(limit), F.expr(COVERS), how="inner")
         .withColumn("subscription_id", F.expr("CASE WHEN scope = 'line' THEN subscription_id END"))
         .groupBy(*SUBJECT, "tax_category", "limit_kind", "limit_category", "amount_micros", "minor_digits")

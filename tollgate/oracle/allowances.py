@@ -85,12 +85,14 @@ class Allowances:
 
     def _covering(self, event: RatedEvent, origin: Cycle) -> list[tuple[Allowance, Cycle]]:
         """Allowances of home usage that is charged for, each with the cycles of its grants, in the order of use."""
-        priced = event.priced
+        priced, at = event.priced, event.started_at // 1_000_000
         is_home = priced.retail_status == "rated" and priced.roaming_zone == HOME
         if not is_home or priced.rate is None or priced.holding is None:
             return []
         found = {row.allowance_id: row for row in self._book.allowances if _covers(row, event)}
-        grants = [(row, -age) for row in found.values() for age in range(row.rollover_cycles + 1)]
+        # The event's own cycle grants what is on offer when it starts; an older grant may outlast its row.
+        first = {name: int(not row.valid_from <= at < row.valid_to) for name, row in found.items()}
+        grants = [(row, -age) for name, row in found.items() for age in range(first[name], row.rollover_cycles + 1)]
         grants.sort(key=lambda one: (one[0].priority, one[0].rollover_cycles + one[1], one[0].allowance_id.encode()))
         return [(row, self._calendar.moved(origin, back)) for row, back in grants]
 
@@ -141,5 +143,4 @@ def _covers(row: Allowance, event: RatedEvent) -> bool:
         and row.service in (ANY, event.service)
         and row.zone_id in (ANY, priced.zone_id)
         and (row.band is None or (bool(priced.pieces) and priced.pieces[0].band_id == row.band))
-        and row.valid_from <= event.started_at // 1_000_000 < row.valid_to
     )

@@ -24,6 +24,7 @@ from tollgate.oracle.corrected_usage import (
     settled_before,
 )
 from tollgate.oracle.cycles import Cycle, CycleCalendar, days_in_force
+from tollgate.oracle.deposits import deposit_lines
 from tollgate.oracle.lines import Bill, BilledEvent, Line, Place, RatedEvent
 from tollgate.oracle.one_off import one_off_lines
 from tollgate.oracle.prepaid import Purse, balances, is_prepaid, is_prepaid_contract, prepaid_lines
@@ -77,7 +78,8 @@ def bill_cycle(
     for line in lines:
         line.amount = round_to_minor(line.exact_total, bill.minor_digits)
     lines += volume_lines(bill.billed, earlier, cycle, bill.minor_digits, posted)
-    lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted)
+    since = account.first_cycle_start
+    lines += spend_limit_lines(lines, cycle, calendar, contracts, book, bill.minor_digits, posted, since)
     if not lines and not bill.prepaid:
         return None
     lines += _invoice_fees(lines, cycle, book, bill.minor_digits)
@@ -133,7 +135,8 @@ def _lines_without_usage(
     """Fees, in arrears and in advance, deposits, and one-off charges."""
     is_last = account.closed_on is not None and account.closed_on <= cycle.end
     return [
-        *_contract_lines(contracts, cycle, book, account, calendar.unit),
+        *_recurring_lines(contracts, cycle, book, calendar.unit),
+        *deposit_lines(contracts, account, cycle, calendar, book, minor_digits, posted),
         *advance_lines(contracts, cycle, calendar, book, minor_digits, posted),
         *one_off_lines(adjustments, cycle, calendar, minor_digits, posted, is_last=is_last),
     ]
@@ -238,14 +241,8 @@ def _order(event: RatedEvent) -> tuple[int, bytes, bytes, int]:
     return event.started_at, event.source.encode(), event.event_id.encode(), event.revision
 
 
-def _contract_lines(
-    contracts: list[Contract], cycle: Cycle, book: PriceBook, account: Account, unit: str
-) -> list[Line]:
-    """Recurring fees of contracts in force, deposits of contracts that start, and deposits settled at cancellation: the
-    last bill of an account that closes as its cycle ends has those that end with it, and none comes after it."""
-    settled_to = cycle.end + timedelta(days=account.closed_on == cycle.end)
-    if is_closed(account, cycle):
-        settled_to = cycle.start
+def _recurring_lines(contracts: list[Contract], cycle: Cycle, book: PriceBook, unit: str) -> list[Line]:
+    """Recurring fees, in arrears, of contracts in force."""
     lines = []
     at = cycle.end_us // 1_000_000 - 1
     for contract in contracts:
@@ -258,13 +255,6 @@ def _contract_lines(
             name = f"{ref}/{fee.fee_id}" if of_category[fee.tax_category] > 1 else ref
             exact = fee.amount * share
             lines.append(Line("recurring", fee.tax_category, name, line_of, unit=unit, units=1, exact_total=exact))
-        for deposit in _fees(book, "deposit", contract.plan_id, at):
-            if cycle.start <= contract.starts_on < cycle.end:
-                lines.append(Line("deposit", deposit.tax_category, ref, line_of, exact_total=deposit.amount))
-            if contract.cancelled_on and cycle.start <= contract.cancelled_on < settled_to:
-                is_early = contract.term_ends_on is not None and contract.cancelled_on < contract.term_ends_on
-                kind, amount = ("deposit_forfeit", 0) if is_early else ("deposit_credit", -deposit.amount)
-                lines.append(Line(kind, deposit.tax_category, ref, line_of, exact_total=amount))
     return lines
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from datetime import date
 
 from tollgate.oracle.amounts import round_to_minor, share_out
 from tollgate.oracle.bill_discounts import COST_OF_USAGE, PostedLine, plan_in_cycle
 from tollgate.oracle.book import ANY, PriceBook
-from tollgate.oracle.cycles import Cycle, CycleCalendar
+from tollgate.oracle.cycles import Cycle, CycleCalendar, days_in_force
 from tollgate.oracle.lines import LATE_USAGE, Line
 from tollgate.oracle.month_rows import SpendLimit
-from tollgate.oracle.prepaid import is_prepaid
+from tollgate.oracle.prepaid import is_prepaid, is_prepaid_contract
 from tollgate.oracle.rows import Contract
 
 KIND = {"cap": "spend_cap", "minimum": "minimum_spend"}
@@ -27,11 +28,13 @@ def spend_limit_lines(
     book: PriceBook,
     minor_digits: int,
     posted: Sequence[PostedLine],
+    billed_since: date,
 ) -> list[Line]:
     """Lines of caps and minimums of a bill: of its own cycle, and of each earlier cycle whose usage is on it what has
     changed.
 
-    lines: those of the bill with their amounts; posted: those of the account's earlier bills.
+    lines: those of the bill with their amounts; posted: those of the account's earlier bills; billed_since: start of
+    the account's first cycle. No minimum is asked for an earlier one, which has no bill.
     """
     now = [PostedLine(line.origin_cycle or cycle.start, line) for line in lines]
     found = []
@@ -45,8 +48,10 @@ def spend_limit_lines(
             for line in known:
                 if line.kind in (kind, f"prior_{kind}") and line.ref == limit.limit_id:
                     change[limit.limit_id, line.subscription_id, line.tax_category] -= line.amount
-            for place, amount in _reckoned(limit, usage, calendar.of_day(origin), contracts, minor_digits):
-                change[place] += amount
+            if limit.kind == "cap" or origin >= billed_since:
+                subjects = _subjects(limit, usage, calendar.of_day(origin), contracts, book)
+                for place, amount in _reckoned(limit, subjects, minor_digits):
+                    change[place] += amount
             for (ref, owner, category), amount in change.items():
                 if amount:
                     made = Line(prior + kind, category, ref, owner, origin_cycle=origin, exact_total=amount)
@@ -55,21 +60,30 @@ def spend_limit_lines(
     return found
 
 
-def _reckoned(
-    limit: SpendLimit, usage: list[Line], cycle: Cycle, contracts: list[Contract], minor_digits: int
-) -> Iterator[tuple[Place, int]]:
-    """What the limit's lines of a cycle come to, signed, with all usage that is known of it."""
-    if not limit.valid_from <= cycle.end_us // 1_000_000 - 1 < limit.valid_to:
-        return
+def _subjects(
+    limit: SpendLimit, usage: list[Line], cycle: Cycle, contracts: list[Contract], book: PriceBook
+) -> dict[str | None, list[Line]]:
+    """The lines, or None for the account, that a limit holds for in a cycle, each with the usage that it counts: those
+    with such usage, or with a contract in force that is not prepaid, which owes nothing beyond its usage."""
     subjects: dict[str | None, list[Line]] = {}
+    if not limit.valid_from <= cycle.end_us // 1_000_000 - 1 < limit.valid_to:
+        return subjects
     for contract in contracts:
         plan = plan_in_cycle(contract.subscription_id, contracts, cycle)
-        if plan is not None and limit.plan_id in (ANY, plan):
+        is_invoiced = days_in_force(contract, cycle) > 0 and not is_prepaid_contract(contract, book)
+        if is_invoiced and limit.plan_id in (ANY, plan):
             subjects.setdefault(contract.subscription_id if limit.scope == "line" else None, [])
     for line in usage:
         plan = plan_in_cycle(line.subscription_id, contracts, cycle)
         if limit.plan_id in (ANY, plan) and limit.service in (ANY, line.service):
             subjects.setdefault(line.subscription_id if limit.scope == "line" else None, []).append(line)
+    return subjects
+
+
+def _reckoned(
+    limit: SpendLimit, subjects: dict[str | None, list[Line]], minor_digits: int
+) -> Iterator[tuple[Place, int]]:
+    """What the limit's lines of a cycle come to, signed, with all usage that is known of it."""
     amount = round_to_minor(limit.amount, minor_digits)
     for owner, counted in subjects.items():
         total = sum(line.amount for line in counted)

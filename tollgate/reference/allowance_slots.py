@@ -46,8 +46,17 @@ def most_slots(rows: Sequence[SourceRow], *, is_money: bool) -> int:
     return max(slots(kind).values(), default=0)
 
 
-def can_meet(one: SourceRow, other: SourceRow) -> bool:
-    """Whether an event exists that both lines of allowance.csv cover."""
+def can_meet(one: SourceRow, other: SourceRow, ages: tuple[int, int] = (0, 0)) -> bool:
+    """Whether an event exists that both lines of allowance.csv cover.
+
+    ages: of their grants in cycles. A line must be valid at the event, or just before the end of the grant's own cycle,
+    which is earlier the older the grant is.
+    """
+    if ages[0] == ages[1]:
+        is_at_once = max(one["valid_from"], other["valid_from"]) < min(one["valid_to"], other["valid_to"])
+    else:
+        older, newer = (one, other) if ages[0] > ages[1] else (other, one)
+        is_at_once = older["valid_from"] < newer["valid_to"]
 
     def agree(column: str, every: str | None) -> bool:
         return one[column] == other[column] or every in (one[column], other[column])
@@ -57,7 +66,7 @@ def can_meet(one: SourceRow, other: SourceRow) -> bool:
         and agree("service", ALL)
         and agree("zone_id", ALL)
         and agree("band", None)
-        and max(one["valid_from"], other["valid_from"]) < min(one["valid_to"], other["valid_to"])
+        and is_at_once
     )
 
 
@@ -78,7 +87,9 @@ def slots(rows: Sequence[SourceRow]) -> dict[tuple[str, int], int]:
     found: dict[tuple[str, int], int] = {}
     for _, _, name, age in sorted(grants):
         before = [
-            slot for (other, _), slot in found.items() if any(can_meet(a, b) for a in lines[name] for b in lines[other])
+            slot
+            for (other, of_age), slot in found.items()
+            if any(can_meet(a, b, (age, of_age)) for a in lines[name] for b in lines[other])
         ]
         found[name, age] = max(before, default=0) + 1
     return found

@@ -53,7 +53,7 @@ class PriceBook:
     features, rate_values: what pricing has to plan for, see `tollgate.reference.book_features`; allowance_slots,
     money_slots: how many grants of units and of money an event may meet, see `tollgate.reference.allowance_slots`.
     destination_digits: digits of a destination's bucket by its first three, see `tollgate.reference.bucket_digits`;
-    empty: all have three.
+    empty: all have three. row_slots: the most pieces of a row that this version or an older one rated; 1: not known.
     """
 
     version: int
@@ -72,11 +72,13 @@ class PriceBook:
     allowance_slots: int = 1
     money_slots: int = 0
     destination_digits: tuple[int, ...] = ()
+    row_slots: int = 1
 
     @property
     def piece_slots(self) -> int:
-        """The most pieces of a row: the cuts of time bands and those of prices inside the event, all in one event."""
-        return self.band_slots + self.segment_slots - 1
+        """The most pieces of a row to bill: the cuts of time bands and those of prices inside the event, all in one
+        event, by this version or by the older ones that rated what it bills."""
+        return max(self.row_slots, self.band_slots + self.segment_slots - 1)
 
     def values_of(self, cell: str) -> dict[str, list[str]]:
         """Service to what its rates name in a cell of rate.csv: direction, technology or slice."""
@@ -123,7 +125,7 @@ class _Filtered(Mapping[str, "DataFrame"]):
 
 
 def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, Any]) -> PriceBook:
-    """The book of `version_row` (a row of price_version) out of whole price_* tables.
+    """The book of `version_row` (a row of price_version, and `row_slots` if it is known) out of whole price_* tables.
 
     frames: any of PRICE_TABLES, each as its contract; filtered here to the version (a partition filter).
     """
@@ -147,6 +149,7 @@ def price_book(frames: Mapping[str, DataFrame], version_row: Row | Mapping[str, 
         allowance_slots=int(told.get("allowance_slots") or 1),
         money_slots=int(told.get("money_slots") or 0),
         destination_digits=tuple(told.get("destination_digits") or ()),
+        row_slots=int(told.get("row_slots") or 1),
     )
 
 

@@ -34,6 +34,20 @@ def open_contracts(ref_account: DataFrame, ref_contract: DataFrame) -> DataFrame
     )
 
 
+def unaligned_accounts(ref_account: DataFrame) -> DataFrame:
+    """One row a mistake, `message`: an account with cycles of months whose first one does not begin on its anchor day.
+    The days up to the next anchor day would be on no bill, and the cycle after them would wait for one that never was.
+    """
+    text = (
+        "account %s has its first cycle from %s; expected a start on its anchor day, %d, or on the last day of a "
+        "shorter month"
+    )
+    on_anchor = "day(first_cycle_start) = least(anchor_day, day(last_day(first_cycle_start)))"
+    return ref_account.where(f"cycle_days IS NULL AND NOT {on_anchor}").select(
+        F.format_string(text, "account_id", F.col("first_cycle_start").cast("string"), "anchor_day").alias("message")
+    )
+
+
 def unknown_zones(ref_account: DataFrame, ref_source: DataFrame) -> DataFrame:
     """One row a mistake, `message`: an account or a source whose time zone is none of `zones_known_to`."""
     named = ref_account.select(F.concat(F.lit("account "), "account_id").alias("whose"), "time_zone").unionByName(
