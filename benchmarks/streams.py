@@ -43,7 +43,8 @@ def long_run(events: int, subscribers: int) -> list[Row]:
         backfilled(found, "2026-11", events // TENTHS, subscribers, months=TENTHS)
         steps = {"mediated": mediated, "rated": night, "billed and posted": month}
         took = {name: seconds_of(partial(step, found)) for name, step in steps.items()}
-        batches = _batches(found)
+        # The last one has what was left: as much overhead for fewer records.
+        batches = _batches(found)[:-1]
         received = int(_marks(found).agg(F.sum("received")).collect()[0][0])
         kept = found.run_job(maintain, "--tables", "raw_cdr,usage_event")["tables"]
     for name, seconds in took.items():
