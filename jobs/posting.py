@@ -11,12 +11,12 @@ from pyspark.sql import functions as F
 
 from jobs.bill_inputs import check_posted
 from jobs.bill_runs import BillRun, all_runs, fenced_off, find_run, note_step, take_over, transaction
-from jobs.journals import CHECKED_JOURNALS
 from jobs.pinned import load_price_book, load_reference
 from jobs.quality_gates import refuse_unchecked_invoices
 from jobs.reconcile import told
 from jobs.staged_rows import in_staging, made
 from tollgate.assurance.conservation import WITHIN_A_RUN, balances
+from tollgate.assurance.journals import CHECKED_JOURNALS
 from tollgate.assurance.run_measures import measures_of_run
 from tollgate.billing.cycles import cycle_accounts
 from tollgate.billing.deposits import forfeited_deposits

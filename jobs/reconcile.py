@@ -13,10 +13,10 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from jobs.journals import CHECKED_JOURNALS
 from jobs.later_documents import later_documents
 from jobs.usage_copies import copies_checked
 from tollgate.assurance.conservation import EQUATIONS, Balance, balances, of_corrections
+from tollgate.assurance.journals import CHECKED_JOURNALS
 from tollgate.assurance.measures import Reach, measures
 from tollgate.assurance.publication import published_to, rated_to
 from tollgate.assurance.usage_copy import way_back

@@ -8,6 +8,7 @@ BEGIN
   -- Asked first: a run that is posted between the two questions has its invoices in the second one.
   SELECT run_id INTO open_run FROM ops.bill_run
   WHERE status IN ('draft', 'approved') AND (only_accounts IS NULL OR OLD.account_id = ANY (only_accounts))
+    AND OLD.first_cycle_start < (as_of AT TIME ZONE 'UTC')::date
   ORDER BY run_id LIMIT 1;
   -- A first day that is no start of the account's months, which no snapshot takes, may become that of a billed cycle.
   is_mended := OLD.cycle_days IS NULL
@@ -16,6 +17,12 @@ BEGIN
       extract(day FROM date_trunc('month', OLD.first_cycle_start) + interval '1 month' - interval '1 day'))
     AND EXISTS (SELECT FROM billing.invoice
                 WHERE account_id = OLD.account_id AND cycle_start = NEW.first_cycle_start);
+  -- Nor does a snapshot take a zone that is none, as an older release did.
+  is_mended := is_mended OR (
+    (NEW.anchor_day, NEW.first_cycle_start, NEW.cycle_days)
+      IS NOT DISTINCT FROM (OLD.anchor_day, OLD.first_cycle_start, OLD.cycle_days)
+    AND NOT EXISTS (SELECT FROM pg_timezone_names WHERE name = OLD.time_zone)
+    AND EXISTS (SELECT FROM pg_timezone_names WHERE name = NEW.time_zone));
   IF NOT is_mended AND EXISTS (SELECT FROM billing.invoice WHERE account_id = OLD.account_id) THEN
     RAISE EXCEPTION 'account %: its cycles cannot change, they have been billed; close it and open another one',
       OLD.account_id USING ERRCODE = 'TG001';

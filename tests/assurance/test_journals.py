@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs.journals import CHECKED_JOURNALS
+from tollgate.assurance.journals import CHECKED_JOURNALS
 from tollgate.platform.postgres import connect
 from tollgate.platform.settings import Settings
 

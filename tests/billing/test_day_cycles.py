@@ -210,3 +210,19 @@ def test_a_first_day_that_no_snapshot_takes_can_become_that_of_a_billed_cycle(
     operator.rows(change.format("2025-05-01"))
     with pytest.raises(psycopg2.Error, match="its cycles cannot change"):
         operator.rows(change.format("2025-04-20"))
+
+
+@pytest.mark.long
+def test_a_zone_that_no_snapshot_takes_can_become_one_that_there_is(
+    operator: Operator, runs: list[dict[str, Any]]
+) -> None:
+    change = "UPDATE crm.account SET time_zone = '{}' WHERE account_id = 'MONTH'"
+    [(zone,)] = operator.rows("SELECT time_zone FROM crm.account WHERE account_id = 'MONTH'")
+    for statement in ("DISABLE", None, "ENABLE"):
+        of_trigger = f"ALTER TABLE crm.account {statement} TRIGGER keep_billed_cycles"
+        operator.rows(of_trigger if statement else change.format("+05:00"))
+    with pytest.raises(psycopg2.Error, match="its cycles cannot change"):
+        operator.rows(change.format("+04:00"))
+    operator.rows(change.format(zone))
+    with pytest.raises(psycopg2.Error, match="its cycles cannot change"):
+        operator.rows(change.format("Europe/Berlin"))

@@ -133,6 +133,7 @@ def test_the_first_reason_of_suspense_wins(book):
         (price_event(nobody, book, facts()), "no_subscriber"),
         (price_event(unknown_zone, book, facts(None, "suspended")), "suspended_line"),
         (price_event(unknown_zone, book, facts(None)), "no_plan"),
+        (price_event(call(60, to="+442071234567"), book, facts("gold")), "no_plan"),
         (price_event(unknown_zone, book, facts()), "no_zone"),
         (price_event(call(60, roaming=True), book, facts()), "no_zone"),
         (price_event(call(60, roaming=True, roaming_country="ZZ"), book, facts()), "no_zone"),
@@ -142,6 +143,9 @@ def test_the_first_reason_of_suspense_wins(book):
     ]
     assert [priced.suspense_reason for priced, _ in cases] == [reason for _, reason in cases]
     assert {priced.charge for priced, _ in cases} == {None}
+    # The owner of the id has the cost too; any other reason leaves it.
+    twice = price_event(call(60), book, facts(), is_id_conflict=True)
+    assert (twice.wholesale.status, cases[-1][0].wholesale.status) == ("not_applicable", "costed")
 
 
 @pytest.mark.covers("QUA-02")
@@ -163,7 +167,9 @@ def test_nothing_took_place_or_the_row_says_so_is_zero_rated(book):
     assert charge_of(call(0, to="+9991234567"), book, facts()) == ("no_zone", None)
     assert price_event(call(30, call_outcome="busy"), book, facts()).wholesale.status == "not_applicable"
     assert charge_of(call(60, call_outcome=None), book, facts()) == ("rated", 120_000)
-    assert charge_of(call(60, call_outcome="dropped"), book, facts()) == ("rated", 120_000)
+    # `delivered` is no outcome of a call, and says nothing against it.
+    for outcome in ("dropped", "delivered"):
+        assert charge_of(call(60, call_outcome=outcome), book, facts()) == ("rated", 120_000)
 
 
 @pytest.mark.covers("QUA-02")

@@ -24,7 +24,7 @@ DESTINATIONS = (
     *(("911", None), ("112", None), ("311", None), ("811", None), ("999", None)),
 )
 VISITED = ("US", "PR", "FR", "GB", "MA", "JP", "CA", "ZZ", None)
-OUTCOMES = ("answered",) * 8 + ("dropped", "busy", "failed", "no_answer", None)
+OUTCOMES = ("answered",) * 8 + ("dropped", "busy", "failed", "no_answer", "delivered", None)
 MESSAGE_OUTCOMES = ("delivered",) * 5 + ("failed", None)
 CARRIERS = ("carrier_001",) * 3 + ("carrier_002", "carrier_003", "carrier_009", None)
 # days around a weekend, a holiday, both clock changes, the end of October, a leap day and the ends of the calendar

@@ -105,6 +105,7 @@ PRICED = {
         (event("busy", used=60, call_outcome="busy"), "0", 0, ""),
         (event("dropped", used=60, call_outcome="dropped", destination=GB), "0.25", 60, "60 flat"),
         (event("outcome not given", used=60, call_outcome=None, destination=GB), "0.25", 60, "60 flat"),
+        (event("outcome of a message", used=60, call_outcome="delivered", destination=GB), "0.25", 60, "60 flat"),
         (event("failed message", "sms", call_outcome="failed"), "0", 0, ""),
         (event("failed without a rate", "sms", call_outcome="failed", destination=SAT), "0", 0, ""),
         (event("emergency", used=61, destination="911"), "0", 120, "120 flat"),

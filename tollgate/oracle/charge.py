@@ -15,7 +15,7 @@ from tollgate.oracle.rows import Account, Discount, Rate, TimeBand, Usage
 
 FLAT = "flat"
 ONE = Fraction(1)
-COMPLETED_CALLS = (None, "answered", "dropped")
+FRUITLESS_CALLS = ("failed", "busy", "no_answer")
 
 
 class Piece(NamedTuple):
@@ -30,10 +30,10 @@ class Piece(NamedTuple):
 def is_completed(usage: Usage) -> bool:
     """Whether the event took place: a call was answered and lasted, a message did not fail.
 
-    An outcome that is missing does not make an event free.
+    An outcome that is missing, or that such an event does not have, does not make it free.
     """
     if usage.service == "voice":
-        return usage.duration_s > 0 and usage.call_outcome in COMPLETED_CALLS
+        return usage.duration_s > 0 and usage.call_outcome not in FRUITLESS_CALLS
     if usage.service in ("sms", "mms"):
         return usage.call_outcome != "failed"
     return True

@@ -73,7 +73,9 @@ def price_event(usage: Usage, book: PriceBook, facts: Facts, is_id_conflict: boo
     zone, prefix = _zone(usage, book, at)
     roaming_zone = book.roaming_zone(usage.roaming_country) if usage.roaming else HOME
     call_type = call_type_of(usage, book)
-    cost = cost_of(usage, book, at, call_type, book.zone_kind.get(zone or ""), is_completed(usage))
+    # What precedes pricing precedes the cost: the owner of the id has it.
+    takes_place = is_completed(usage) and not is_id_conflict
+    cost = cost_of(usage, book, at, call_type, book.zone_kind.get(zone or ""), takes_place)
     priced = Priced("suspended", None, holding, account, zone, roaming_zone, prefix, call_type, cost)
     try:
         return _charged(priced, usage, book, facts, is_id_conflict)
@@ -92,7 +94,7 @@ def _charged(priced: Priced, usage: Usage, book: PriceBook, facts: Facts, is_id_
         raise _Suspended("no_subscriber")
     if holding.line_state != "active":
         raise _Suspended("suspended_line")
-    if holding.plan_id is None:
+    if holding.plan_id not in book.plans:
         raise _Suspended("no_plan")
     if priced.zone_id is None or priced.roaming_zone is None:
         raise _Suspended("no_zone")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 
-# A call that nobody answered, or that lasted 0 s; a message that failed. A missing outcome does not make a call free.
+# A call that nobody answered, or that lasted 0 s; a message that failed. An outcome that is missing, or that a call
+# does not have, makes none free.
 ZERO_BY_OUTCOME = """
-CASE WHEN service = 'voice' THEN duration_s = 0 OR coalesce(call_outcome NOT IN ('answered', 'dropped'), false)
+CASE WHEN service = 'voice' THEN duration_s = 0 OR coalesce(call_outcome IN ('failed', 'busy', 'no_answer'), false)
      WHEN service IN ('sms', 'mms') THEN coalesce(call_outcome = 'failed', false) ELSE false END"""
 
 # In order: the first that holds is the event's. What needs no price (zero by outcome) needs no rate and no band.

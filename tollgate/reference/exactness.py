@@ -40,7 +40,7 @@ def amount_type(book: SourceBook) -> tuple[str, list[Finding]]:
     """
     needs = [*_retail_needs(book), *_wholesale_needs(book)]
     findings = [
-        row.finding(f"amounts up to {need:.1e} millionths do not fit {DECIMAL}; lower the price, factors or block")
+        row.finding(f"integers up to {need:.1e} do not fit {DECIMAL}; lower the price, factors or block")
         for row, need in needs
         if need > DECIMAL_MAX
     ]
@@ -142,8 +142,9 @@ def _wholesale_needs(book: SourceBook) -> Iterator[tuple[SourceRow, int]]:
 
 
 def _need(numerator: int, denominator: int, digits: int) -> int:
-    """The largest integer on the way to the rounded amount: `money.py` divides by denominator x 10^(6 - digits)."""
-    return max(numerator, denominator * 10 ** (6 - digits))
+    """A bound of the largest integer on the way to the rounded amount: `money.py` divides twice the numerator, and what
+    rounding adds, by twice the denominator x 10^(6 - digits)."""
+    return 2 * numerator + 2 * denominator * 10 ** (6 - digits)
 
 
 def _over(share: Fraction, denominator: int) -> int:
