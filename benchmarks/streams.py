@@ -31,8 +31,8 @@ RATES, RATE_SECONDS, WARM_SECONDS, REACHED = (1_000, 10_000), 60, 60, 0.95
 
 def long_run(events: int, subscribers: int) -> list[Row]:
     """Seconds a record in the last tenth of the batches of `events` records over those in the second tenth; the
-    seconds that ten million would take through mediation, rating and the bill of the last month; and the files that
-    maintenance leaves of the larger of the two tables.
+    seconds that ten million would take through mediation, rating and the bill of the last month; and the files a
+    million rows that maintenance leaves of raw_cdr or usage_event, whichever has more.
 
     The records are of ten months up to the one that is billed.
     """

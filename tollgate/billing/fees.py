@@ -40,9 +40,8 @@ def contract_fees(
         .withColumn("active_days", days)
         .withColumn("cycle_days", F.date_diff("cycle_end", "cycle_start"))
         .withColumn("fee_at", F.expr(JUST_BEFORE_END) if at is None else at)
-        .join(F.broadcast(fee), F.expr("fee_plan IN ('*', plan_id) AND valid_from <= fee_at AND fee_at < valid_to"),
-              how="inner")
-    )  # fmt: skip
+        .join(F.broadcast(fee), F.expr("fee_plan IN ('*', plan_id)") & in_force("fee_at"), how="inner")
+    )
 
 
 def contracts_to_bill(contracts: DataFrame, accounts: DataFrame) -> DataFrame:
@@ -54,9 +53,10 @@ def contracts_to_bill(contracts: DataFrame, accounts: DataFrame) -> DataFrame:
     return contracts.join(account, "account_id", how="inner")
 
 
-def in_force() -> Column:
-    """BOOLEAN: a price book row, by valid_from and valid_to, holds just before the cycle's end, `ends_at`."""
-    return F.expr(f"valid_from <= {JUST_BEFORE_END} AND {JUST_BEFORE_END} < valid_to")
+def in_force(at: str = JUST_BEFORE_END) -> Column:
+    """BOOLEAN: a price book row, by valid_from and valid_to, holds at an instant (SQL text), unless given just before
+    the cycle's end, `ends_at`."""
+    return F.expr(f"valid_from <= {at} AND {at} < valid_to")
 
 
 def recurring_lines(contracts: DataFrame, accounts: DataFrame, fees: DataFrame) -> DataFrame:
