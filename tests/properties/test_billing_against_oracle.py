@@ -44,7 +44,7 @@ pytestmark = pytest.mark.usefixtures("one_partition")
 SEED = 20261111
 # Seed, events, allowances; these two seeds bring everything about. Allowances that meet are windows one after the other
 # in the plan, so most tests have few of them.
-FEW, MANY = (SEED + 29, 1_500, 5), (SEED, 2_000, 20)
+FEW, MANY = (SEED + 22, 1_500, 5), (SEED, 2_000, 20)
 LINES = 33
 OCTOBER, NOVEMBER = date(2026, 10, 1), date(2026, 11, 1)
 # Steps, fee and bounds of a rate with free minutes, and a band with a price, a fee and steps of its own.

@@ -112,8 +112,8 @@ def test_usage_is_rounded_up_once():
     assert [charged_units(used, 60, 60) for used in (0, 1, 60, 61)] == [0, 60, 60, 120]
 
 
-# A day at p micros a second stays below 2^63 up to p = 106,751,991,167,300.
-BELOW, ABOVE = "106751991.167300", "106751991.167301"
+# A day at p micros a second, twice and with what rounding adds, stays below 2^63 up to p = 53,375,995,583,650.
+BELOW, ABOVE = "53375995.583650", "53375995.583651"
 
 
 @pytest.mark.parametrize(
