@@ -20,7 +20,7 @@ from tollgate.mediation.rules import LATEST_ARRIVAL, RULE_VERSION
 from tollgate.mediation.usage import COLUMNS, mediate
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake, few_rows
+from tollgate.platform.lake import Lake, few_rows, kept, let_go
 from tollgate.platform.skipping import skipping
 from tollgate.reference.frames import Reference
 from tollgate.steps import compiled_apart
@@ -191,14 +191,13 @@ class MicroBatches:
 
     @contextmanager
     def _kept(self, pins: Pins) -> Iterator[DataFrame]:
-        # The months decide what of the history is read, so the batch is needed twice and parsed once. Persisted, so
-        # that what a lost executor held is computed again. This is where it is planned.
+        # The months decide what of the history is read, so the batch is needed twice and parsed once.
         with skipping(self._lake.spark) if pins.records >= SHARED_FROM else nullcontext():
-            frame = packed(self._planned(pins)).persist()
+            frame = kept(packed(self._planned(pins)))
         try:
             yield frame
         finally:
-            frame.unpersist()
+            let_go(frame)
 
     def _planned(self, pins: Pins) -> DataFrame:
         """The usage events of a batch. To describe those of raw_cdr costs seconds, so the plan is made once a snapshot;

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from frames import assert_rows
@@ -15,7 +16,7 @@ from pyspark.sql.types import StructType
 
 from tollgate.platform import skipping
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.lake import Lake, contract, contract_names, few_rows, kept, partition_columns
+from tollgate.platform.lake import Lake, contract, contract_names, few_rows, kept, let_go, partition_columns
 from tollgate.platform.locks import writer_lock
 from tollgate.platform.skipping import SKIPPING
 
@@ -27,6 +28,11 @@ def test_a_kept_frame_is_computed_once_and_what_reads_it_has_nothing_of_its_plan
     assert sorted(drawn.collect()) == sorted(drawn.collect())
     plan = drawn.groupBy("id").count()._jdf.queryExecution().executedPlan().toString()
     assert "ExistingRDD" in plan and "Range" not in plan and "uuid" not in plan
+    held = cast("Any", spark.sparkContext)._jsc.getPersistentRDDs()
+    let_go(drawn)
+    assert len(held) - len(cast("Any", spark.sparkContext)._jsc.getPersistentRDDs()) == 1, (
+        "its memory is free again"
+    )
 
 
 def raw_cdr(spark: SparkSession, batch_no: int) -> DataFrame:

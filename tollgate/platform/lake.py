@@ -76,11 +76,20 @@ def kept(frame: DataFrame) -> DataFrame:
     """The frame, computed now. A persisted one would carry its whole plan on.
 
     Computed at its first use it would still have that plan, and each task of that use would be sent it and read it: a
-    quarter of a bill run's CPU, see docs/decisions/0041-kept-frames-are-computed-at-once.md.
+    quarter of a bill run's CPU, see docs/decisions/0041-kept-frames-are-computed-at-once.md. What a lost executor held
+    cannot be computed again, so on a cluster another one holds it too.
     """
     from pyspark import StorageLevel
 
-    return frame.localCheckpoint(eager=True, storageLevel=StorageLevel.MEMORY_AND_DISK)
+    copies = 1 if str(frame.sparkSession.sparkContext.master).startswith("local[") else 2
+    # As the objects that they are: their bytes would be written and read once more at each use.
+    level = StorageLevel(useDisk=True, useMemory=True, useOffHeap=False, deserialized=True, replication=copies)
+    return frame.localCheckpoint(eager=True, storageLevel=level)
+
+
+def let_go(frame: DataFrame) -> None:
+    """Free the memory of a kept frame, which else waits for the driver's collector; it cannot be read any more."""
+    cast("Any", frame)._jdf.queryExecution().logical().rdd().unpersist(False)
 
 
 def _utc(value: Any) -> Any:
