@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
@@ -12,11 +11,11 @@ from pyspark.sql import functions as F
 from jobs.bill_inputs import check_posted
 from jobs.bill_runs import BillRun, all_runs, fenced_off, find_run, note_step, take_over, transaction
 from jobs.pinned import load_price_book, load_reference
+from jobs.posting_checks import MINE, approved, check_staging, same
 from jobs.quality_gates import refuse_unchecked_invoices
 from jobs.reconcile import told
 from jobs.staged_rows import in_staging, made
 from tollgate.assurance.conservation import WITHIN_A_RUN, balances
-from tollgate.assurance.journals import CHECKED_JOURNALS
 from tollgate.assurance.run_measures import measures_of_run
 from tollgate.billing.cycles import cycle_accounts
 from tollgate.billing.deposits import forfeited_deposits
@@ -31,29 +30,6 @@ from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 
 STAGING = ("staging_posting", "staging_invoice_line", "staging_invoice")
-MINE = "run_id = %(run_id)s AND fencing = %(fencing)s"
-
-STAGED = f"""
-SELECT i.invoices, i.lines, i.net, i.tax, i.total, l.lines, l.net, l.tax, p.receivable, p.balance
-FROM (SELECT count(*) AS invoices, coalesce(sum(lines), 0) AS lines, coalesce(sum(net), 0) AS net, coalesce(sum(tax),
-0) AS tax, coalesce(sum(total), 0) AS total FROM billing.staging_invoice WHERE {MINE}) AS i,
-     (SELECT count(*) AS lines, coalesce(sum(amount), 0) AS net, coalesce(sum(tax_share), 0) AS tax
-        FROM billing.staging_invoice_line WHERE {MINE}) AS l,
-     (SELECT coalesce(sum(amount) FILTER (WHERE ledger_account = 'receivable'), 0) AS receivable,
-     coalesce(sum(amount), 0) AS balance FROM billing.staging_posting WHERE {MINE}) AS p
-"""
-JOURNALS = f"""
-WITH head AS (SELECT account_id AS document, run_id AS part, tax, total FROM billing.staging_invoice WHERE {MINE}),
-line AS (SELECT account_id AS document, kind, service, amount, tax_id, tax_share
-         FROM billing.staging_invoice_line WHERE {MINE}),
-booked AS (SELECT account_id AS document, ledger_account, tax_id, amount FROM billing.staging_posting WHERE {MINE}),
-{CHECKED_JOURNALS.replace("%", "%%")}
-SELECT count(*), count(*) FILTER (WHERE agrees), min(document) FILTER (WHERE NOT agrees) FROM checked
-"""
-POSTED_SINCE = f"""
-SELECT count(*) FROM billing.invoice AS i JOIN billing.staging_invoice AS s USING (account_id)
-WHERE s.{MINE.replace("AND ", "AND s.")} AND i.run_id <> ALL (%(after_runs)s)
-"""
 ISSUE = f"""
 INSERT INTO billing.invoice (invoice_no, run_id, account_id, customer_id, cycle_start, cycle_end, invoice_kind,
 sequence, currency, minor_digits, lines, net, tax, total, content_hash, due_on)
@@ -122,7 +98,7 @@ def _check_lake(run: BillRun, invoice: DataFrame, lines: DataFrame) -> None:
     for what, said in (("invoices", invoice), ("lines", summed_up(invoice, lines))):
         totals = run_totals(said).first()
         assert totals is not None
-        _same(f"the lake's {what} differ from the run that was approved", run, _approved(run), totals.asDict())
+        same(f"the lake's {what} differ from the run that was approved", run, approved(run), totals.asDict())
 
 
 def _check_equations(lake: Lake, run: BillRun, invoice: DataFrame, lines: DataFrame) -> None:
@@ -147,7 +123,7 @@ def _stage(
     query that asks it for its rows and contents, and what it must answer.
 
     A task that died after its commit and is tried again is refused by the staging table's key; a staging that lacks
-    rows, or has some twice, by `_check_staging`. Either way nothing is posted, and a second start begins here.
+    rows, or has some twice, by `check_staging`. Either way nothing is posted, and a second start begins here.
     """
     with transaction(settings) as cursor:
         for table in STAGING:
@@ -184,7 +160,7 @@ def _issue(settings: Settings, run: BillRun, person: str, staged: Mapping[str, t
         if found != ("approved", run.fencing):
             raise fenced_off(run, found)
         keys["last_no"] = _last_no(cursor, run)
-        _check_staging(cursor, run, keys, staged)
+        check_staging(cursor, run, keys, staged)
         cursor.execute(ISSUE, keys)
         note_step(cursor, run.run_id, "posted", person)
         for table in STAGING:
@@ -207,64 +183,3 @@ def _last_no(cursor: Any, run: BillRun) -> int:
             way_out=f"find who changed the counter or billing.invoice; then post {run.run_id} again",
         )
     return int(highest)
-
-
-def _check_staging(
-    cursor: Any, run: BillRun, keys: dict[str, Any], staged: Mapping[str, tuple[str, tuple[int, int]]]
-) -> None:
-    cursor.execute(STAGED, keys)
-    invoices, lines, net, tax, total, line_count, line_net, line_tax, receivable, balance = cursor.fetchone()
-    approved = _approved(run)
-    _same(
-        "staged invoices differ from the run",
-        run,
-        approved,
-        {**approved, "invoices": invoices, "lines": lines, "net": net, "tax": tax, "total": total},
-    )
-    _same(
-        "staged lines differ from the run",
-        run,
-        approved,
-        {**approved, "lines": line_count, "net": line_net, "tax": line_tax},
-    )
-    _same(
-        "staged postings do not balance",
-        run,
-        {"receivable": run.total, "balance": Decimal(0)},
-        {"receivable": receivable, "balance": balance},
-    )
-    cursor.execute(JOURNALS, keys)
-    journals, agreeing, first = cursor.fetchone()
-    _same(
-        f"staged postings are not those of their invoices, as of account {first}",
-        run,
-        {"journals": journals},
-        {"journals": agreeing},
-    )
-    for table, (query, (rows, contents)) in staged.items():
-        cursor.execute(query, keys)
-        found = dict(zip(("rows", "contents"), cursor.fetchone(), strict=True))
-        _same(f"billing.{table} holds other rows than the lake", run, {"rows": rows, "contents": contents}, found)
-    cursor.execute(POSTED_SINCE, keys)
-    since = cursor.fetchone()[0]
-    if since:
-        raise TollgateError(
-            "another run has posted invoices for the same accounts since this one began", where=run.run_id,
-            found=f"{since} invoices",
-            way_out="void this run and run the cycle again",
-        )  # fmt: skip
-
-
-def _approved(run: BillRun) -> dict[str, Any]:
-    return {name: getattr(run, name) for name in ("invoices", "lines", "net", "tax", "total", "content_hash")}
-
-
-def _same(what: str, run: BillRun, expected: dict[str, Any], found: dict[str, Any]) -> None:
-    differing = [name for name in expected if expected[name] != found[name]]
-    if differing:
-        raise TollgateError(
-            f"{what}; nothing was posted", where=run.run_id,
-            expected=", ".join(f"{name} {expected[name]}" for name in differing),
-            found=", ".join(f"{name} {found[name]}" for name in differing),
-            way_out="post again; if it stays so, void the run and run the cycle again",
-        )  # fmt: skip

@@ -121,6 +121,20 @@ def test_staging_that_was_changed_is_not_issued(
     refused(operator, told)
 
 
+@pytest.mark.covers("BIL-13")
+def test_an_account_is_not_billed_by_cycles_that_it_had_before_the_run(operator: Operator) -> None:
+    """As if its anchor had been moved after the snapshot and before the run, where no guard asks."""
+    guard = "ALTER TABLE crm.account {} TRIGGER keep_billed_cycles"
+    move = "UPDATE crm.account SET anchor_day = {}, first_cycle_start = '{}' WHERE account_id = 'POST-B'"
+    asked = "SELECT anchor_day, first_cycle_start FROM crm.account WHERE account_id = 'POST-B'"
+    [before] = operator.rows(asked)
+    for anchor_day, first in ((15, "2025-05-15"), before):
+        for statement in (guard.format("DISABLE"), move.format(anchor_day, first), guard.format("ENABLE")):
+            operator.rows(statement)
+        if anchor_day == 15:
+            refused(operator, "1 accounts, POST-B among them")
+
+
 @pytest.mark.long
 @pytest.mark.covers("BIL-18")
 def test_nothing_is_numbered_by_a_counter_that_is_wrong_or_gone(operator: Operator) -> None:

@@ -94,6 +94,7 @@ def test_worked_numbers_of_the_price_book(book):
     )
     assert charge_of(data, book, facts()) == ("rated", 123_500)
     assert charge_of(data._replace(rating_group="video"), book, facts()) == ("rated", 61_700)
+    assert charge_of(data._replace(rating_group="games"), book, facts()) == ("no_rate", None)
     assert price_event(call(330, to="+442071234567"), book, facts()).wholesale.cost == 240_000
 
 

@@ -30,9 +30,7 @@ def test_a_kept_frame_is_computed_once_and_what_reads_it_has_nothing_of_its_plan
     assert "ExistingRDD" in plan and "Range" not in plan and "uuid" not in plan
     held = cast("Any", spark.sparkContext)._jsc.getPersistentRDDs()
     let_go(drawn)
-    assert len(held) - len(cast("Any", spark.sparkContext)._jsc.getPersistentRDDs()) == 1, (
-        "its memory is free again"
-    )
+    assert len(held) - len(cast("Any", spark.sparkContext)._jsc.getPersistentRDDs()) == 1, "its memory is free again"
 
 
 def raw_cdr(spark: SparkSession, batch_no: int) -> DataFrame:

@@ -138,7 +138,12 @@ class PriceBook:
         return None if found is None else (edge, found)
 
     def _rate_chain(self, key: RateKey) -> list[Rate]:
-        """Rows that fit a key, the most specific first: literal before `*`, earlier columns weigh more."""
+        """Rows that fit a key, the most specific first: literal before `*`, earlier columns weigh more.
+
+        A rating group that the book does not name fits no row: nobody has said what it is worth.
+        """
+        if key.service == "data" and key.rating_group not in self.rating_groups:
+            return []
         chain = self._rate_chains.get(key)
         if chain is None:
             choices = [(part,) if name == "service" or part == ANY else (part, ANY) for name, part in _cells(key)]
