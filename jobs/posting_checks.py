@@ -102,10 +102,12 @@ def check_staging(
 
 
 def approved(run: BillRun) -> dict[str, Any]:
+    """What stands in the row of the run about its invoices."""
     return {name: getattr(run, name) for name in ("invoices", "lines", "net", "tax", "total", "content_hash")}
 
 
 def same(what: str, run: BillRun, expected: dict[str, Any], found: dict[str, Any]) -> None:
+    """Refuse to post, with each value that is another one than expected. Raises TollgateError."""
     differing = [name for name in expected if expected[name] != found[name]]
     if differing:
         raise TollgateError(
