@@ -92,7 +92,7 @@ def test_a_book_with_findings_is_told(tmp_path: Path, capsys: Any) -> None:
     rates.write_text(rates.read_text().replace("sms,rest,home", "sms,best,home"))
     for mode in ([], ["--dry-run"]):
         said = refused(capsys, *PUBLISH, "--dir", str(tmp_path / "book"), *mode)
-        assert "nothing is published" in said and "rate.csv:29: zone_id best is unknown" in said
+        assert "nothing is published" in said and "rate.csv:33: zone_id best is unknown" in said
 
 
 def test_a_column_that_no_migration_has_made_is_named_with_its_tables(own: Settings, capsys: Any) -> None:

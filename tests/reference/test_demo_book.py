@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from tollgate.reference.pricebook_checks import check_price_book
 from tollgate.reference.pricebook_files import SourceBook
 
 DEMO = Path(__file__).resolve().parents[2] / "conf" / "pricebook"
+YEARS = range(2024, 2032)
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +48,24 @@ def test_every_assigned_code_has_a_zone_and_no_other(book):
     assert {prefix for prefix, zone in zones.items() if zone == "rest" and prefix.startswith("1")} == caribbean
 
 
+@pytest.mark.covers("RAT-04")
+def test_codes_whose_numbers_are_valid_in_canada_alone_are_national(book):
+    zones = {row["prefix"]: row["zone_id"] for row in book.rows["destination"] if row["match"] == "prefix"}
+    for area in range(200, 1000):
+        numbers = [phonenumbers.parse(f"+1{area}{exchange}5678") for exchange in (234, 345, 456, 555, 678)]
+        in_canada = any(phonenumbers.is_valid_number_for_region(number, "CA") for number in numbers)
+        in_the_states = any(phonenumbers.is_valid_number_for_region(number, "US") for number in numbers)
+        is_national = zones.get(f"1{area}") == "national"
+        assert is_national == (in_canada and not in_the_states), area
+
+
 @pytest.mark.covers("RAT-03")
 def test_the_holidays_are_those_of_ontario(book):
     dates = {row["date"] for row in book.rows["holiday"]}
-    assert dates == set(holidays.country_holidays("CA", subdiv="ON", years=range(2024, 2032)))
+    expected = set(holidays.country_holidays("CA", subdiv="ON", years=YEARS))
+    # Legislation Act of Ontario, section 88 (4): when 1 July is a Sunday, Canada Day falls on 2 July.
+    expected |= {date(year, 7, 2) for year in YEARS if date(year, 7, 1).isoweekday() == 7}
+    assert dates == expected and date(2029, 7, 2) in dates
 
 
 @pytest.mark.covers("RAT-27", "RAT-28", "RAT-29", "RAT-30")

@@ -112,6 +112,7 @@ def test_countries_of_shared_codes_are_told_apart():
     prefixes = country_prefixes()
     numbers = {
         "14165551234": "CA", "12125551234": "US", "18765551234": "JM", "17875551234": "PR", "442071234567": "GB",
+        "16005551234": "CA", "16225551234": "CA", "16335551234": "CA", "15335551234": "US", "18005551234": "US",
         "77011234567": "KZ", "79161234567": "RU", "881612345678": "001", "212600000000": "MA", "999123456789": None,
     }  # fmt: skip
     assert {n: prefixes.get(longest(set(prefixes), n) or "") for n in numbers} == numbers

@@ -13,12 +13,12 @@ from tollgate.reference.pricebook_checks import check_price_book
 MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     (
         "overlap", "rate", copy_of("voice_europe", rate_id="again", valid_from="2026-01-01", valid_to="2026-02-01"),
-        ["rate.csv:65: overlap with line 7 for voice * europe home none * * *: both valid 2026-01-01T05:00:00Z to "
+        ["rate.csv:71: overlap with line 7 for voice * europe home none * * *: both valid 2026-01-01T05:00:00Z to "
          "2026-02-01T05:00:00Z"],
     ),
     (
         "a gap, said once for all its keys", "rate", cell("roaming_sms_europe_2026_11", "valid_from", "2026-11-02"),
-        ["rate.csv:45: gap after line 44 for sms month_to_month national europe none * * * and 15 more keys: no row "
+        ["rate.csv:51: gap after line 50 for sms month_to_month national europe none * * * and 15 more keys: no row "
          "2026-11-01T04:00:00Z to 2026-11-02T05:00:00Z"],
     ),
     (
@@ -33,7 +33,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     (
         "a gap of a prefix", "destination",
         both(cell("44", "valid_to", "2026-01-01"), copy_of("44", valid_from="2026-01-03", valid_to="")),
-        ["destination.csv:317: gap after line 99 for prefix 44: no row 2026-01-01T05:00:00Z to 2026-01-03T05:00:00Z"],
+        ["destination.csv:320: gap after line 102 for prefix 44: no row 2026-01-01T05:00:00Z to 2026-01-03T05:00:00Z"],
     ),
     (
         "unknown plan", "rate", cell("voice_national_term", "plan_id", "tern"),
@@ -41,17 +41,17 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     ),
     (
         "unknown zone", "destination", cell("44", "zone_id", "europa"),
-        ["destination.csv:99: zone_id europa is unknown; expected one that zone.csv declares"],
+        ["destination.csv:102: zone_id europa is unknown; expected one that zone.csv declares"],
     ),
     (
         "unknown rating group", "rate", cell("data_video_term", "rating_group", "games"),
-        ["rate.csv:34: rating_group games is unknown; operator.csv has web video"],
+        ["rate.csv:40: rating_group games is unknown; operator.csv has web video"],
     ),
     (
         "unknown band set and tax category", "rate",
         both(cell("voice_europe", "band_set", "night"), cell("sms_rest", "tax_category", "reduced")),
         ["rate.csv:7: band_set night is unknown; expected one that time_band.csv declares",
-         "rate.csv:29: tax_category reduced is unknown; expected one that tax.csv declares"],
+         "rate.csv:33: tax_category reduced is unknown; expected one that tax.csv declares"],
     ),
     (
         "unknown currency", "operator", cell("currency", "value", "CHF"),
@@ -60,8 +60,8 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     (
         "bad numbers, both at once", "rate",
         both(cell("mms", "price", "0,30"), cell("sms_rest", "price", "1e3")),
-        ["rate.csv:29: price: expected a plain decimal such as 1.2, without sign or exponent, found '1e3'",
-         "rate.csv:31: price: expected a plain decimal such as 1.2, without sign or exponent, found '0,30'"],
+        ["rate.csv:33: price: expected a plain decimal such as 1.2, without sign or exponent, found '1e3'",
+         "rate.csv:37: price: expected a plain decimal such as 1.2, without sign or exponent, found '0,30'"],
     ),
     (
         "an amount finer than a millionth", "fee", cell("invoice_fee", "amount", "1.0000001"),
@@ -88,7 +88,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     ),
     (
         "duplicate id", "rate", copy_of("voice_europe", valid_from="2020-01-01", valid_to="2024-01-01"),
-        ["rate.csv:65: duplicate rate_id voice_europe, first in line 7"],
+        ["rate.csv:71: duplicate rate_id voice_europe, first in line 7"],
     ),
     (
         "duplicate order of discounts", "discount", cell("loyalty", "apply_order", "1"),
@@ -133,7 +133,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
          "tier.csv:3: rate_id data_tern is unknown; expected one that rate.csv declares",
          "tier.csv:5: duplicate rate_id and from_units mms 10, first in line 4",
          "tier.csv:5: tiers of mms count alike; see line 4",
-         "tier.csv:6: a rate with tiers has a price alone; sms_special, line 16, has zero_rated"],
+         "tier.csv:6: a rate with tiers has a price alone; sms_special, line 18, has zero_rated"],
     ),
     (
         "top-ups in mills, of an invoiced plan and of none, twice, and with a gap", "top_up",
@@ -163,12 +163,12 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     (
         "a free row with a price, a unit of another service", "rate",
         both(cell("voice_special", "price", "0.01"), cell("mms", "unit", "second")),
-        ["rate.csv:15: zero_rated contradicts a price, connect fee or minimum above 0",
-         "rate.csv:31: unit of mms is message, found second"],
+        ["rate.csv:17: zero_rated contradicts a price, connect fee or minimum above 0",
+         "rate.csv:37: unit of mms is message, found second"],
     ),
     (
         "minimum above maximum", "rate", both(cell("mms", "minimum", "2"), cell("mms", "maximum", "1")),
-        ["rate.csv:31: minimum is above maximum"],
+        ["rate.csv:37: minimum is above maximum"],
     ),
     (
         "a banded increment that could outlast the day", "rate", cell("voice_europe", "increment", "7"),

@@ -7,7 +7,7 @@ from reference.edits import Edit, both, cell, copy_of, findings_of, with_line
 
 STAYS = {"valid_from": "2026-12-01", "valid_to": ""}
 ENDS = both(cell("voice_europe", "valid_to", "2026-12-01"), cell("voice_europe", "split_at_validity", "true"))
-FOLLOWS = "rate.csv:7: split_at_validity: the row that follows at its end, line 65, "
+FOLLOWS = "rate.csv:7: split_at_validity: the row that follows at its end, line 71, "
 
 
 def again(**changes: str) -> Edit:
@@ -26,17 +26,17 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
         "cells of rate.csv", "rate",
         both(cell("mms", "direction", "both"), cell("mms", "technology", "6G"), cell("mms", "slice", "a b"),
              cell("mms", "initial", "0"), cell("mms", "split_at_validity", "")),
-        ["rate.csv:31: direction: expected one of out, in, *, found 'both'",
-         "rate.csv:31: initial: expected a whole number from 1 to 1000000000000, found '0'",
-         "rate.csv:31: slice: expected an id of letters, digits, _ and - (1 to 64), found 'a b'",
-         "rate.csv:31: split_at_validity: expected true or false, found ''",
-         "rate.csv:31: technology: expected one of 2G, 3G, 4G, 5G, FIXED, *, found '6G'"],
+        ["rate.csv:37: direction: expected one of out, in, *, found 'both'",
+         "rate.csv:37: initial: expected a whole number from 1 to 1000000000000, found '0'",
+         "rate.csv:37: slice: expected an id of letters, digits, _ and - (1 to 64), found 'a b'",
+         "rate.csv:37: split_at_validity: expected true or false, found ''",
+         "rate.csv:37: technology: expected one of 2G, 3G, 4G, 5G, FIXED, *, found '6G'"],
     ),
     (
         "the same direction, technology and slice twice", "rate",
         both(copy_of("voice_europe", rate_id="a", direction="in", technology="5G", slice="s1"),
              copy_of("voice_europe", rate_id="b", direction="in", technology="5G", slice="s1")),
-        ["rate.csv:66: overlap with line 65 for voice * europe home none in 5G s1: both valid 2024-01-01T05:00:00Z to "
+        ["rate.csv:72: overlap with line 71 for voice * europe home none in 5G s1: both valid 2024-01-01T05:00:00Z to "
          "9999-12-31T00:00:00Z"],
     ),
     (
@@ -44,12 +44,12 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
         both(copy_of("voice_europe", rate_id="a", direction="in", valid_to="2026-01-01"),
              copy_of("voice_europe", rate_id="b", direction="in", valid_from="2026-02-01"),
              cell("voice_europe", "direction", "out")),
-        ["rate.csv:66: gap after line 65 for voice month_to_month europe home none in * * and 1 more keys: no row "
+        ["rate.csv:72: gap after line 71 for voice month_to_month europe home none in * * and 1 more keys: no row "
          "2026-01-01T05:00:00Z to 2026-02-01T05:00:00Z"],
     ),
     (
         "data that is received", "rate", cell("data_term", "direction", "in"),
-        ["rate.csv:33: data is out: direction must be out or *, found in"],
+        ["rate.csv:39: data is out: direction must be out or *, found in"],
     ),
     (
         "a banded call that could be charged longer than a day", "rate",
@@ -59,7 +59,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     ),
     (
         "a message that is split", "rate", cell("mms", "split_at_validity", "true"),
-        ["rate.csv:31: split_at_validity is for unit second alone, found message"],
+        ["rate.csv:37: split_at_validity is for unit second alone, found message"],
     ),
     (
         "a split into a row of other terms", "rate",
@@ -83,7 +83,7 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
              with_line("voice_special", "60", "0"), with_line("mms", "0", "x")),
         ["segment.csv:2: rate_id voice_europa is unknown; expected one that rate.csv declares",
          "segment.csv:4: duplicate rate_id and from_units mms 1, first in line 3",
-         "segment.csv:5: a rate with segments is not zero_rated; voice_special, line 15, is",
+         "segment.csv:5: a rate with segments is not zero_rated; voice_special, line 17, is",
          "segment.csv:6: from_units: expected a whole number from 1 to 1000000000000000000, found '0'",
          "segment.csv:6: price: expected a plain decimal such as 1.2, without sign or exponent, found 'x'"],
     ),
@@ -108,17 +108,17 @@ MISTAKES: list[tuple[str, str, Edit, list[str]]] = [
     (
         "steps of a band that do not fill a day", "time_band",
         lambda lines: [lines[2].__setitem__(12, "7"), lines[3].__setitem__(13, "7")],
-        [f"time_band.csv:{line}: with rate voice_national_term, line 2 and 8 more, 86,400 s less the initial {initial} "
-         f"must be whole increments of {increment}" for line, initial, increment in ((3, 7, 60), (4, 60, 7))],
+        [f"time_band.csv:{line}: with rate voice_national_term, line 2 and 10 more, 86,400 s less the initial "
+         f"{initial} must be whole increments of {increment}" for line, initial, increment in ((3, 7, 60), (4, 60, 7))],
     ),
     (
         "two catch-alls, and half ones", "destination",
         both(with_line("*", "any", "rest", "2024-01-01", ""), with_line("*", "any", "premium", "2025-01-01", ""),
              with_line("*", "prefix", "rest", "2024-01-01", ""), with_line("49", "any", "rest", "2024-01-01", "")),
-        ["destination.csv:318: overlap with line 317 for any *: both valid 2025-01-01T05:00:00Z to "
+        ["destination.csv:321: overlap with line 320 for any *: both valid 2025-01-01T05:00:00Z to "
          "9999-12-31T00:00:00Z",
-         "destination.csv:319: the catch-all has match any and prefix *, and no other row has one of them",
-         "destination.csv:320: the catch-all has match any and prefix *, and no other row has one of them"],
+         "destination.csv:322: the catch-all has match any and prefix *, and no other row has one of them",
+         "destination.csv:323: the catch-all has match any and prefix *, and no other row has one of them"],
     ),
     (
         "carriers' prefixes", "carrier_rate",
