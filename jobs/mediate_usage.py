@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -150,14 +153,38 @@ def _stream(
     pause = {"availableNow": True} if args.once else {"processingTime": f"{args.trigger_seconds} seconds"}
     query = writer.trigger(**pause).start()
     lake = Lake(spark, settings.lake.root)
+    with _interrupted() as asked:
+        try:
+            while not (asked.is_set() or query.awaitTermination(REQUESTS_EVERY_S)):
+                with turn:
+                    answer(lake, lambda work: keep_up(lake, settings, Upkeep(**work)))
+        except StreamingQueryException as error:
+            raise _told(failed[0] if failed else error, settings, is_of_batch=bool(failed)) from None
+        with turn:
+            query.stop()
+
+
+@contextmanager
+def _interrupted() -> Iterator[threading.Event]:
+    """Set by the first SIGINT, so that the stream ends behind its batch; the second one raises as always.
+
+    Spark's own handler would cancel the jobs of the batch, and raise inside a call into the JVM that then fails.
+    """
+    asked = threading.Event()
+
+    def ask(*_: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield asked
+        return
+    before = signal.signal(signal.SIGINT, ask)
     try:
-        while not query.awaitTermination(REQUESTS_EVERY_S):
-            with turn:
-                answer(lake, lambda work: keep_up(lake, settings, Upkeep(**work)))
-    except StreamingQueryException as error:
-        raise _told(failed[0] if failed else error, settings, is_of_batch=bool(failed)) from None
-    except KeyboardInterrupt:
-        query.stop()
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _records(spark: SparkSession, settings: Settings, start: Offsets) -> DataFrame:

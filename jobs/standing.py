@@ -80,10 +80,11 @@ def _open_batches(lake: Lake, published: int) -> list[Pins]:
         for table in ("raw_cdr", "control_mediation")
     ]
     found = {(row["place"], row["batch_no"]) for row in reduce(DataFrame.unionByName, numbers).collect()}
-    unmarked = sorted(no for place, no in found if place == "raw_cdr" and ("control_mediation", no) not in found)
-    # Commits come in the order of their batches, so those of the open batches are the last.
-    commits = lake.commit_metadata("raw_cdr", last - published, "batch_no") if unmarked else []
-    pins = {kept["batch_no"]: Pins(**kept) for kept in commits}
+    # Commits come in the order of their batches, so those of the open batches are the last. One may have no rows.
+    commits = lake.commit_metadata("raw_cdr", last - published, "batch_no")
+    pins = {kept["batch_no"]: Pins(**kept) for kept in commits if kept["batch_no"] > published}
+    numbered = {*pins, *(no for place, no in found if place == "raw_cdr")}
+    unmarked = sorted(no for no in numbered if ("control_mediation", no) not in found)
     lost = [str(number) for number in unmarked if number not in pins]
     if lost:
         raise TollgateError(

@@ -19,7 +19,8 @@ MARK = """batch_no BIGINT, generation INT, topic STRING, offsets STRING, accepte
 duplicate BIGINT, balanced BOOLEAN"""
 NIGHT = "rating_no BIGINT, to_batch_no BIGINT, charge_total DECIMAL(38,6), cost_total DECIMAL(38,6), balanced BOOLEAN"
 RAW = "batch_no BIGINT, topic STRING, kafka_partition INT, kafka_offset BIGINT"
-USAGE = f"{RAW}, disposition STRING, service STRING"
+USAGE = f"""{RAW}, disposition STRING, service STRING, source STRING, event_id STRING, event_month STRING,
+started_at TIMESTAMP, duration_s BIGINT, volume_bytes BIGINT"""
 RATED = """rating_no BIGINT, source STRING, event_id STRING, event_month STRING, revision INT, retail_status STRING,
 wholesale_status STRING, started_at TIMESTAMP, service STRING, account_id STRING, duration_s BIGINT,
 volume_bytes BIGINT, charge DECIMAL(18,6), cost DECIMAL(18,6), kind STRING, corrects INT"""
@@ -73,13 +74,18 @@ CORRECTED = [
 
 @pytest.fixture(scope="module")
 def tables(spark):
+    calls, messages = [("a", 60), ("b", 0), ("c", 90)], [("d", OCTOBER), ("d", NOVEMBER), ("c2", OCTOBER)]
+    messages.append(("e", HALLOWEEN_NIGHT))
     events = [
-        *((1, "t", 0, n, "accepted", "voice") for n in range(3)),
-        *((2, "t", 1, n, "accepted", "sms") for n in range(4)),
-        (2, "t", 0, 3, "quarantined", None),
-        (2, "t", 0, 4, "duplicate", "voice"),
-        (3, "t", 0, 5, "accepted", "voice"),  # its mark does not balance: not published
-    ]
+        *((1, "t", 0, n, "accepted", "voice", "s", name, "2026-10", OCTOBER, used, 0)
+          for n, (name, used) in enumerate(calls)),
+        *((2, "t", 1, n, "accepted", "sms", "s", name, "2026-10" if start == OCTOBER else "2026-11", start, 0, 0)
+          for n, (name, start) in enumerate(messages)),
+        (2, "t", 0, 3, "quarantined", *[None] * 7),
+        (2, "t", 0, 4, "duplicate", "voice", "s", "a", "2026-10", OCTOBER, 60, 0),
+        # Its mark does not balance: not published.
+        (3, "t", 0, 5, "accepted", "voice", "s", "f", "2026-10", OCTOBER, 60, 0),
+    ]  # fmt: skip
     return {
         "control_mediation": table(
             spark, MARK,
@@ -158,7 +164,10 @@ def test_a_planted_row_or_cent_in_the_tables_breaks_its_equation(spark, tables):
         "rated is billed or carried over", "charges are billed or carried over", "events on lines",
         "net charges on usage lines", "events keep account, time and charge", "every usage line equals its own events",
         "accepted is rated or held with a reason", "lines make the invoices", "every invoice equals its own lines",
+        "rated events keep their time and amounts",
     }  # fmt: skip
+    later = tables["rated_usage"].withColumn("duration_s", F.expr("IF(event_id = 'a', 61L, duration_s)"))
+    assert failing(spark, tables, rated_usage=later)[1] == {"rated events keep their time and amounts"}
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,8 @@ PLANTS: list[tuple[str, Callable[[list[Row], Row], None]]] = [
     *[(name, how) for name in ("raw_cdr", "usage_event", "rated_usage", "billed_usage", "invoice_line", "invoice")
       for how in (dropped, doubled)],
     ("rated_usage", more("charge", MICRO)), ("rated_usage", swapped), ("rated_usage", a_month_later("started_at")),
+    ("rated_usage", otherwise("duration_s", 61)), ("rated_usage", otherwise("volume_bytes", 1)),
+    ("usage_event", a_month_later("started_at")), ("usage_event", otherwise("duration_s", 59)),
     ("billed_usage", more("list_charge", MICRO)), ("billed_usage", more("net_charge", -MICRO)),
     ("billed_usage", swapped), ("billed_usage", a_month_later("started_at")),
     ("billed_usage", a_month_later("origin_cycle")),
@@ -122,7 +124,7 @@ def copy(number: int) -> dict[str, list[Row]]:
     return {
         "control_mediation": [{**topic, **mark, "balanced": True}],
         "raw_cdr": [{**topic, **call} for call in calls],
-        "usage_event": [{**topic, **call, "disposition": "accepted"} for call in calls],
+        "usage_event": [{**topic, **event, **money, **call, "disposition": "accepted"} for call in calls],
         "rated_usage": [{**topic, **event, **money, **call} for call in calls],
         "billed_usage": [{**event, **carried, **call, "line_key": key_of[call["account_id"]]} for call in calls],
         "invoice_line": [{**line, **used, "account_id": name, "line_key": key_of[name]} for name in ACCOUNTS],

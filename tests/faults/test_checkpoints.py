@@ -9,8 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pyspark.sql import functions as F
 
 from faults.route import STREAM_TABLES, Route
+from jobs import micro_batch
 from tollgate.platform import locks
 from tollgate.platform.errors import TollgateError
 
@@ -143,6 +145,27 @@ def test_a_new_generation_goes_on_after_a_lost_checkpoint_as_if_nothing_had_happ
     assert [no for _, no in marks] == list(range(len(marks))) and {marks[0][0], marks[-1][0]} == {1, 2}
     # The next start has the new checkpoint.
     assert route.mediate()["received"] == 0
+
+
+@pytest.mark.covers("MED-01", "MED-14", "MED-29")
+def test_a_new_generation_that_finds_nothing_new_is_marked_and_does_not_stop_the_next_one(copy_of, tmp_path):
+    """Spark plans the first batch of a checkpoint even when there is no record for it."""
+    route = copy_of(tmp_path / "lake")
+    route.mediate()
+
+    def stops(point: str) -> None:
+        if point == "mediate.after_usage":
+            raise InterruptedError(point)
+
+    with pytest.MonkeyPatch.context() as at, pytest.raises(InterruptedError):
+        at.setattr(micro_batch, "crash_point", stops)
+        route.mediate(None, "--new-generation")
+    for argv in (["--new-generation"], [], ["--new-generation"], []):
+        assert route.mediate(None, *argv)["received"] == 0
+    columns = ["batch_no", "generation", "balanced", F.year("recorded_at")]
+    marks = [tuple(row) for row in route.lake.read("control_mediation").select(*columns).orderBy("batch_no").collect()]
+    assert [row[0] for row in marks] == list(range(len(marks)))
+    assert [row[1:] for row in marks[-3:]] == [(2, True, 1970), (3, True, 1970), (4, True, 1970)]
 
 
 @pytest.mark.long

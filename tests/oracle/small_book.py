@@ -47,15 +47,16 @@ def sheet(name: str, *rows: dict[str, object]) -> str:
 
 
 OPERATOR = (
-    "name=Golden currency=CAD time_zone=America/Toronto holiday_calendar= rating_groups=web bands_from=2024-01-01 "
+    "name=Golden currency=CAD time_zone=America/Toronto holiday_calendar= rating_groups=web+video "
+    "bands_from=2024-01-01 bands_to=2032-01-01"
 )
-OPERATOR += "bands_to=2032-01-01"
 GB = {"cost_id": "gb", "call_type": "international", "country": "GB"}
 TERM_DEPOSIT = {"fee_id": "term_deposit", "kind": "deposit", "name": "Deposit", "tax_category": "none"}
 SHEETS = {
     **{name: sheet(name) for name in ("own_range", "holiday", "time_band", "discount", "tax", "segment", "tier")},
     "operator": sheet(
-        "operator", *(dict(zip(("key", "value"), word.split("="), strict=True)) for word in OPERATOR.split())
+        "operator",
+        *(dict(zip(("key", "value"), word.replace("+", " ").split("="), strict=True)) for word in OPERATOR.split()),
     ),
     "currency": sheet("currency", {}, *({"currency": c, "minor_digits": n} for c, n in (("JPY", 0), ("TND", 3)))),
     "plan": sheet(

@@ -196,7 +196,7 @@ def test_findings_are_said_all_at_once_and_nothing_is_published(spark, places, t
         publish_pricebook.run(spark, places, publish_pricebook.parser().parse_args(argv))
     said = str(refused.value)
     assert "4 findings; nothing is published" in said
-    assert "rate.csv:5: price: expected a plain decimal" in said and "rate.csv:29: zone_id best is unknown" in said
+    assert "rate.csv:5: price: expected a plain decimal" in said and "rate.csv:33: zone_id best is unknown" in said
     assert not Lake(spark, places.lake.root).exists("price_plan")
 
 

@@ -80,6 +80,7 @@ EQUATIONS = (
         ("accepted_events",),
         ("rated", "zero_rated", "suspended", "awaiting_rating"),
     ),
+    Equation("rating", "rated events keep their time and amounts", ("accepted_contents",), ("rated_contents",)),
     Equation("rating", "the charges the nights marked", ("marked_charge",), ("table_charge",)),
     Equation("rating", "the costs the nights marked", ("marked_cost",), ("table_cost",)),
     Equation(

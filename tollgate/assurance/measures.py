@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from tollgate.assurance.billed_rows import billed_by_run
 from tollgate.assurance.current_rating import IS_CURRENT, row_versions, signed
-from tollgate.assurance.measured import measured
+from tollgate.assurance.measured import content, measured, owner
 from tollgate.assurance.prepaid_credit import prepaid_credit, prepaid_in_ledger
 
 ALL = "all"
@@ -107,19 +107,20 @@ def marked(control: DataFrame) -> DataFrame:
 
 
 def awaited(usage_event: DataFrame, rated_to: int) -> DataFrame:
-    """Accepted events by service, and those that no rating run has taken yet."""
+    """Accepted events by service, those that no rating run has taken yet, and what the others are."""
     accepted = usage_event.where("disposition = 'accepted'")
     return measured(
         accepted,
         F.col("service"),
         accepted_events=F.count("*"),
         awaiting_rating=F.count_if(F.col("batch_no") > rated_to),
+        accepted_contents=F.sum(F.when(F.col("batch_no") <= rated_to, content())),
     )
 
 
 def rated(versions: DataFrame) -> DataFrame:
-    """Events by service and retail status; of all their row versions, reversals too, the list charges and whose they
-    are; and how many reversals there are, of how many rows, with what they take back.
+    """Events by service and retail status, and what they are; of all their row versions, reversals too, the list
+    charges and whose they are; and how many reversals there are, of how many rows, with what they take back.
 
     versions: of `row_versions`.
     """
@@ -136,8 +137,9 @@ def rated(versions: DataFrame) -> DataFrame:
         rated=current("rated"),
         zero_rated=current("zero_rated"),
         suspended=current("suspended"),
+        rated_contents=F.sum(F.when(F.col(IS_CURRENT), content())),
         rated_charge=F.sum("charge"),
-        rated_owners=F.sum(F.when(has_charge, _owner("charge"))),
+        rated_owners=F.sum(F.when(has_charge, owner("charge"))),
         reversals=F.count_if(is_reversal),
         corrections=F.count_if(F.col("kind") == "correction"),
         reversed=F.count_if(is_reversed),
@@ -162,7 +164,7 @@ def billed_by_service(billed: DataFrame) -> DataFrame:
         service,
         billed=F.sum(F.expr(signed())),
         billed_list_charge=F.sum("list_charge"),
-        billed_owners=F.sum(_owner("list_charge")),
+        billed_owners=F.sum(owner("list_charge")),
     )
 
 
@@ -184,7 +186,7 @@ def carried_over(rated_usage: DataFrame, billed: DataFrame, invoices: DataFrame,
         carried_late=F.sum(F.when(is_late, F.expr(signed()))),
         carried_open=F.sum(F.when(~is_late, F.expr(signed()))),
         carried_charge=F.sum("charge"),
-        carried_owners=F.sum(_owner("charge")),
+        carried_owners=F.sum(owner("charge")),
     )
 
 
@@ -253,12 +255,6 @@ def issued(invoices: DataFrame, lines: DataFrame) -> DataFrame:
         invoice_lines=F.sum("lines"),
         invoice_digest=F.sum(_digest()),
     )
-
-
-def _owner(charge: str) -> Column:
-    """A number of an event, its account, its time and its charge: sums of it differ when any of them does."""
-    named = ["source", "event_id", "revision", "rating_no", "account_id", "started_at"]
-    return F.xxhash64(*named, F.col(charge).cast("decimal(18,6)")).cast("decimal(38,0)")
 
 
 def _digest() -> Column:

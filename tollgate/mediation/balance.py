@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from pyspark.sql import functions as F
 PLANNED, RAW = "planned", "raw"
 DISPOSITIONS = ("accepted", "quarantined", "duplicate")
 UNREADABLE_ARRIVAL = "ARRIVAL_MALFORMED"
+NO_ARRIVAL = datetime(1970, 1, 1)
 # One name for all records whose source is not registered: what a record says must not make a row of its own.
 UNREGISTERED = "unregistered"
 HANDED_OVER = ("records", "duration_s", "volume_bytes")
@@ -141,9 +143,10 @@ def _places(rows: list[Any]) -> dict[int, tuple[int, int]]:
 
 
 def _latest(usage: list[Any]) -> Any:
-    """The latest arrival, of those that can be read if there is one."""
+    """The latest arrival, of those that can be read if there is one; the epoch of a batch without records, as the first
+    one of a checkpoint is when the topic has nothing new."""
     readable = [row["arrived_at"] for row in usage if UNREADABLE_ARRIVAL not in row["reasons"]]
-    return max(readable or [row["arrived_at"] for row in usage], default=None)
+    return max(readable or [row["arrived_at"] for row in usage], default=NO_ARRIVAL)
 
 
 def _changed(usage: list[Any], handed: Handed) -> list[str]:
