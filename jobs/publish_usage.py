@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from generators.producer import few_collections, partition_of
 from jobs.uploads import Upload, dialects_of, manifest, next_upload, note_sent, sending
 from jobs.usage_files import ENDINGS, UsageFile, key_of, lines, read_through
+from tollgate.mediation.dialects.native_json import NATIVE_JSON
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main_without_spark
@@ -107,6 +108,12 @@ def _check_source(source: str | None, dialects: Mapping[str, str]) -> None:
             f"source {source} is not registered", where="--source",
             expected=", ".join(sorted(dialects)) or "a row of crm.source",
             way_out="put it into crm.source with its dialect, then run `tollgate snapshot-reference`",
+        )  # fmt: skip
+    if source is not None and dialects[source] == NATIVE_JSON.name:
+        raise TollgateError(
+            f"records of source {source} name it themselves, and are set aside where they do not", where="--source",
+            expected="a source of another dialect", found=f"dialect {NATIVE_JSON.name}",
+            way_out="leave --source away; records without a source need it written into them first",
         )  # fmt: skip
 
 

@@ -172,6 +172,8 @@ def files_of_each_dialect(route: Route, tmp_path: Path) -> None:
     """The native record names its source, the others take the one that is given; what is no record goes on as it is."""
     with pytest.raises(TollgateError, match="source pbx is not registered"):
         publish(route, GOLDEN / "voip_json" / "records.jsonl", "--source", "pbx")
+    with pytest.raises(TollgateError, match="records of source msc name it themselves"):
+        publish(route, GOLDEN / "native_json" / "records.jsonl", "--source", "msc")
     sent = 0
     for source, dialect in DIALECTS.items():
         named = [] if source == "msc" else ["--source", source]

@@ -143,7 +143,8 @@ def _offsets(settings: Settings, which: str) -> dict[int, int]:
                 raise TollgateError(
                     f"topic {settings.kafka.topic} is not on the broker",
                     where=address,
-                    way_out="produce into it first, for example with `tollgate generate`",
+                    way_out="produce into it first, for example with `tollgate generate`. If records of it were taken "
+                    "before, do not make it anew: give the next one another name (kafka.topic)",
                 )
             found = getattr(consumer, which)([TopicPartition(settings.kafka.topic, number) for number in partitions])
             return {place.partition: offset for place, offset in sorted(found.items())}
