@@ -124,6 +124,7 @@ def _stream(
     failed: list[Exception] = []
     reached = stands
     turn = threading.Lock()  # of a batch, or of maintenance between two
+    asked = threading.Event()  # to end
 
     def still_the_topic() -> None:
         _refuse(continuity.with_topic(stands.topic_id, kafka.topic_id_now(settings)), settings.kafka.topic)
@@ -135,6 +136,8 @@ def _stream(
             return  # Spark replays a batch whose three commits stand already.
         try:
             with turn:
+                if asked.is_set():
+                    raise InterruptedError("asked to end before this batch")
                 offsets = _planned(spark, folder, settings.kafka.topic, batch_id)
                 snapshot = batches.newest_snapshot()
                 topic = settings.kafka.topic
@@ -153,24 +156,28 @@ def _stream(
     pause = {"availableNow": True} if args.once else {"processingTime": f"{args.trigger_seconds} seconds"}
     query = writer.trigger(**pause).start()
     lake = Lake(spark, settings.lake.root)
-    with _interrupted() as asked:
+    with _interrupted(asked):
         try:
             while not (asked.is_set() or query.awaitTermination(REQUESTS_EVERY_S)):
                 with turn:
                     answer(lake, lambda work: keep_up(lake, settings, Upkeep(**work)))
         except StreamingQueryException as error:
-            raise _told(failed[0] if failed else error, settings, is_of_batch=bool(failed)) from None
+            if not (failed and isinstance(failed[0], InterruptedError)):
+                raise _told(failed[0] if failed else error, settings, is_of_batch=bool(failed)) from None
+        # Behind the batch at work. Stopped with the turn held, a batch that waits for it would be waited for.
         with turn:
-            query.stop()
+            pass
+        query.stop()
+    if failed and not isinstance(failed[0], InterruptedError):
+        raise _told(failed[0], settings, is_of_batch=True) from None
 
 
 @contextmanager
-def _interrupted() -> Iterator[threading.Event]:
-    """Set by the first SIGINT, so that the stream ends behind its batch; the second one raises as always.
+def _interrupted(asked: threading.Event) -> Iterator[None]:
+    """`asked` is set by the first SIGINT, so that the stream ends behind its batch; the second one raises as always.
 
     Spark's own handler would cancel the jobs of the batch, and raise inside a call into the JVM that then fails.
     """
-    asked = threading.Event()
 
     def ask(*_: Any) -> None:
         if asked.is_set():
@@ -178,11 +185,11 @@ def _interrupted() -> Iterator[threading.Event]:
         asked.set()
 
     if threading.current_thread() is not threading.main_thread():
-        yield asked
+        yield
         return
     before = signal.signal(signal.SIGINT, ask)
     try:
-        yield asked
+        yield
     finally:
         signal.signal(signal.SIGINT, before)
 

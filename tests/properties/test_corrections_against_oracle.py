@@ -129,23 +129,18 @@ def write_tiers(random: Random, folder: Path) -> None:
 
 def charge_premium_calls_flat(folder: Path) -> None:
     """Of prepaid lines: tiers need a rate without time bands."""
-    text = (folder / "rate.csv").read_text(encoding="utf-8")
-    rates = text.splitlines()
-    for at, line in enumerate(rates):
-        if line.startswith("voice_premium_prepaid,"):
-            rates[at] = line.replace(",voice_bands,false,true,", ",,false,false,")
-    assert rates != text.splitlines()
-    (folder / "rate.csv").write_text("\n".join(rates) + "\n", encoding="utf-8")
+    change_rate(folder, "voice_premium_prepaid", ",voice_bands,false,true,", ",,false,false,")
 
 
 def charge_data_by_the_megabyte(folder: Path) -> None:
+    change_rate(folder, "data_video_term", ",byte,1000000,,1,", ",byte,1000000,,1000000,")
+
+
+def change_rate(folder: Path, rate_id: str, before: str, after: str) -> None:
     text = (folder / "rate.csv").read_text(encoding="utf-8")
-    rates = text.splitlines()
-    for at, line in enumerate(rates):
-        if line.startswith("data_video_term,"):
-            rates[at] = line.replace(",byte,1000000,,1,", ",byte,1000000,,1000000,")
-    assert rates != text.splitlines()
-    (folder / "rate.csv").write_text("\n".join(rates) + "\n", encoding="utf-8")
+    lines = [line.replace(before, after) if line.startswith(f"{rate_id},") else line for line in text.splitlines()]
+    assert lines != text.splitlines()
+    (folder / "rate.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
 def tiers_of(books: dict[int, BookFrames]) -> DataFrame:
