@@ -41,6 +41,10 @@ EARLIEST = -2  # Kafka's own number for it
 REQUESTS_EVERY_S = 1
 
 
+class _AskedToEnd(Exception):
+    """A batch that would begin after the stream was asked to end."""
+
+
 def parser() -> argparse.ArgumentParser:
     """Arguments of the job."""
     found = argparse.ArgumentParser(prog=JOB, description=__doc__.splitlines()[0])
@@ -137,7 +141,7 @@ def _stream(
         try:
             with turn:
                 if asked.is_set():
-                    raise InterruptedError("asked to end before this batch")
+                    raise _AskedToEnd
                 offsets = _planned(spark, folder, settings.kafka.topic, batch_id)
                 snapshot = batches.newest_snapshot()
                 topic = settings.kafka.topic
@@ -162,13 +166,13 @@ def _stream(
                 with turn:
                     answer(lake, lambda work: keep_up(lake, settings, Upkeep(**work)))
         except StreamingQueryException as error:
-            if not (failed and isinstance(failed[0], InterruptedError)):
+            if not (failed and isinstance(failed[0], _AskedToEnd)):
                 raise _told(failed[0] if failed else error, settings, is_of_batch=bool(failed)) from None
         # Behind the batch at work. Stopped with the turn held, a batch that waits for it would be waited for.
         with turn:
             pass
         query.stop()
-    if failed and not isinstance(failed[0], InterruptedError):
+    if failed and not isinstance(failed[0], _AskedToEnd):
         raise _told(failed[0], settings, is_of_batch=True) from None
 
 

@@ -79,7 +79,7 @@ class Route:
         self.snapshot()
 
     def mediate(self, batch: int | None = None, *argv: str) -> dict[str, Any]:
-        route = self if batch is None else Route(self.spark, _with_batch(self.settings, batch))
+        route = self if batch is None else Route(self.spark, with_batch(self.settings, batch))
         return route._run(mediate_usage, "--once", *argv)
 
     def at(self, root: Path, topic: str | None = None) -> Route:
@@ -180,7 +180,8 @@ class Route:
         return {table: canonical_digest(self.lake.read(table), table) for table in tables}
 
 
-def _with_batch(settings: Settings, batch: int) -> Settings:
+def with_batch(settings: Settings, batch: int) -> Settings:
+    """The settings with micro-batches of at most so many records."""
     return settings.model_copy(
         update={"mediation": settings.mediation.model_copy(update={"max_offsets_per_trigger": batch})}
     )
