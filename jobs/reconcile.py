@@ -69,6 +69,8 @@ UNION ALL SELECT 'issued_net', part, net FROM invoices
 UNION ALL SELECT 'issued_tax', part, tax FROM invoices
 UNION ALL SELECT 'issued_total', part, total FROM invoices
 UNION ALL SELECT 'issued_digest', part, digest FROM invoices
+UNION ALL SELECT 'issued_of_currency', currency, sum(total) FROM billing.invoice JOIN run USING (run_id)
+          GROUP BY currency
 UNION ALL SELECT 'issued_lines', part, n FROM lines
 UNION ALL SELECT 'debits', part, coalesce(debits, 0) FROM postings
 UNION ALL SELECT 'credits', part, coalesce(credits, 0) FROM postings

@@ -25,6 +25,7 @@ from tollgate.reference.snapshot_checks import (
     row_digests,
     snapshot_digest,
     unaligned_accounts,
+    unknown_countries,
     unknown_zones,
 )
 
@@ -128,7 +129,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     plans = _numbering_plans()
     with _one_moment(spark, settings) as frames:
         with step("check the master data"):
-            _refuse_mistakes(frames)
+            _refuse_mistakes(frames, [row[0] for row in plans["ref_dialling"]])
         with step("compare with the newest snapshot"):
             of_plans = [plan_digest(name, lines) for name, lines in plans.items()]
             digest, rows = snapshot_digest([*row_digests(frames).collect(), *of_plans])
@@ -180,13 +181,14 @@ def _one_moment(spark: SparkSession, settings: Settings) -> Iterator[dict[str, D
         session.close()
 
 
-def _refuse_mistakes(frames: dict[str, DataFrame]) -> None:
+def _refuse_mistakes(frames: dict[str, DataFrame], countries: Sequence[str]) -> None:
     # First: the spans of contracts cannot be read where the zone of an account is none.
     _refuse(unknown_zones(frames["ref_account"], frames["ref_source"]))
     dialects = [dialect.name for dialect in DIALECTS]
     every = mistakes(frames["ref_subscription"], frames["ref_customer_fact"], frames["ref_source"], dialects)
     every = every.unionByName(open_contracts(frames["ref_account"], frames["ref_contract"]))
     every = every.unionByName(unaligned_accounts(frames["ref_account"]))
+    every = every.unionByName(unknown_countries(frames["ref_source"], frames["ref_cell"], countries))
     _refuse(every)
 
 

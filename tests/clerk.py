@@ -3,6 +3,7 @@
 Each folder is an account in October 2026 by the price book beside it: `account.toml` says what it has and used,
 `by_hand.md` reckons its invoice, and `invoice.csv` is that invoice. Some go on: `november.csv` is the invoice of the
 month after, of which [[later]] is the usage: that of November, and what of October was not known when it was posted.
+[corrected] is what was wrong in October, as it is known in November.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any, NamedTuple
 
 from oracle.people import ALWAYS, TORONTO
 
-from tollgate.oracle.account_rows import Adjustment
+from tollgate.oracle.account_rows import Adjustment, Exemption, Jurisdiction
 from tollgate.oracle.facts import Facts
 from tollgate.oracle.rows import Account, Contract, CustomerFact, Holding, Usage
 from tollgate.platform.settings import tomllib
@@ -34,7 +35,8 @@ NO_INVOICE = ",".join(COLUMNS) + "\n"
 
 
 class Case(NamedTuple):
-    """A folder: its account, customer, lines, contracts, one-off charges, usage, and what is known after October."""
+    """A folder: its account, customer, lines, contracts, one-off charges, where it is taxed and what is exempt, usage,
+    and what is known after October."""
 
     name: str
     account: Account
@@ -42,6 +44,8 @@ class Case(NamedTuple):
     holdings: list[Holding]
     contracts: list[Contract]
     adjustments: list[Adjustment]
+    jurisdictions: list[Jurisdiction]
+    exemptions: list[Exemption]
     usage: list[Usage]
     later: list[Usage]
 
@@ -56,10 +60,10 @@ class Case(NamedTuple):
         return (FOLDER / self.name / SHEETS[month]).read_text(encoding="utf-8")
 
 
-def cases() -> list[Case]:
-    """All folders, each with numbers of its own."""
+def cases(*, is_corrected: bool = False) -> list[Case]:
+    """All folders, each with numbers of its own, as October was billed; is_corrected: as they are known in November."""
     names = sorted(path.parent.name for path in FOLDER.glob("*/account.toml"))
-    return [_case(name, 100 * place) for place, name in enumerate(names)]
+    return [_case(name, 100 * place, _told(name, is_corrected)) for place, name in enumerate(names)]
 
 
 def facts_of(all_cases: Iterable[Case]) -> Facts:
@@ -71,6 +75,8 @@ def facts_of(all_cases: Iterable[Case]) -> Facts:
         [one.customer for one in found],
         [contract for one in found for contract in one.contracts],
         [adjustment for one in found for adjustment in one.adjustments],
+        [move for one in found for move in one.jurisdictions],
+        [exemption for one in found for exemption in one.exemptions],
     )
 
 
@@ -90,13 +96,19 @@ def as_sheet(lines: Iterable[tuple[Any, ...]], net: Decimal, tax: Decimal) -> st
     return out.getvalue()
 
 
-def _case(name: str, number: int) -> Case:
-    """What an account.toml says; what it leaves out is usual: one line since January, no student, taxed in Ontario."""
+def _told(name: str, is_corrected: bool) -> dict[str, Any]:
+    """What an account.toml says, with or without its corrections."""
     told = tomllib.loads((FOLDER / name / "account.toml").read_text(encoding="utf-8"))
+    corrected = told.pop("corrected", {})
+    return told | corrected if is_corrected else told
+
+
+def _case(name: str, number: int, told: dict[str, Any]) -> Case:
+    """The folder of what is told; what is left out is usual: one line since January, no student, taxed in Ontario."""
     lines = range(1, told.get("lines", 1) + 1)
     account = Account(
-        name, f"C-{name}", "CAD", "America/Toronto", 1, OCTOBER, told.get("closed_on"), "CA-ON",
-        told.get("tax_exempt", False), cycle_days=told.get("cycle_days"),
+        name, f"C-{name}", "CAD", "America/Toronto", 1, told.get("first_cycle_start", OCTOBER), told.get("closed_on"),
+        "CA-ON", told.get("tax_exempt", False), cycle_days=told.get("cycle_days"),
     )  # fmt: skip
     since = told.get("customer_since", OCTOBER)
     numbers = {line: f"+1416200{number + line:04d}" for line in lines}
@@ -119,6 +131,8 @@ def _case(name: str, number: int) -> Case:
                        one["effective_on"], one["instalments"])
             for one in told.get("one_off", ())
         ],
+        [Jurisdiction(name, **{"ends_on": date.max, **one}) for one in told.get("jurisdiction", ())],
+        [Exemption(name, **{"ends_on": date.max, **one}) for one in told.get("exemption", ())],
         usage,
         later,
     )  # fmt: skip

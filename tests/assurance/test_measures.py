@@ -164,10 +164,17 @@ def test_a_planted_row_or_cent_in_the_tables_breaks_its_equation(spark, tables):
         "rated is billed or carried over", "charges are billed or carried over", "events on lines",
         "net charges on usage lines", "events keep account, time and charge", "every usage line equals its own events",
         "accepted is rated or held with a reason", "lines make the invoices", "every invoice equals its own lines",
-        "rated events keep their time and amounts",
+        "rated events keep their time and amounts", "every source, service and day is rated or held",
     }  # fmt: skip
     later = tables["rated_usage"].withColumn("duration_s", F.expr("IF(event_id = 'a', 61L, duration_s)"))
     assert failing(spark, tables, rated_usage=later)[1] == {"rated events keep their time and amounts"}
+    # As many calls in all, but one of them on another day.
+    moved = tables["usage_event"].withColumn(
+        "started_at", F.expr("IF(event_id = 'b', started_at + INTERVAL 1 DAY, started_at)")
+    )
+    facts, fails = failing(spark, tables, usage_event=moved)
+    assert "every source, service and day is rated or held" in fails
+    assert (facts["usage_days", "s"], facts["usage_days_that_balance", "s"]) == (4, 2)
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from datetime import date, datetime, timezone
 from decimal import Decimal
@@ -15,38 +16,37 @@ from pyspark.sql import functions as F
 from tollgate.billing import bill as spark_bill
 from tollgate.oracle.billing_check import Biller, RunPins
 from tollgate.oracle.book import PriceBook
-from tollgate.oracle.facts import Facts
-from tollgate.oracle.lake import RatingRun
-from tollgate.oracle.lines import Bill, RatedEvent
-from tollgate.oracle.pricing import price_event
+from tollgate.oracle.lake import Accepted, RatingRun
+from tollgate.oracle.lines import Bill
+from tollgate.oracle.rating_check import rate_all, rated_events
 from tollgate.platform.lake import kept
+from tollgate.rating.correction import changed, correction_rows
 from tollgate.rating.rate import rate_events
 
-CASES = cases()
+CASES, CORRECTED = cases(), cases(is_corrected=True)
 OCTOBER, NOVEMBER = SHEETS
 GOING_ON = [case for case in CASES if NOVEMBER in case.months]
-AS_OF = {OCTOBER: datetime(2026, 11, 2, tzinfo=timezone.utc), NOVEMBER: datetime(2026, 12, 2, tzinfo=timezone.utc)}
+AS_OF = {OCTOBER: datetime(2026, 11, 3, tzinfo=timezone.utc), NOVEMBER: datetime(2026, 12, 2, tzinfo=timezone.utc)}
+EVERYTHING = json.dumps({"from": 0, "to": 1 << 60, "accounts": None, "service": None, "plan": None})
+# A night for October; what was wrong is corrected by the second snapshot; a night for what came later.
+RUNS = [RatingRun(1, 1, 1, 1, 1), RatingRun(2, 2, 1, 2, 1, EVERYTHING), RatingRun(3, 2, 2, 2, 1)]
 LINE = ("kind", "subscription_id", "service", "events", "units", "free_units", "amount", "tax_share")
 
 
 @pytest.fixture(scope="module")
-def facts() -> Facts:
-    return facts_of(CASES)
-
-
-@pytest.fixture(scope="module")
-def bills(facts) -> dict[str, dict[str, Bill]]:
-    """The oracle's bills by month and account: October is posted, then November is billed."""
-    book, events = PriceBook(BOOK), defaultdict(list)
-    for case in CASES:
-        for rating_no, night in enumerate((case.usage, case.later), start=1):
-            for usage in night:
-                priced = price_event(usage, book, facts)
-                assert priced.suspense_reason is None
-                key = (usage.source, usage.event_id, usage.started_at, usage.service)
-                events[case.name].append(RatedEvent(*key, rating_no, priced))
-    biller = Biller(events, lambda _: facts, lambda _: book, [RatingRun(one, one, one, 1, 1) for one in (1, 2)])
-    pins = [RunPins(month, date.fromisoformat(f"{month}-01"), place, 1) for place, month in enumerate(SHEETS, start=1)]
+def bills() -> dict[str, dict[str, Bill]]:
+    """The oracle's bills by month and account: October is posted, then corrected, then November is billed."""
+    book, snapshots = PriceBook(BOOK), {1: facts_of(CASES), 2: facts_of(CORRECTED)}
+    accepted = [
+        Accepted(batch, 0, 0, usage)
+        for case in CASES
+        for batch, night in enumerate((case.usage, case.later), start=1)
+        for usage in night
+    ]
+    outcomes = rate_all(accepted, RUNS, snapshots.__getitem__, lambda _: book)
+    assert all(one.priced.suspense_reason is None for one in outcomes)
+    biller = Biller(rated_events(outcomes), snapshots.__getitem__, lambda _: book, RUNS)
+    pins = RunPins(OCTOBER, date(2026, 10, 1), 1, 1), RunPins(NOVEMBER, date(2026, 11, 1), 3, 2)
     return {of.run_id: {bill.account_id: bill for bill in biller.bill(of)} for of in pins}
 
 
@@ -70,8 +70,8 @@ def test_the_oracle_bills_what_was_reckoned_by_hand(case, month, bills):
 
 
 @pytest.mark.covers("QUA-02", "BIL-01", "BIL-02", "RAT-07", "RAT-44")
-def test_spark_bills_all_of_them_at_once(spark, facts):
-    book, reference = book_frames(spark, BOOK), reference_frames(spark, facts)
+def test_spark_bills_all_of_them_at_once(spark):
+    book, reference = book_frames(spark, BOOK), reference_frames(spark, facts_of(CASES))
     rated = kept(rate_events(usage_frame(spark, [event for case in CASES for event in case.usage]), book, reference, 1))
     bill = bill_month(OCTOBER, rated, 1, reference, book, posted_before(spark))
     assert sheets(bill) == {case.name: case.issued(OCTOBER) for case in CASES}
@@ -80,17 +80,20 @@ def test_spark_bills_all_of_them_at_once(spark, facts):
 @pytest.mark.long
 @pytest.mark.covers("QUA-02", "BIL-01", "BIL-02", "BIL-21", "RAT-07", "RAT-44")
 def test_spark_posts_october_and_bills_november(spark):
-    book, reference = book_frames(spark, BOOK), reference_frames(spark, facts_of(GOING_ON))
-    known = [event for case in GOING_ON for event in case.usage], [event for case in GOING_ON for event in case.later]
-    first, second = (rate_events(usage_frame(spark, known[of]), book, reference, of + 1) for of in (0, 1))
-    rated = kept(first.unionByName(second))
-    october = bill_month(OCTOBER, rated, 1, reference, book, posted_before(spark))
+    book, corrected = book_frames(spark, BOOK), [case for case in CORRECTED if NOVEMBER in case.months]
+    before, after = (reference_frames(spark, facts_of(known)) for known in (GOING_ON, corrected))
+    night = usage_frame(spark, [event for case in GOING_ON for event in case.usage])
+    later = usage_frame(spark, [event for case in GOING_ON for event in case.later])
+    first = kept(rate_events(night, book, before, 1))
+    pairs = changed(first, rate_events(night, book, after, 2), book.table("price_tier"), keep=kept)
+    rated = kept(first.unionByName(correction_rows(pairs, 2)).unionByName(rate_events(later, book, after, 3)))
+    october = bill_month(OCTOBER, rated, 1, before, book, posted_before(spark))
     assert sheets(october) == {case.name: case.issued(OCTOBER) for case in GOING_ON}
     posted = posted_before(
         spark, kept(october.billed_usage), [(OCTOBER, OCTOBER, AS_OF[OCTOBER])],
         lines=kept(october.invoice_line.withColumn("cycle", F.lit(OCTOBER))), prepaid=october.prepaid_balance,
     )  # fmt: skip
-    november = bill_month(NOVEMBER, rated, 2, reference, book, posted)
+    november = bill_month(NOVEMBER, rated, 3, after, book, posted)
     assert sheets(november) == {case.name: case.issued(NOVEMBER) for case in GOING_ON}
     kinds = {row["account_id"]: row["invoice_kind"] for row in november.invoice.collect()}
     closed = {case.name for case in GOING_ON if case.account.closed_on is not None}
@@ -116,9 +119,10 @@ def sheets(bill: spark_bill.Bill) -> dict[str, str]:
 
 
 def test_each_folder_shows_how_it_was_reckoned():
-    for case in CASES:
+    for case, corrected in zip(CASES, CORRECTED, strict=True):
         reckoned = (FOLDER / case.name / "by_hand.md").read_text(encoding="utf-8")
-        assert not case.later or case in GOING_ON, f"{case.name}: later usage, and no november.csv"
+        goes_on = case.later or corrected != case
+        assert not goes_on or case in GOING_ON, f"{case.name}: later usage or a correction, and no november.csv"
         for month in case.months:
             sheet = case.issued(month)
             result = "no invoice" if sheet == NO_INVOICE else sheet.splitlines()[-1].split(",")[6]

@@ -32,6 +32,9 @@ PAYLOADS = (
     (payload() + payload(), ["PAYLOAD_UNPARSEABLE"], [], []),
     (b"[" + payload() + b"]", ["PAYLOAD_UNPARSEABLE"], [], []),
     (payload() + b"x", ["PAYLOAD_UNPARSEABLE"], [], []),
+    # Java counts them as spaces, JSON does not.
+    (payload() + b"\x0b", ["PAYLOAD_UNPARSEABLE"], [], []),
+    (b"\x0c" + payload(), ["PAYLOAD_UNPARSEABLE"], [], []),
     (payload() + b" \n", [], [], []),
     (payload()[:-1], ["PAYLOAD_UNPARSEABLE"], [], []),
     (payload() + b"}", ["PAYLOAD_UNPARSEABLE"], [], []),
@@ -57,6 +60,7 @@ PAYLOADS = (
     (payload(cause="a\tb").replace(rb"\t", b"\t"), ["PAYLOAD_UNPARSEABLE"], [], []),
     (payload(cell_id="[", cause="a\0b").replace(rb"\u0000", b"\0"), ["PAYLOAD_UNPARSEABLE"], [], []),
     (payload().replace(b",", b"\r\n\t,"), [], [], []),
+    (b"\t" + payload() + b" \r\n", [], [], []),
     (payload().replace(b'":"', b'": "').replace(b",", b", "), [], [], []),
     (payload().replace(b'":"', b'" : "'), [], [], []),
     (payload(cause=": ").replace(b'":"', b'": "').replace(b'"317"', b"317"), [], [], []),

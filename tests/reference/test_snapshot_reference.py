@@ -13,12 +13,14 @@ from jobs.pinned import load_reference
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake
 from tollgate.platform.postgres import connect, migrate
+from tollgate.reference.dialling import dialling_rows
 from tollgate.reference.snapshot_checks import (
     mistakes,
     plan_digest,
     row_digests,
     snapshot_digest,
     unaligned_accounts,
+    unknown_countries,
 )
 
 SUBSCRIPTION = (
@@ -130,6 +132,18 @@ def test_overlaps_and_holes_are_said_with_their_numbers(spark):
         ("number +1: s2 has it from 2026-02-01T00:00:00Z, before the one before ends at 2026-03-01T00:00:00Z",),
         ("line s3 has no state from 2026-04-01T00:00:00Z",),
         ("source pbx has dialect voip_xml; known are native_json, voip_json",),
+    )
+
+
+@pytest.mark.covers("MED-03", "RAT-51")
+def test_a_country_without_a_numbering_plan_is_said_with_whose_it_is(spark):
+    sources = table(spark, "source STRING, country STRING", ("msc", "CA"), ("pbx", "UK"))
+    cells = table(spark, "cell_id STRING, country STRING", ("c1", "US"), ("c2", "ca"))
+    expected = "expected an ISO code of two capital letters with a numbering plan, such as CA"
+    assert_rows(
+        unknown_countries(sources, cells, [row.country for row in dialling_rows()]),
+        (f"source pbx has country 'UK'; {expected}",),
+        (f"cell c2 has country 'ca'; {expected}",),
     )
 
 

@@ -13,6 +13,7 @@ from tollgate.assurance.billed_rows import billed_by_run
 from tollgate.assurance.current_rating import IS_CURRENT, row_versions, signed
 from tollgate.assurance.measured import content, measured, owner
 from tollgate.assurance.prepaid_credit import prepaid_credit, prepaid_in_ledger
+from tollgate.assurance.usage_days import usage_days
 
 ALL = "all"
 USAGE_KINDS = ("usage", "prior_period", "usage_reversal", "usage_correction")
@@ -44,13 +45,15 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
     lines = tables["invoice_line"].join(F.broadcast(posted), "run_id", how="inner")
     invoices = tables["invoice"].join(F.broadcast(posted), "run_id", how="inner")
     prepaid = tables["prepaid_balance"].join(F.broadcast(posted), "run_id", how="inner")
+    versions = row_versions(tables["rated_usage"], reach.suspended, reach.corrected)
     groups = [
         received(tables["control_mediation"].where(F.col("batch_no") <= reach.published_to)),
         raw(tables["raw_cdr"].where(F.col("batch_no") <= reach.published_to)),
         mediated(usage),
         marked(tables["control_mediation"].where(F.col("batch_no") <= reach.published_to)),
         awaited(usage, reach.rated_to),
-        rated(row_versions(tables["rated_usage"], reach.suspended, reach.corrected)),
+        usage_days(usage, versions, reach.rated_to),
+        rated(versions),
         rated_marks(tables["control_rating"], tables["rated_usage"]),
         billed_by_service(billed),
         carried_over(tables["rated_usage"], billed, invoices, tables["ref_account"]),
@@ -59,6 +62,7 @@ def measures(tables: Mapping[str, DataFrame], posted: DataFrame, reach: Reach) -
         prepaid_credit(prepaid, billed),
         prepaid_in_ledger(prepaid, invoices),
         issued(invoices, lines),
+        measured(invoices, F.col("currency"), total_of_currency=F.sum("total")),
     ]
     return reduce(DataFrame.unionByName, groups)
 

@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from datetime import datetime
 from typing import Any
 
 from tollgate.demo.stage import Stage
 
+LOOK_EVERY_S = 0.2
+
 
 def bill_month(stage: Stage, cycle: str, as_of: datetime) -> None:
-    """Check what was rated and draft the cycle."""
+    """Draft the cycle, check its invoices, approve and post it."""
     from jobs import bill_accounts
 
-    # Once for all nights of the month, which is all that a draft asks.
-    with stage.progress.step("quality gate of rated usage"):
-        stage.pass_gate("--table", "rated_usage")
     with stage.progress.step("bill the month"):
         stage.run_job(bill_accounts, "--action", "run", "--cycle", cycle, "--as-of", as_of.isoformat())
-
-
-def post_month(stage: Stage, cycle: str) -> None:
-    """Check the draft's invoices, approve and post it."""
-    from jobs import bill_accounts
-
     with stage.progress.step("quality gate of the invoices"):
         stage.pass_gate("--table", "invoice")
     with stage.progress.step("approve the run"):
         stage.run_job(bill_accounts, "--action", "approve", "--cycle", cycle)
     with stage.progress.step("post the run"):
         stage.run_job(bill_accounts, "--action", "post", "--cycle", cycle)
+
+
+def until_begun(stage: Stage, cycle: str, billed: Future[None]) -> None:
+    """Wait for the row of the run, which has its pins: what is rated from then on is not in it. Raises what ended
+    `billed`, the run, before it had one."""
+    from jobs.bill_runs import open_run
+
+    while open_run(stage.settings, cycle) is None:
+        if billed.done():
+            billed.result()
+            return
+        time.sleep(LOOK_EVERY_S)
 
 
 def verified_month(stage: Stage, cycle: str, posted: Future[None]) -> dict[str, Any]:

@@ -59,6 +59,19 @@ def unknown_zones(ref_account: DataFrame, ref_source: DataFrame) -> DataFrame:
     )
 
 
+def unknown_countries(ref_source: DataFrame, ref_cell: DataFrame, countries: Sequence[str]) -> DataFrame:
+    """One row a mistake, `message`: a source or a cell in a country that has no numbering plan, by whose rules its
+    numbers would be read. countries: the ISO codes of those that have one.
+    """
+    named = ref_source.select(F.concat(F.lit("source "), "source").alias("whose"), "country").unionByName(
+        ref_cell.select(F.concat(F.lit("cell "), "cell_id").alias("whose"), "country")
+    )
+    text = "%s has country '%s'; expected an ISO code of two capital letters with a numbering plan, such as CA"
+    return named.where(~F.col("country").isin(*countries)).select(
+        F.format_string(text, "whose", "country").alias("message")
+    )
+
+
 def mistakes(
     ref_subscription: DataFrame, ref_customer_fact: DataFrame, ref_source: DataFrame, dialects: Sequence[str]
 ) -> DataFrame:

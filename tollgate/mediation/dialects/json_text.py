@@ -45,8 +45,12 @@ _SPACED = rf"^\{{{_PLAIN_TEXT}: "
 _SIMPLE = r"^\{[^{}\[\\\x7f-\x{10ffff}]*+\}\z"
 
 # from_json takes the first of two objects, or of an array, and drops the rest without a word.
-ONE_OBJECT = rf"(?s)^\s*+\{{(?:{_inside(MAX_DEPTH - 1)})*+\}}\s*+\z"
-TOO_DEEP = r"(?s)^\s*+" + "".join(rf"[\[{{](?:{_inside(level)})*+" for level in reversed(range(MAX_DEPTH))) + r"[\[{]"
+# \s would let a vertical tab or a form feed stand behind it, where the parser does not look.
+_SPACE = r"[ \t\r\n]*+"
+ONE_OBJECT = rf"(?s)^{_SPACE}\{{(?:{_inside(MAX_DEPTH - 1)})*+\}}{_SPACE}\z"
+TOO_DEEP = (
+    rf"(?s)^{_SPACE}" + "".join(rf"[\[{{](?:{_inside(level)})*+" for level in reversed(range(MAX_DEPTH))) + r"[\[{]"
+)
 
 # An escaped surrogate without its other half is no character; the parser would put a question mark in its place.
 _HEX = "[0-9a-fA-F]"
