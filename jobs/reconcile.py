@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from jobs.later_documents import later_documents
 from jobs.usage_copies import copies_checked
 from tollgate.assurance.conservation import EQUATIONS, Balance, balances, of_corrections
+from tollgate.assurance.digests import INVOICE, LINE, digest_in_postgres
 from tollgate.assurance.journals import CHECKED_JOURNALS
 from tollgate.assurance.measures import Reach, measures
 from tollgate.assurance.publication import published_to, rated_to
@@ -40,18 +41,15 @@ SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END 
 FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
 """
 
-# The same number of an invoice as `invoice_digest` of tollgate/assurance/measures.py takes.
-DIGEST = """('x0' || substr(md5(concat_ws('|', account_id, to_char(cycle_start, 'YYYY-MM-DD'),
-to_char(cycle_end, 'YYYY-MM-DD'), currency, lines, net, tax, total, content_hash)), 1, 15))::bit(64)::bigint"""
-
 ISSUED = f"""
 WITH run AS (SELECT run_id, cycle || CASE WHEN sequence > 1 THEN '/' || sequence ELSE '' END AS part
              FROM ops.bill_run WHERE status = 'posted'),
 invoices AS (SELECT part, count(*) AS n, sum(net) AS net, sum(tax) AS tax, sum(total) AS total,
-               sum({DIGEST}) AS digest
+               sum({digest_in_postgres(INVOICE)}) AS digest
              FROM billing.invoice JOIN run USING (run_id) GROUP BY part),
-lines AS (SELECT part, count(*) AS n
-          FROM billing.invoice_line JOIN billing.invoice USING (invoice_no) JOIN run USING (run_id) GROUP BY part),
+lines AS (SELECT part, count(*) AS n, sum({digest_in_postgres(LINE)}) AS digest
+          FROM (SELECT i.run_id, i.account_id, l.* FROM billing.invoice_line AS l
+                JOIN billing.invoice AS i USING (invoice_no)) AS line JOIN run USING (run_id) GROUP BY part),
 postings AS (SELECT part, sum(amount) FILTER (WHERE amount > 0) AS debits,
 -sum(amount) FILTER (WHERE amount < 0) AS credits,
                sum(amount) FILTER (WHERE ledger_account = 'receivable') AS receivable,
@@ -72,6 +70,7 @@ UNION ALL SELECT 'issued_digest', part, digest FROM invoices
 UNION ALL SELECT 'issued_of_currency', currency, sum(total) FROM billing.invoice JOIN run USING (run_id)
           GROUP BY currency
 UNION ALL SELECT 'issued_lines', part, n FROM lines
+UNION ALL SELECT 'issued_line_digest', part, digest FROM lines
 UNION ALL SELECT 'debits', part, coalesce(debits, 0) FROM postings
 UNION ALL SELECT 'credits', part, coalesce(credits, 0) FROM postings
 UNION ALL SELECT 'receivable', part, coalesce(receivable, 0) FROM postings

@@ -15,10 +15,11 @@ import pytest
 from assurance.test_measures import ACCOUNT, BILLED, INVOICE, LINE, MARK, NIGHT, PREPAID, RATED, RAW, USAGE
 from frames import table
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
-from jobs.reconcile import DIGEST
+from tollgate.assurance import digests
 from tollgate.assurance.conservation import balances
-from tollgate.assurance.measures import Reach, issued, measures
+from tollgate.assurance.measures import Reach, invoice_lines, issued, measures
 from tollgate.platform.postgres import connect
 from tollgate.platform.settings import Settings
 
@@ -169,18 +170,32 @@ def test_each_of_five_hundred_planted_errors_is_found_in_its_copy(spark: SparkSe
 
 
 @pytest.mark.covers("BIL-23")
-def test_an_invoice_has_the_same_digest_in_both_stores(spark: SparkSession, services: Settings) -> None:
-    row = ("r", "Ä'|1", date(2026, 11, 1), 2, Decimal("-20.150"), Decimal("0.000"), Decimal("-20.150"),
-           date(2026, 10, 1), "CAD", "f" * 64, 2)  # fmt: skip
-    names = [part.split()[0] for part in INVOICE.replace("\n", " ").split(", ")]
-    invoices, lines = table(spark, INVOICE, row), table(spark, LINE)
-    measured = issued(invoices.selectExpr("*", "'p' AS part"), lines.selectExpr("*", "'p' AS part"))
-    (in_lake,) = measured.where("measure = 'invoice_digest'").select("value").collect()[0]
-    types = {"cycle_start": "date", "cycle_end": "date", "net": "numeric(18,3)", "tax": "numeric(18,3)",
-             "total": "numeric(18,3)"}  # fmt: skip
+@pytest.mark.parametrize(
+    ("measure", "document"),
+    [
+        ("invoice_digest", ("r", "Ä'|1", date(2026, 11, 1), 2, Decimal("-20.150"), Decimal("0.000"),
+                            Decimal("-20.150"), CYCLE, "CAD", "f" * 64, 2)),
+        ("line_digest", ("r", "Ä'|1", "usage", 3, Decimal("0.000001"), Decimal("-0.010"), Decimal("0.000"), "usage|L",
+                         CYCLE, 0)),
+        ("line_digest", ("r", "A", "recurring", 0, Decimal(0), Decimal("20"), Decimal("2.60"), "recurring|L", CYCLE,
+                         2**62)),
+    ],
+)  # fmt: skip
+def test_a_document_has_the_same_digest_in_both_stores(
+    spark: SparkSession, services: Settings, measure: str, document: tuple[Any, ...]
+) -> None:
+    is_invoice = measure == "invoice_digest"
+    columns, said = (INVOICE, digests.INVOICE) if is_invoice else (LINE, digests.LINE)
+    frame = table(spark, columns, document).withColumn("part", F.lit("p"))
+    lines = table(spark, LINE).withColumn("part", F.lit("p"))
+    measured = issued(frame, lines) if is_invoice else invoice_lines(frame, table(spark, BILLED))
+    (in_lake,) = measured.where(F.col("measure") == measure).select("value").collect()[0]
+    types = {"cycle_start": "date", "cycle_end": "date", "exact_total": "numeric(38,6)",
+             **dict.fromkeys(("net", "tax", "total", "amount", "tax_share"), "numeric(18,3)")}  # fmt: skip
+    names = frame.columns[:-1]
     given = ", ".join(f"%s::{types.get(name, 'text')} AS {name}" for name in names)
     session = connect(services)
     with session, session.cursor() as cursor:
-        cursor.execute(f"SELECT {DIGEST} FROM (SELECT {given}) AS invoice", row)
+        cursor.execute(f"SELECT {digests.digest_in_postgres(said)} FROM (SELECT {given}) AS document", document)
         assert cursor.fetchone() == (int(in_lake),) != (0,)
     session.close()

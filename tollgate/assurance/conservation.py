@@ -103,6 +103,7 @@ EQUATIONS = (
     Equation("ledger", "invoices in PostgreSQL", ("invoices",), ("issued_invoices",)),
     Equation("ledger", "the same invoices in PostgreSQL", ("invoice_digest",), ("issued_digest",)),
     Equation("ledger", "lines in PostgreSQL", ("line_count",), ("issued_lines",)),
+    Equation("ledger", "the same lines in PostgreSQL", ("line_digest",), ("issued_line_digest",)),
     Equation("ledger", "net in PostgreSQL", ("invoice_net",), ("issued_net",)),
     Equation("ledger", "tax in PostgreSQL", ("invoice_tax",), ("issued_tax",)),
     Equation("ledger", "total in PostgreSQL", ("invoice_total",), ("issued_total",)),

@@ -11,14 +11,13 @@ from pyspark.sql import functions as F
 
 from tollgate.assurance.billed_rows import billed_by_run
 from tollgate.assurance.current_rating import IS_CURRENT, row_versions, signed
+from tollgate.assurance.digests import INVOICE, LINE, digest
 from tollgate.assurance.measured import content, measured, owner
 from tollgate.assurance.prepaid_credit import prepaid_credit, prepaid_in_ledger
 from tollgate.assurance.usage_days import usage_days
 
 ALL = "all"
 USAGE_KINDS = ("usage", "prior_period", "usage_reversal", "usage_correction")
-# Of 16 hexadecimal digits the first could be a sign.
-DIGEST_DIGITS = 15
 
 
 @dataclass(frozen=True)
@@ -222,6 +221,7 @@ def invoice_lines(lines: DataFrame, billed: DataFrame) -> DataFrame:
         line_count=F.count("*"),
         line_amount=F.sum("amount"),
         line_tax=F.sum("tax_share"),
+        line_digest=F.sum(digest(LINE)),
     )
 
 
@@ -257,15 +257,8 @@ def issued(invoices: DataFrame, lines: DataFrame) -> DataFrame:
         invoice_tax=F.sum("tax"),
         invoice_total=F.sum("total"),
         invoice_lines=F.sum("lines"),
-        invoice_digest=F.sum(_digest()),
+        invoice_digest=F.sum(digest(INVOICE)),
     )
-
-
-def _digest() -> Column:
-    """A number of an invoice's head and totals; jobs/reconcile.py takes the same of those in PostgreSQL."""
-    said = ["account_id", "cycle_start", "cycle_end", "currency", "lines", "net", "tax", "total", "content_hash"]
-    text = F.concat_ws("|", *[F.col(name).cast("string") for name in said])
-    return F.conv(F.substring(F.md5(text), 1, DIGEST_DIGITS), 16, 10).cast("decimal(38,0)")
 
 
 def _places() -> Column:
