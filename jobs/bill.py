@@ -49,7 +49,7 @@ ACTIONS = {
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the group: an action and its own."""
-    made = argparse.ArgumentParser(prog="bill", description=(__doc__ or "").partition("\n")[0])
+    made = argparse.ArgumentParser(prog="tollgate bill", description=(__doc__ or "").partition("\n")[0])
     actions = made.add_subparsers(dest="action", required=True, metavar="ACTION")
     of = {name: actions.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.")
           for name, text in ACTIONS.items()}  # fmt: skip

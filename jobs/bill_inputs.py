@@ -37,6 +37,10 @@ COMPARED = (
     ("billed events", "events_of_lines", "billed_events"),
 )  # fmt: skip
 RUNS_SHOWN = 10
+# A table that Spark broadcasts passes through the driver, in several times the size of its files. By itself Spark does
+# so up to 10 MB of files, which some columns of a million accounts have: the driver would grow with the accounts.
+BROADCASTS = "spark.sql.autoBroadcastJoinThreshold"
+BROADCAST_UP_TO = "1m"
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,11 @@ def bill_from(
     run_id: str = "preview",
     is_open: bool = False,
 ) -> Bill:
-    """The bill of a cycle as frames; those that are read more than once are cut from their plans and kept."""
+    """The bill of a cycle as frames; those that are read more than once are cut from their plans and kept.
+
+    For the rest of the session Spark broadcasts by itself only what is small however many accounts there are.
+    """
+    spark.conf.set(BROADCASTS, BROADCAST_UP_TO)
     lake = Lake(spark, settings.lake.root)
     tiers = lake.read("price_tier")
     return bill_cycle(

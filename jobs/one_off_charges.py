@@ -35,7 +35,7 @@ ORDER BY a.effective_on, a.adjustment_id LIMIT {SHOWN}
 
 def parser() -> argparse.ArgumentParser:
     """Arguments of the command."""
-    made = argparse.ArgumentParser(prog="charges", description=__doc__)
+    made = argparse.ArgumentParser(prog="tollgate charges", description=__doc__)
     actions = made.add_subparsers(dest="action", required=True, metavar="load|list")
     load = actions.add_parser("load", help="check a file and enter all of its lines, or none")
     load.add_argument("file", type=Path, metavar="FILE.csv", help="columns: see docs/billing.md, One-off charges")

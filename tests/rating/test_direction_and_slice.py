@@ -77,3 +77,7 @@ def test_an_incoming_call_abroad_and_a_slice_have_prices_of_their_own(spark, tmp
         given = {name: event[name] for name in Usage._fields if name != "started_at"}
         priced = price_event(Usage(started_at=event["at_us"], **given), written, known)
         assert priced.rate is not None and (priced.rate.rate_id, priced.charge) == (rate_id, int(row["charge"] * 10**6))
+        # The other side pays for what is received; abroad the visited network is paid, data is out whatever it says.
+        is_paid_for = event["event_id"] in ("received", "received on the slice")
+        assert (row["wholesale_status"] == "not_applicable") == is_paid_for, event["event_id"]
+        assert priced.wholesale.status == row["wholesale_status"]

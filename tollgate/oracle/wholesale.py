@@ -49,13 +49,14 @@ def cost_of(
 ) -> Cost:
     """The carrier's price of the event, whatever its retail status is.
 
-    An event that did not take place has no such leg. A missing price is a status, never a cost of 0.
+    An event that did not take place has no such leg, nor has what was received at home: the other side pays for it. A
+    missing price is a status, never a cost of 0.
     """
     if not completed or zone_kind in KINDS_WITHOUT_CARRIER:
         return NOT_APPLICABLE
     if usage.roaming:
         return NO_CARRIER_RATE
-    if call_type == "on_net":
+    if call_type == "on_net" or (usage.direction == "in" and usage.service != "data"):
         return NOT_APPLICABLE
     if usage.service == "data":
         row = book.carrier_rate(usage, "any", at)

@@ -19,6 +19,7 @@ NEEDED: tuple[str, ...] = (
     "call_type",
     "zone_kind",
     "service",
+    "direction",
     "started_at",
 )
 NEEDED += ("carrier_id", "destination", "destination_class", "destination_country", "duration_s", "volume_bytes")
@@ -34,8 +35,10 @@ _COST = [
     "markup_den",
     "markup_digits",
 ]
-# Nobody is paid for these: they stay in our network, or their price is settled by law or by contract.
+# Nobody is paid for these: they stay in our network, their price is settled by law or by contract, or the other side
+# pays us for them, which is no cost. Where a line roams the visited network is paid for what is received, too.
 _NOT_APPLICABLE = """is_id_conflict OR is_zero_by_outcome OR coalesce(call_type = 'on_net', false)
+                     OR coalesce(direction = 'in' AND service <> 'data' AND NOT is_roaming, false)
                      OR coalesce(zone_kind IN ('toll_free', 'emergency', 'special'), false)"""
 # What a cost row has beside them, where the book makes use of it.
 _COST_OF_FEATURE = {INITIAL: "initial_units", CARRIER_FEES: "connect_fee_micros"}
