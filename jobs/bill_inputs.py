@@ -19,6 +19,7 @@ from tollgate.billing.parking import WAITING
 from tollgate.billing.supplementary import ACCOUNT_CLOSED
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, few_rows, kept
+from tollgate.platform.partitions import spread
 from tollgate.platform.postgres import jdbc
 from tollgate.platform.settings import Settings
 from tollgate.reference.frames import PriceBook, Reference
@@ -78,10 +79,12 @@ def bill_from(
 ) -> Bill:
     """The bill of a cycle as frames; those that are read more than once are cut from their plans and kept.
 
-    For the rest of the session Spark broadcasts by itself only what is small however many accounts there are.
+    For the rest of the session Spark broadcasts by itself only what is small however many accounts there are, and its
+    shuffles have the partitions that all usage needs.
     """
-    spark.conf.set(BROADCASTS, BROADCAST_UP_TO)
     lake = Lake(spark, settings.lake.root)
+    spark.conf.set(BROADCASTS, BROADCAST_UP_TO)
+    spread_usage(lake)
     tiers = lake.read("price_tier")
     return bill_cycle(
         cycle, as_of, lake.read("rated_usage"), inputs.rating_no, inputs.reference, inputs.book,
@@ -154,6 +157,12 @@ def newest_rating(lake: Lake) -> int:
     """The last rating run, 0 before the first one."""
     row = lake.read("control_rating").agg(F.max("rating_no")).first()
     return int(row[0]) if row and row[0] is not None else 0
+
+
+def spread_usage(lake: Lake) -> None:
+    """`spread` for all that was ever rated, as the marks of the nights say: a bill asks of each if it is billed."""
+    row = lake.read("control_rating").agg(F.sum("rated")).first()
+    spread(lake.spark, int(row[0]) if row and row[0] is not None else 0)
 
 
 def check_balanced(lake: Lake) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from jobs.bill_inputs import check_posted
+from jobs.bill_inputs import check_posted, spread_usage
 from jobs.bill_runs import BillRun, all_runs, fenced_off, find_run, note_step, take_over, transaction
 from jobs.pinned import load_price_book, load_reference
 from jobs.posting_checks import MINE, approved, check_staging, same
@@ -77,6 +77,7 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun, person: str)
             way_out=way_out,
         )
     lake = Lake(spark, settings.lake.root)
+    spread_usage(lake)
     refuse_unchecked_invoices(lake, run.run_id)
     check_posted(lake, all_runs(settings))
     run = take_over(settings, run, person, "to post it")
