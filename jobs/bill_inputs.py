@@ -19,7 +19,7 @@ from tollgate.billing.parking import WAITING
 from tollgate.billing.supplementary import ACCOUNT_CLOSED
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.lake import Lake, few_rows, kept
-from tollgate.platform.partitions import spread
+from tollgate.platform.partitions import spread_by
 from tollgate.platform.postgres import jdbc
 from tollgate.platform.settings import Settings
 from tollgate.reference.frames import PriceBook, Reference
@@ -160,9 +160,8 @@ def newest_rating(lake: Lake) -> int:
 
 
 def spread_usage(lake: Lake) -> None:
-    """`spread` for all that was ever rated, as the marks of the nights say: a bill asks of each if it is billed."""
-    row = lake.read("control_rating").agg(F.sum("rated")).first()
-    spread(lake.spark, int(row[0]) if row and row[0] is not None else 0)
+    """Partitions for all that was ever rated, as the marks of the nights say: a bill asks of each if it is billed."""
+    spread_by(lake.read("control_rating"), "rated")
 
 
 def check_balanced(lake: Lake) -> None:

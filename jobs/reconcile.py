@@ -24,7 +24,7 @@ from tollgate.assurance.usage_copy import way_back
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
-from tollgate.platform.partitions import spread
+from tollgate.platform.partitions import spread_by
 from tollgate.platform.postgres import connect
 from tollgate.platform.progress import remark, say, step
 from tollgate.platform.settings import Settings
@@ -203,8 +203,7 @@ def _from_postgres(settings: Settings) -> tuple[list[tuple[str, str]], dict[tupl
 
 def _from_lake(lake: Lake, posted: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Decimal]:
     tables = {name: lake.read(name) for name in TABLES}
-    received = tables["control_mediation"].selectExpr("sum(accepted + quarantined + duplicate)").first()
-    spread(lake.spark, int(received[0]) if received and received[0] is not None else 0)
+    spread_by(tables["control_mediation"], "accepted + quarantined + duplicate")
     runs = lake.spark.createDataFrame(list(posted), "run_id STRING, part STRING")
     rows = measures(tables, runs, _reach(tables)).collect()
     return {(row.measure, row.part): row.value for row in rows}

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, timezone
+from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 import pytest
 from answers import ask
@@ -14,12 +13,12 @@ from faults.fixtures import create_database, settings_of
 from faults.route import Route
 from faults.topics import send
 from oracle.small_book import SHEETS, sheet, write_book
+from years.two_years import instant
 
-from generators.customers import months_later
+from generators.customers import local_midnight_ms, months_later
 from tollgate.platform import kafka
 from tollgate.platform.postgres import connect, migrate
 
-TORONTO = ZoneInfo("America/Toronto")
 MAY = date(2025, 5, 1)
 SMS = "sms"
 # Plans whose contracts open with another credit; the vectors name the credit at a month's end.
@@ -99,7 +98,7 @@ def played(spark, services, tmp_path_factory) -> tuple[Route, list[str]]:
         assert mediated["received"] == mediated["accepted"] == len(records(number))
         route.night()
         cycles.append(f"{months_later(MAY, number):%Y-%m}")
-        route.bill(cycles[-1], f"{midnight(months_later(MAY, number + 1)):%Y-%m-%dT%H:%M:%SZ}")
+        route.bill(cycles[-1], instant(months_later(MAY, number + 1)))
     report = route.opinion({version: book})
     assert report.is_equal, json.dumps(report.as_json(), indent=1)
     return route, cycles
@@ -143,7 +142,7 @@ def records(month: int) -> list[tuple[bytes, bytes, int, None]]:
             told = {"src_number": msisdn(number), "dst_number": "+16045550100",
                     "time": f"{months_later(MAY, month):%Y-%m}-{day:02d} 12:00:00"}  # fmt: skip
             told |= {"type": SMS} if event == SMS else {"type": "call", "duration": event}
-            arrival = int(midnight(months_later(MAY, month + 1)).timestamp() * 1000) - 1
+            arrival = local_midnight_ms(months_later(MAY, month + 1)) - 1
             found.append((f"archive|{number}".encode(), json.dumps(told).encode(), arrival, None))
     return found
 
@@ -175,8 +174,3 @@ def enter_master_data(route: Route) -> None:
 
 def msisdn(number: int) -> str:
     return f"+1416200{number:04d}"
-
-
-def midnight(day: date) -> datetime:
-    """Its begin in Toronto, in UTC."""
-    return datetime(day.year, day.month, day.day, tzinfo=TORONTO).astimezone(timezone.utc)

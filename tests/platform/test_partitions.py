@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from billing.small_month import frame
+from billing.small_operator import rating
 
 from jobs.bill_inputs import spread_usage
 from tollgate.platform.partitions import PARTITIONS, ROWS_A_PARTITION, spread
@@ -29,17 +31,7 @@ def test_partitions_follow_the_rows_up_and_never_down(session):
 def test_a_bill_run_counts_all_that_the_nights_have_rated(session, lake):
     spread_usage(lake)
     assert session.conf.get(PARTITIONS) == "2"
-    marks = [(number, 4 * ROWS_A_PARTITION) for number in (1, 2)]
-    frame = session.createDataFrame(marks, "rating_no BIGINT, rated BIGINT")
-    columns = [
-        f"CAST({field.name if field.name in frame.columns else _filled(field)} AS {field.dataType.simpleString()})"
-        f" AS {field.name}"
-        for field in lake.read("control_rating").schema.fields
-    ]
-    lake.append(frame.selectExpr(*columns), "control_rating", "test", 1)
+    marks = [rating(number, 4 * ROWS_A_PARTITION) for number in (1, 2)]
+    lake.append(frame(session, "control_rating", marks), "control_rating", "test", 1)
     spread_usage(lake)
     assert session.conf.get(PARTITIONS) == "8"
-
-
-def _filled(field):
-    return {"boolean": "true"}.get(field.dataType.simpleString(), "0")
