@@ -17,12 +17,14 @@ from jobs.bill_arguments import (
     accounts_of,
     add_accounts,
     cycle_of,
+    document_no,
     instant_of,
+    line_no,
     named_run,
     refuse_other_run,
     refuse_unknown,
 )
-from jobs.bill_decisions import approve, void
+from jobs.bill_decisions import approve, settled, void
 from jobs.bill_shown import as_list, in_full, listed, shown
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.job import add_common, main_without_spark
@@ -67,19 +69,19 @@ def parser() -> argparse.ArgumentParser:
         which.add_argument("--cycle", metavar="YYYY-MM", help="its open run")
     of["approve"].add_argument("--approver", metavar="NAME", help="who (default: billing.approver of the settings)")
     of["approve"].add_argument("--accept-outliers", action="store_true", help="although invoices are unlike others")
-    of["void"].add_argument("--reason", default="", metavar="TEXT", help="why; kept with the run")
+    of["void"].add_argument("--reason", required=True, metavar="TEXT", help="why; kept with the run")
     what = of["credit"].add_mutually_exclusive_group(required=True)
-    what.add_argument("--invoice", type=int, metavar="NO", help="draft a note against this invoice")
-    what.add_argument("--issue", type=int, metavar="NOTE", help="number and book a draft; by another person")
-    what.add_argument("--void", type=int, metavar="NOTE", help="a draft that shall not be issued")
+    what.add_argument("--invoice", type=document_no, metavar="NO", help="draft a note against this invoice")
+    what.add_argument("--issue", type=document_no, metavar="NOTE", help="number and book a draft; by another person")
+    what.add_argument("--void", type=document_no, metavar="NOTE", help="a draft that shall not be issued")
     of["credit"].add_argument(
-        "--line", type=int, action="append", metavar="NO", help="of the invoice; repeatable (default: all)"
+        "--line", type=line_no, action="append", metavar="NO", help="of the invoice; repeatable (default: all)"
     )
     of["credit"].add_argument("--reason", default="", metavar="TEXT", help="why; the customer reads it")
     of["credit"].add_argument(
         "--approver", metavar="NAME", help="who issues (default: billing.approver of the settings)"
     )
-    of["credits"].add_argument("--invoice", type=int, metavar="NO", help="of this invoice")
+    of["credits"].add_argument("--invoice", type=document_no, metavar="NO", help="of this invoice")
     for name in ("run", "resume", "post", "void", "credit"):
         of[name].add_argument("--by", metavar="NAME", help="who (default: the user of the system)")
     for one in of.values():
@@ -117,6 +119,9 @@ def done(
         return approve(settings, found, approver, accept_outliers=args.accept_outliers)
     if args.action == "void":
         return void(settings, found, person, args.reason)
+    already = settled(found, args.action)
+    if already is not None:
+        return already
 
     def work(spark: SparkSession) -> dict[str, Any]:
         from jobs.bill_draft import resume

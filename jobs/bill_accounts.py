@@ -24,7 +24,7 @@ from jobs.bill_arguments import (
     refuse_other_run,
     refuse_unknown,
 )
-from jobs.bill_decisions import approve, refuse_approver, refuse_outliers, void
+from jobs.bill_decisions import approve, refuse_approver, refuse_outliers, refuse_to_void, settled, void
 from jobs.bill_draft import draft, preview, totals_of
 from jobs.bill_runs import BillRun, posted_runs
 from jobs.posting import post_run
@@ -76,7 +76,11 @@ def check_before_spark(settings: Settings, args: argparse.Namespace) -> None:
         bill_runs.all_runs(settings)
     else:
         found = _run_of(settings, args)
-        if args.action == "approve" and found.status == "draft":
+        if args.action == "post":
+            settled(found, "post")
+        elif args.action == "void":
+            refuse_to_void(found)
+        elif found.status == "draft":
             approver = args.approver or settings.billing.approver
             refuse_approver(settings, found.started_by, approver)
             if found.is_complete:

@@ -13,7 +13,25 @@ from tollgate.platform.settings import Settings
 
 # They are kept in the run's row and become part of a plan.
 MOST_NAMED = 10_000
+# What the columns of documents and of their lines hold.
+LARGEST_NO, LARGEST_LINE = 2**63 - 1, 2**31 - 1
 UNKNOWN = "SELECT asked FROM unnest(%s) AS asked WHERE NOT EXISTS (SELECT FROM crm.account WHERE account_id = asked)"
+
+
+def document_no(text: str) -> int:
+    """The number of an invoice or credit note, for argparse."""
+    return _number(text, LARGEST_NO)
+
+
+def line_no(text: str) -> int:
+    """The number of a line of an invoice, for argparse."""
+    return _number(text, LARGEST_LINE)
+
+
+def _number(text: str, largest: int) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= largest):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 to {largest}, found {text!r}")
+    return int(text)
 
 
 def add_accounts(parser: argparse.ArgumentParser) -> None:

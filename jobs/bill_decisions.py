@@ -42,8 +42,7 @@ def approve(settings: Settings, run: BillRun, approver: str, *, accept_outliers:
 
 def void(settings: Settings, run: BillRun, person: str, reason: str = "") -> dict[str, Any]:
     """draft or approved -> void; what it wrote to the lake never counts, and who still works on it cannot finish."""
-    if run.status not in ("draft", "approved"):
-        _expect(run, "draft or approved", "void")
+    refuse_to_void(run)
     with transaction(settings) as cursor:
         cursor.execute(
             "UPDATE ops.bill_run SET status = 'void', fencing = fencing + 1 "
@@ -56,15 +55,50 @@ def void(settings: Settings, run: BillRun, person: str, reason: str = "") -> dic
     return find_run(settings, run.run_id).summary()
 
 
+def refuse_to_void(run: BillRun) -> None:
+    """TollgateError for a run that is void or posted."""
+    if run.status not in ("draft", "approved"):
+        _expect(run, "draft or approved", "void")
+
+
+def settled(run: BillRun, action: str) -> dict[str, Any] | None:
+    """What `post`, `resume` or `verify` comes to by the run's status alone: its summary where nothing is left to do,
+    None where there is. TollgateError for a run that the action is not for."""
+    if action == "post":
+        if run.status == "posted":
+            return run.summary("posted before; nothing was changed")
+        if run.status != "approved":
+            way_out = "approve it first (`tollgate bill approve`)" if run.status == "draft" else "run the cycle again"
+            raise TollgateError(
+                "cannot post this run", where=run.run_id, expected="status approved", found=f"status {run.status}",
+                way_out=way_out,
+            )  # fmt: skip
+    elif action == "resume":
+        if run.status == "void":
+            raise TollgateError(
+                "this run is void", where=run.run_id, way_out="run the cycle again; it gets the next sequence"
+            )
+        if run.is_complete:
+            return run.summary("this run was complete before; nothing was changed")
+    elif run.status != "posted":
+        raise TollgateError(
+            "only a posted run can be verified", where=run.run_id, expected="status posted",
+            found=f"status {run.status}",
+        )  # fmt: skip
+    return None
+
+
 def refuse_approver(settings: Settings, started_by: str, approver: str) -> None:
-    """Four eyes: outside profile local a person approves, and another one than who started the run."""
+    """Four eyes: outside profile local a person approves, and another one than who started the run. One name in other
+    letters, or with spaces around it, is the same person."""
     if settings.profile == "local":
         return
-    if approver == AUTOMATIC:
+    if approver.strip().casefold() in ("", AUTOMATIC):
         raise TollgateError(
-            "outside profile local a person approves a run", found="approver auto", way_out="give --approver NAME"
-        )
-    if approver == started_by:
+            "outside profile local a person approves a run", found=f"approver {approver.strip() or 'without a name'}",
+            way_out="give --approver NAME",
+        )  # fmt: skip
+    if approver.strip().casefold() == started_by.strip().casefold():
         raise TollgateError(
             "who started a run cannot approve it", found=approver, way_out="let another person approve it"
         )

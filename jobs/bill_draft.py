@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from jobs import bill_runs
 from jobs.bill_arguments import refuse_other_run
 from jobs.bill_completion import STAGING, complete
+from jobs.bill_decisions import settled
 from jobs.bill_inputs import (
     Inputs,
     bill_from,
@@ -102,12 +103,9 @@ def draft(
 
 def resume(spark: SparkSession, settings: Settings, run: BillRun, person: str) -> dict[str, Any]:
     """Go on with a draft that died, under its own pins; one that is complete, approved or posted is left as it is."""
-    if run.status == "void":
-        raise TollgateError(
-            "this run is void", where=run.run_id, way_out="run the cycle again; it gets the next sequence"
-        )
-    if run.is_complete:
-        return run.summary("this run was complete before; nothing was changed")
+    done = settled(run, "resume")
+    if done is not None:
+        return done
     lake = Lake(spark, settings.lake.root)
     check_balanced(lake)
     refuse_unchecked_rating(lake, run.rating_no)

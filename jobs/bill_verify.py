@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.bill_decisions import settled
 from jobs.bill_inputs import bill_from, pinned_inputs
 from jobs.bill_runs import BillRun, transaction
 from tollgate.billing.invoice import HEAD, summed_up
@@ -33,11 +34,7 @@ def verify(spark: SparkSession, settings: Settings, run: BillRun) -> dict[str, A
     over their lines anew, so that a changed line is found although the row of its invoice is not. Raises TollgateError
     that names the accounts which differ, and for a run that is not posted.
     """
-    if run.status != "posted":
-        raise TollgateError(
-            "only a posted run can be verified", where=run.run_id, expected="status posted",
-            found=f"status {run.status}",
-        )  # fmt: skip
+    settled(run, "verify")
     lake = Lake(spark, settings.lake.root)
     with step("rebuild", bill_run_id=run.run_id):
         bill = bill_from(spark, settings, run.cycle, run.as_of, pinned_inputs(lake, run), run_id=run.run_id)

@@ -24,7 +24,7 @@ from tollgate.platform.settings import Settings
 WAY_OUT = {
     USAGE: "mend the feed, or the rule of mediation that let them in; rate_usage takes nothing until they pass",
     RATED: "mend the price book, or the rule of rating that made them; no draft is begun until they pass",
-    INVOICE: "void the run (`tollgate bill void --run-id ID`), mend the cause, run the cycle again; "
+    INVOICE: "void the run (`tollgate bill void --run-id ID --reason TEXT`), mend the cause, run the cycle again; "
     "nothing of it is posted until they pass",
 }
 

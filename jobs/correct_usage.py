@@ -19,6 +19,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from jobs import bill_runs
 from jobs.bill_arguments import accounts_of, add_accounts, refuse_unknown
+from jobs.corrected_lines import announce, forget_unwritten, with_credited
 from jobs.correction_mark import corrected_by_service, mark_correction
 from jobs.instants import instant
 from jobs.pinned import load_price_book, load_reference
@@ -30,7 +31,6 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake, few_rows, kept
-from tollgate.platform.postgres import jdbc
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
 from tollgate.rating.correction import EVENT, changed, correction_rows
@@ -39,10 +39,6 @@ from tollgate.reference.frames import PriceBook, Reference
 
 SERVICES = ("voice", "sms", "mms", "data")
 ACCOUNTS_SHOWN = 5
-# Posted lines that credit notes take back, drafts too; each once, for a run has one invoice an account.
-CREDITED = """(SELECT i.run_id, i.account_id, l.line_key FROM billing.credit_note_line AS c
-JOIN billing.invoice_line AS l USING (invoice_no, line_no) JOIN billing.invoice AS i USING (invoice_no)
-WHERE NOT c.is_void) AS credited"""
 # What to say of events that cannot be corrected, by whether a credit note has their line.
 UNCORRECTABLE = {
     False: (
@@ -114,6 +110,8 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if died is not None and asdict(died) == {**asdict(correction), "rating_no": died.rating_no}:
         of_run = lake.read("rated_usage").where(f"rating_no = {died.rating_no}")
         return {**_told(died), **corrected_by_service(of_run), "would_be_suspended": {}, "repaired": True}
+    if not args.dry_run:
+        forget_unwritten(lake, settings, correction.rating_no)
     with step("price again", rating_no=correction.rating_no):
         standing = kept(standing_of(lake, selection, correction.rating_no))
         again = _again(lake, standing, selection, correction, book, reference)
@@ -124,10 +122,15 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     if all(row[0] is not None for row in counted):
         return {**_told(correction), "rating_no": None, **corrected_by_service(lake.frame([], "rated_usage")),
                 "would_be_suspended": left}  # fmt: skip
-    _refuse_uncorrectable(lake, settings, to_correct, book)
+    posted = _posted_usage(lake, settings, to_correct)
+    if posted is not None:
+        _refuse_uncorrectable(lake, settings, posted, book)
     rows = correction_rows(to_correct, correction.rating_no)
     if args.dry_run:
         return {**_told(correction), **corrected_by_service(rows), "would_be_suspended": left, "dry_run": True}
+    if posted is not None:
+        announce(settings, posted, correction.rating_no)
+        crash_point("correct.after_announced")
     with step("correct", rating_no=correction.rating_no):
         append_run(lake, rows, correction)
     crash_point("correct.after_rated")
@@ -179,30 +182,38 @@ def _in_months(selection: Selection) -> Column:
     return F.col("event_month").between(f"{selection.begin:%Y-%m}", f"{selection.end:%Y-%m}")
 
 
-def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame, book: PriceBook) -> None:
+def _posted_usage(lake: Lake, settings: Settings, pairs: DataFrame) -> DataFrame | None:
+    """The rows to take back that are on posted runs, with run_id, line_key and tier_places; None without such a run."""
+    posted = bill_runs.posted_runs(settings)
+    if not posted:
+        return None
+    key = ["source", "event_id", "revision"]
+    billed = lake.read("billed_usage").where(F.col("run_id").isin(posted))
+    taken_back = pairs.select("was.*").select(
+        *key, "account_id", "plan_id", *RATE, F.expr(IS_PRICED).alias("is_priced")
+    )
+    return kept(taken_back.join(billed.select(*key, "run_id", "line_key", "tier_places"), key, how="inner"))
+
+
+def _refuse_uncorrectable(lake: Lake, settings: Settings, usage: DataFrame, book: PriceBook) -> None:
     """TollgateError that names the first accounts of which an event stands on a posted run and cannot be taken back
     there: an older release billed it by graduated tiers and kept no places, or its plan is prepaid in the book and was
     not then, or the other way round, so that who paid would not be who gets it back, or a credit note has given it
-    back."""
-    posted = bill_runs.posted_runs(settings)
-    if not posted:
-        return
-    key = ["source", "event_id", "revision"]
-    of_runs = lake.read("billed_usage").where(F.col("run_id").isin(posted))
-    billed = of_runs.select(*key, "run_id", "line_key", "tier_places")
+    back.
+
+    usage: of `_posted_usage`.
+    """
     tiers = lake.read("price_tier").where(IS_GRADUATED).select(*RATE).distinct().withColumn("has_tiers", F.lit(True))
     prepaid = book.table("price_top_up").select("plan_id").distinct().withColumn("is_prepaid", F.lit(True))
     found = (
-        pairs.select("was.*").select(*key, "account_id", "plan_id", *RATE, F.expr(IS_PRICED).alias("is_priced"))
-        .join(billed, key, how="inner")
-        .join(F.broadcast(tiers), RATE, how="left")
+        usage.join(F.broadcast(tiers), RATE, how="left")
         .join(F.broadcast(prepaid), "plan_id", how="left")
-        .transform(_with_credited, settings)
+        .transform(with_credited, settings)
         .where(
             "(has_tiers AND is_priced AND tier_places IS NULL)"
             " OR endswith(line_key, '|') = coalesce(is_prepaid, false) OR is_credited"
         )
-    )  # fmt: skip
+    )
     named = found.select("is_credited", "account_id").distinct().orderBy("is_credited", "account_id")
     accounts = named.limit(ACCOUNTS_SHOWN + 1).collect()
     if accounts:
@@ -214,21 +225,6 @@ def _refuse_uncorrectable(lake: Lake, settings: Settings, pairs: DataFrame, book
             what, where=lake.path("billed_usage"),
             found=f"such events of {', '.join(alike[:ACCOUNTS_SHOWN])}{more}", way_out=way_out,
         )  # fmt: skip
-
-
-def _with_credited(usage: DataFrame, settings: Settings) -> DataFrame:
-    """Add `is_credited`: a credit note that is not void takes back the posted line of the event.
-
-    usage: with run_id, account_id and line_key, the key of a posted line.
-    """
-    with bill_runs.transaction(settings) as cursor:
-        cursor.execute("SELECT EXISTS (SELECT FROM billing.credit_note WHERE status <> 'void')")
-        if cursor.fetchone() == (False,):
-            return usage.withColumn("is_credited", F.lit(False))
-    lines = usage.sparkSession.read.format("jdbc").options(**jdbc(settings), dbtable=CREDITED).load()
-    credited = lines.withColumn("noted", F.lit(True))
-    met = usage.join(credited, ["run_id", "account_id", "line_key"], how="left")
-    return met.withColumn("is_credited", F.coalesce("noted", F.lit(False)))
 
 
 def _told(correction: Night) -> dict[str, Any]:

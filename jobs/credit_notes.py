@@ -1,8 +1,9 @@
 """Credit notes against posted invoices, in PostgreSQL alone: drafted by one person, issued by another.
 
 A note takes back whole lines of one invoice, with their shares of tax; the database copies the amounts from the invoice
-with the sign turned, lets no line be taken back twice and no notes be more than their invoice. Issuing numbers the note
-and reverses the ledger's postings of its lines in one transaction. Source: docs/billing.md, "Credit notes".
+with the sign turned, lets no line be taken back twice, also not by a correction of its usage, and no notes be more than
+their invoice. Issuing numbers the note and reverses the ledger's postings of its lines in one transaction.
+Source: docs/billing.md, "Credit notes".
 """
 
 from __future__ import annotations
@@ -18,18 +19,46 @@ from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.settings import Settings
 
-SHOWN = 200
+SHOWN, LINES_SHOWN = 200, 10
 NOTE = """note_id, invoice_no, account_id, cycle_start, currency, status, credit_no, sequence, net, tax, total, reason,
 drafted_by, decided_by, void_reason"""
-# What can be taken back: a line that asks for something; of a forfeited deposit the line itself asks for nothing.
-OPEN = """
-SELECT l.line_no, l.amount + l.tax_share FROM billing.invoice_line AS l
+# What is not for a note, why, and what there is instead.
+NOT_BY_NOTE = {
+    "corrected": (
+        "a correction has taken usage of it back",
+        "correct the rest too (`tollgate correct-usage`), or give a one-off credit of `tollgate charges`",
+    ),
+    "prepaid": (
+        "it is of prepaid credit, which no note gives back",
+        "correct the usage (`tollgate correct-usage`), or give a one-off credit of `tollgate charges`",
+    ),
+}
+# What asks for something; of a forfeited deposit the line itself asks for nothing.
+CREDITABLE = """
+SELECT l.invoice_no, l.line_no, l.amount + l.tax_share AS asked,
+  CASE WHEN billing.is_of_prepaid_credit(l.kind, l.line_key) THEN 'prepaid'
+       WHEN EXISTS (SELECT FROM billing.corrected_line AS c
+                    WHERE (c.run_id, c.account_id, c.line_key) = (i.run_id, i.account_id, l.line_key)) THEN 'corrected'
+  END AS obstacle
+FROM billing.invoice_line AS l JOIN billing.invoice AS i USING (invoice_no)
 WHERE l.invoice_no = %(invoice_no)s AND (l.amount <> 0 OR l.tax_share <> 0)
-  AND (%(lines)s::integer[] IS NULL OR l.line_no = ANY (%(lines)s))
+"""
+OPEN = f"""
+WITH creditable AS ({CREDITABLE})
+SELECT line_no, asked, obstacle FROM creditable AS l
+WHERE (%(lines)s::integer[] IS NULL OR line_no = ANY (%(lines)s))
   AND NOT EXISTS (SELECT FROM billing.credit_note_line AS c
                   WHERE c.invoice_no = l.invoice_no AND c.line_no = l.line_no AND NOT c.is_void)
-ORDER BY l.line_no
+ORDER BY line_no
 """
+# A draft of an older release may have such lines.
+OBSTACLES = f"""
+WITH creditable AS ({CREDITABLE})
+SELECT line_no, obstacle FROM creditable JOIN billing.credit_note_line USING (invoice_no, line_no)
+WHERE note_id = %(note_id)s AND obstacle IS NOT NULL ORDER BY line_no
+"""
+# Of a note and a correction of its lines that come at once, the second one waits here and sees the first.
+UNCORRECTED = "LOCK TABLE billing.corrected_line IN SHARE MODE"
 # Two drafts of one invoice wait for each other here. The invoice itself cannot be locked: it never changes.
 LOCK = "SELECT pg_advisory_xact_lock(hashtextextended('credit of invoice', %s))"
 BOUND = """
@@ -71,13 +100,13 @@ FROM summed;
 def draft_credit(
     settings: Settings, invoice_no: int, lines: Sequence[int] | None, reason: str, person: str
 ) -> dict[str, Any]:
-    """A draft that takes back these lines of an invoice, None for all that no other note has; nothing is booked yet.
+    """A draft that takes back these lines of an invoice, None for all that are left; nothing is booked yet. `left_out`
+    tells which of all lines no note takes back, and why.
 
-    Raises TollgateError for an invoice or line that there is not, for one that is taken back already, for lines that
-    would charge, and for more than the invoice.
+    Raises TollgateError for an invoice or line that there is not, for one that is taken back already, by a note or a
+    correction, for prepaid credit, for lines that would charge, and for more than the invoice.
     """
-    if not reason.strip():
-        raise TollgateError("a credit note says why", way_out="give --reason TEXT")
+    _refuse_without_reason(reason)
     with transaction(settings) as cursor:
         cursor.execute(
             "SELECT account_id, cycle_start, currency FROM billing.invoice WHERE invoice_no = %s", (invoice_no,)
@@ -85,10 +114,15 @@ def draft_credit(
         head = cursor.fetchone()
         if head is None:
             raise TollgateError("no such invoice", found=str(invoice_no), way_out="look for its number in its run")
+        cursor.execute(UNCORRECTED)
         cursor.execute(LOCK, (invoice_no,))
         wanted = None if lines is None else sorted(set(lines))
         cursor.execute(OPEN, {"invoice_no": invoice_no, "lines": wanted})
-        found = dict(cursor.fetchall())
+        asked = cursor.fetchall()
+        found = {line: amount for line, amount, obstacle in asked if obstacle is None}
+        obstacles = [(line, obstacle) for line, _, obstacle in asked if obstacle is not None]
+        if obstacles and (wanted is not None or not found):
+            raise _not_by_note(f"invoice {invoice_no}", obstacles)
         missing = [line for line in wanted or () if line not in found]
         if missing or not found:
             raise TollgateError(
@@ -109,14 +143,15 @@ def draft_credit(
             "INSERT INTO billing.credit_note_line (note_id, line_no) SELECT %s, unnest(%s::integer[])",
             (note_id, list(found)),
         )
-        return _note(cursor, note_id)
+        left = {"left_out": _obstacles_told(obstacles)} if obstacles else {}
+        return {**_note(cursor, note_id), **left}
 
 
 def issue_credit(settings: Settings, note_id: int, approver: str) -> dict[str, Any]:
     """draft -> issued: number, sequence and ledger postings in one transaction; an issued note is left as it is.
 
-    Raises TollgateError for a void note, for one that would charge, for more than the invoice and, outside profile
-    local, for who drafted it.
+    Raises TollgateError for a void note, for one that would charge, for more than the invoice, for lines that no note
+    gives back and, outside profile local, for who drafted it.
     """
     with transaction(settings) as cursor:
         cursor.execute("SELECT last_no FROM billing.invoice_counter WHERE series = 'credit_note' FOR UPDATE")
@@ -125,8 +160,13 @@ def issue_credit(settings: Settings, note_id: int, approver: str) -> dict[str, A
             return {**note, "note": "issued before; nothing was changed"}
         _expect_draft(note, "issue")
         refuse_approver(settings, note["drafted_by"], approver)
-        # A draft of an older release may be either.
+        # A draft of an older release may be any of these.
+        cursor.execute(UNCORRECTED)
         cursor.execute(LOCK, (note["invoice_no"],))
+        cursor.execute(OBSTACLES, {"invoice_no": note["invoice_no"], "note_id": note_id})
+        obstacles = cursor.fetchall()
+        if obstacles:
+            raise _not_by_note(f"credit note {note_id} of invoice {note['invoice_no']}", obstacles, note_id)
         _refuse_unbounded(cursor, note["invoice_no"], -Decimal(note["total"]), note_id)
         cursor.execute(ISSUE, {"note_id": note_id, "person": approver})
         crash_point("credit.before_commit")
@@ -137,6 +177,7 @@ def issue_credit(settings: Settings, note_id: int, approver: str) -> dict[str, A
 
 def void_credit(settings: Settings, note_id: int, person: str, reason: str) -> dict[str, Any]:
     """draft -> void: its lines can be taken back by another note; a void note is left as it is."""
+    _refuse_without_reason(reason)
     with transaction(settings) as cursor:
         note = _note(cursor, note_id)
         if note["status"] == "void":
@@ -161,6 +202,11 @@ def credits_of(settings: Settings, invoice_no: int | None = None) -> dict[str, A
         return {"credit_notes": [_plain(cursor, row) for row in cursor.fetchall()]}
 
 
+def _refuse_without_reason(reason: str) -> None:
+    if not reason.strip():
+        raise TollgateError("a credit note says why, and so does who makes one void", way_out="give --reason TEXT")
+
+
 def _refuse_unbounded(cursor: Any, invoice_no: int, credit: Decimal, note_id: int | None = None) -> None:
     """TollgateError for a note that gives nothing back, and where all notes would be more than their invoice.
 
@@ -183,6 +229,21 @@ def _refuse_unbounded(cursor: Any, invoice_no: int, credit: Decimal, note_id: in
             way_out=f"take its discounts and other credits back with these lines{drop}; what is due beyond it is a "
             "one-off credit of `tollgate charges`",
         )  # fmt: skip
+
+
+def _not_by_note(where: str, obstacles: Sequence[tuple[int, str]], note_id: int | None = None) -> TollgateError:
+    """The error of lines that no note gives back: why each, by its number, and what there is instead."""
+    drop = [] if note_id is None else [f"void the draft: `tollgate bill credit --void {note_id} --reason TEXT`"]
+    instead = dict.fromkeys(NOT_BY_NOTE[obstacle][1] for _, obstacle in obstacles)
+    return TollgateError(
+        "no credit note takes these lines back", where=where, found=_obstacles_told(obstacles),
+        way_out="; ".join([*drop, *instead]),
+    )  # fmt: skip
+
+
+def _obstacles_told(obstacles: Sequence[tuple[int, str]]) -> str:
+    told = [f"line {line}: {NOT_BY_NOTE[obstacle][0]}" for line, obstacle in obstacles[:LINES_SHOWN]]
+    return "; ".join([*told, *([f"{len(obstacles) - LINES_SHOWN} more"] if len(obstacles) > LINES_SHOWN else [])])
 
 
 def _note(cursor: Any, note_id: int) -> dict[str, Any]:

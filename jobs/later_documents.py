@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from tollgate.assurance.conservation import NO_PART, Equation, Measures
+from tollgate.assurance.journals import CHECKED_JOURNALS
 from tollgate.platform.postgres import connect
 from tollgate.platform.settings import Settings
 
@@ -36,10 +37,32 @@ _OF_CREDITS = (
     Equation("ledger", "credit notes turn their lines", ("credited_lines",), ("credited",)),
     Equation("ledger", "receivable is the sum of credit notes", ("credit_receivable",), ("credited",)),
     Equation("ledger", "debits of credit notes are credits", ("credit_debits",), ("credit_credits",)),
+    Equation("ledger", "every credit note is the lines that it turns", ("credit_notes",), ("credit_notes_that_sum",)),
+    Equation(
+        "ledger", "every journal is that of its own credit note", ("credit_journals",), ("credit_journals_that_agree",)
+    ),
 )
-_CREDITS = """
+# A note's journal asks for the turned lines as an invoice's for its own.
+_CREDITS = f"""
 WITH issued AS (SELECT * FROM billing.credit_note WHERE status = 'issued'),
-posting AS (SELECT p.* FROM billing.posting AS p JOIN billing.journal USING (journal_no) JOIN issued USING (note_id))
+posting AS (SELECT p.* FROM billing.posting AS p JOIN billing.journal USING (journal_no) JOIN issued USING (note_id)),
+turned AS (
+  SELECT c.note_id, l.kind, l.service, l.tax_id, -l.amount AS amount, -l.tax_share AS tax_share,
+    (c.invoice_no, c.amount, c.tax_share) = (n.invoice_no, -l.amount, -l.tax_share)
+      AND c.tax_id IS NOT DISTINCT FROM l.tax_id AS agrees
+  FROM issued AS n JOIN billing.credit_note_line AS c USING (note_id)
+  JOIN billing.invoice_line AS l ON l.invoice_no = c.invoice_no AND l.line_no = c.line_no
+), summed AS (
+  SELECT note_id, sum(amount) AS net, sum(tax_share) AS tax, bool_and(agrees) AS agrees FROM turned GROUP BY note_id
+),
+head AS (SELECT note_id AS document, 'all' AS part, tax, total FROM issued),
+line AS (SELECT note_id AS document, kind, service, amount, tax_id, tax_share FROM turned),
+booked AS (
+  SELECT j.note_id AS document, p.ledger_account, p.tax_id, p.amount
+  FROM billing.posting AS p JOIN billing.journal AS j USING (journal_no) JOIN issued AS n USING (note_id)
+  WHERE (j.account_id, j.currency) = (n.account_id, n.currency)
+),
+{CHECKED_JOURNALS}
 SELECT 'credited', coalesce(sum(total), 0) FROM issued
 UNION ALL SELECT 'credited_lines', coalesce(-sum(l.amount + l.tax_share), 0) FROM issued
   JOIN billing.credit_note_line AS c USING (note_id) JOIN billing.invoice_line AS l
@@ -47,6 +70,13 @@ UNION ALL SELECT 'credited_lines', coalesce(-sum(l.amount + l.tax_share), 0) FRO
 UNION ALL SELECT 'credit_receivable', coalesce(sum(amount), 0) FROM posting WHERE ledger_account = 'receivable'
 UNION ALL SELECT 'credit_debits', coalesce(sum(amount) FILTER (WHERE amount > 0), 0) FROM posting
 UNION ALL SELECT 'credit_credits', coalesce(-sum(amount) FILTER (WHERE amount < 0), 0) FROM posting
+UNION ALL SELECT 'credit_notes', count(*) FROM issued
+UNION ALL SELECT 'credit_notes_that_sum', count(*) FROM issued AS n JOIN summed AS s USING (note_id)
+  JOIN billing.invoice AS i USING (invoice_no)
+  WHERE s.agrees AND (n.net, n.tax, n.total, n.account_id, n.currency)
+    = (s.net, s.tax, s.net + s.tax, i.account_id, i.currency)
+UNION ALL SELECT 'credit_journals', count(*) FROM checked
+UNION ALL SELECT 'credit_journals_that_agree', count(*) FILTER (WHERE agrees) FROM checked
 """
 _KINDS = (("crm.adjustment", _OF_CHARGES, _CHARGES), ("billing.credit_note", _OF_CREDITS, _CREDITS))
 

@@ -8,6 +8,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
+from jobs.bill_decisions import settled
 from jobs.bill_inputs import check_posted, spread_usage
 from jobs.bill_runs import BillRun, all_runs, fenced_off, find_run, note_step, take_over, transaction
 from jobs.pinned import load_price_book, load_reference
@@ -65,17 +66,9 @@ def post_run(spark: SparkSession, settings: Settings, run: BillRun, person: str)
     another process has taken it over, an equation within the run does not hold, the lines in Delta are not those that
     were approved, staging holds other rows, a journal is not that of its invoice, or numbers have a gap.
     """
-    if run.status == "posted":
-        return run.summary("posted before; nothing was changed")
-    if run.status != "approved":
-        way_out = "approve it first (`tollgate bill approve`)" if run.status == "draft" else "run the cycle again"
-        raise TollgateError(
-            "cannot post this run",
-            where=run.run_id,
-            expected="status approved",
-            found=f"status {run.status}",
-            way_out=way_out,
-        )
+    done = settled(run, "post")
+    if done is not None:
+        return done
     lake = Lake(spark, settings.lake.root)
     spread_usage(lake)
     refuse_unchecked_invoices(lake, run.run_id)

@@ -13,11 +13,12 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
+from jobs.corrected_lines import given_back_once
 from jobs.later_documents import later_documents
 from jobs.usage_copies import copies_checked
 from tollgate.assurance.conservation import EQUATIONS, Balance, balances, of_corrections
 from tollgate.assurance.digests import INVOICE, LINE, digest_in_postgres
-from tollgate.assurance.journals import CHECKED_JOURNALS
+from tollgate.assurance.journals import CHECKED_JOURNALS, FORFEITS
 from tollgate.assurance.measures import Reach, measures
 from tollgate.assurance.publication import published_to, rated_to
 from tollgate.assurance.usage_copy import way_back
@@ -61,8 +62,14 @@ head AS (SELECT invoice_no AS document, part, tax, total FROM billing.invoice JO
 line AS (SELECT l.invoice_no AS document, l.kind, l.service, l.amount, l.tax_id, l.tax_share
          FROM billing.invoice_line AS l JOIN billing.invoice USING (invoice_no) JOIN run USING (run_id)),
 booked AS (SELECT j.invoice_no AS document, p.ledger_account, p.tax_id, p.amount
-           FROM billing.posting AS p JOIN billing.journal AS j USING (journal_no) JOIN run USING (run_id)),
-{CHECKED_JOURNALS}
+           FROM billing.posting AS p JOIN billing.journal AS j USING (journal_no)
+           JOIN billing.invoice AS i USING (invoice_no) JOIN run ON run.run_id = i.run_id
+           WHERE (j.run_id, j.account_id, j.currency) = (i.run_id, i.account_id, i.currency)),
+ordered AS (SELECT part, invoice_no = min(invoice_no) OVER of_run - 1
+              + row_number() OVER (of_run ORDER BY account_id COLLATE "C") AS is_in_order
+            FROM billing.invoice JOIN run USING (run_id) WINDOW of_run AS (PARTITION BY part)),
+{CHECKED_JOURNALS},
+{FORFEITS}
 SELECT 'issued_invoices', part, n FROM invoices
 UNION ALL SELECT 'issued_net', part, net FROM invoices
 UNION ALL SELECT 'issued_tax', part, tax FROM invoices
@@ -79,6 +86,10 @@ UNION ALL SELECT 'booked_given', part, coalesce(given, 0) FROM postings
 UNION ALL SELECT 'booked_taken', part, coalesce(taken, 0) FROM postings
 UNION ALL SELECT 'journals', part, count(*) FROM checked GROUP BY part
 UNION ALL SELECT 'journals_that_agree', part, count(*) FILTER (WHERE agrees) FROM checked GROUP BY part
+UNION ALL SELECT 'numbered_in_order', part, count(*) FILTER (WHERE is_in_order) FROM ordered GROUP BY part
+UNION ALL SELECT 'forfeits', part, count(*) FROM forfeit JOIN head USING (document) GROUP BY part
+UNION ALL SELECT 'forfeits_as_held', part, count(*) FILTER (WHERE agrees) FROM forfeit JOIN head USING (document)
+          GROUP BY part
 UNION ALL SELECT 'last_no', series, last_no FROM billing.invoice_counter
 UNION ALL SELECT 'numbered', 'regular', count(*) FROM billing.invoice
 UNION ALL SELECT 'highest_no', 'regular', coalesce(max(invoice_no), 0) FROM billing.invoice
@@ -165,8 +176,9 @@ def _checked(lake: Lake, settings: Settings) -> tuple[int, list[Balance]]:
         posted, issued = _from_postgres(settings)
         of_copies, copied = copies_checked(lake.spark, settings)
         of_documents, documents = later_documents(settings)
-        facts = {**_from_lake(lake, posted), **issued, **copied, **documents}
-        checked = balances(facts, (*EQUATIONS, *of_corrections(facts), *of_documents, *of_copies))
+        of_both, both = given_back_once(lake, settings) if of_documents else ((), {})
+        facts = {**_from_lake(lake, posted), **issued, **copied, **documents, **both}
+        checked = balances(facts, (*EQUATIONS, *of_corrections(facts), *of_documents, *of_both, *of_copies))
     unbalanced = dict.fromkeys((balance.equation.stage for balance in checked), 0)
     for balance in checked:
         unbalanced[balance.equation.stage] += not balance.holds

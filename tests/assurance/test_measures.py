@@ -31,12 +31,16 @@ slices ARRAY<STRUCT<allowance_id:STRING,granted_on:DATE,units:BIGINT>>,
 money_slices ARRAY<STRUCT<allowance_id:STRING,granted_on:DATE,amount:DECIMAL(18,6)>>,
 net_numerator DECIMAL(38,0), net_denominator DECIMAL(38,0)"""
 LINE = """run_id STRING, account_id STRING, kind STRING, events BIGINT, exact_total DECIMAL(38,6), amount DECIMAL(18,3),
-tax_share DECIMAL(18,3), line_key STRING, origin_cycle DATE, free_units BIGINT"""
+tax_share DECIMAL(18,3), line_key STRING, origin_cycle DATE, free_units BIGINT, line_no INT, subscription_id STRING,
+service STRING, zone_id STRING, roaming_zone STRING, description STRING, units BIGINT, unit STRING, tax_category STRING,
+tax_id STRING, exempt_reason STRING"""
 INVOICE = """run_id STRING, account_id STRING, cycle_end DATE, lines INT, net DECIMAL(18,3), tax DECIMAL(18,3),
-total DECIMAL(18,3), cycle_start DATE, currency STRING, content_hash STRING, minor_digits INT"""
+total DECIMAL(18,3), cycle_start DATE, currency STRING, content_hash STRING, minor_digits INT,
+customer_id STRING, invoice_kind STRING, sequence INT, due_on DATE"""
 PREPAID = """run_id STRING, account_id STRING, contract_id STRING, cycle_start DATE, is_first BOOLEAN,
 opening DECIMAL(18,6), topped_up DECIMAL(18,6), debits DECIMAL(18,6),
 forfeited DECIMAL(18,6), settled DECIMAL(18,6), closing DECIMAL(18,6)"""
+UNTOLD = (None,) * 11  # columns that are compared with PostgreSQL alone
 ACCOUNT = "snapshot_id BIGINT, account_id STRING, time_zone STRING"
 
 OCTOBER, FIRST = datetime(2026, 10, 5, 12), date(2026, 10, 1)
@@ -110,12 +114,12 @@ def tables(spark):
         ),
         "invoice_line": table(
             spark, LINE,
-            ("r1", "A1", "usage", 2, D("0.15"), D("0.15"), D("0.02"), VOICE, FIRST, 15),
-            ("r1", "A1", "recurring", 0, D("20"), D("20"), D("2.60"), "recurring|L1|||||standard|K1", None, 0),
-            ("draft", "A1", "usage", 1, D("0.05"), D("0.05"), D("0.01"), SMS, FIRST, 0),
+            ("r1", "A1", "usage", 2, D("0.15"), D("0.15"), D("0.02"), VOICE, FIRST, 15, *UNTOLD),
+            ("r1", "A1", "recurring", 0, D("20"), D("20"), D("2.60"), "recurring|L1|||||standard|K1", None, 0, *UNTOLD),
+            ("draft", "A1", "usage", 1, D("0.05"), D("0.05"), D("0.01"), SMS, FIRST, 0, *UNTOLD),
         ),
         "invoice": table(spark, INVOICE, ("r1", "A1", date(2026, 11, 1), 2, D("20.15"), D("2.62"), D("22.77"),
-                                            FIRST, "CAD", "h", 2)),
+                                            FIRST, "CAD", "h", 2, *UNTOLD[:4])),
         "prepaid_balance": table(spark, PREPAID),
         "ref_account": table(spark, ACCOUNT, (1, "A1", "America/Toronto"), (1, "A2", "America/Toronto")),
     }  # fmt: skip

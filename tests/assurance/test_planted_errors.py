@@ -20,6 +20,7 @@ from pyspark.sql import functions as F
 from tollgate.assurance import digests
 from tollgate.assurance.conservation import balances
 from tollgate.assurance.measures import Reach, invoice_lines, issued, measures
+from tollgate.platform.lake import contract
 from tollgate.platform.postgres import connect
 from tollgate.platform.settings import Settings
 
@@ -169,16 +170,24 @@ def test_each_of_five_hundred_planted_errors_is_found_in_its_copy(spark: SparkSe
     assert planted(spark, 500) == {*range(500)}
 
 
+def test_every_column_of_a_document_is_in_its_digest() -> None:
+    for name, told in (("invoice", digests.INVOICE), ("invoice_line", digests.LINE)):
+        assert {*told, "run_id"} == {*contract(name).names}
+
+
 @pytest.mark.covers("BIL-23")
 @pytest.mark.parametrize(
     ("measure", "document"),
     [
         ("invoice_digest", ("r", "Ä'|1", date(2026, 11, 1), 2, Decimal("-20.150"), Decimal("0.000"),
-                            Decimal("-20.150"), CYCLE, "CAD", "f" * 64, 2)),
+                            Decimal("-20.150"), CYCLE, "CAD", "f" * 64, 2, "Ç", "regular", 1, date(2026, 11, 30))),
+        ("invoice_digest", ("r", "A", date(2026, 11, 1), 1, Decimal(1), Decimal(0), Decimal(1), CYCLE, "JPY", "0" * 64,
+                            0, "C", "supplementary", 2, None)),
         ("line_digest", ("r", "Ä'|1", "usage", 3, Decimal("0.000001"), Decimal("-0.010"), Decimal("0.000"), "usage|L",
-                         CYCLE, 0)),
+                         CYCLE, 0, 1, "L", "voice", "national", "home", "Voice, \u00e9t\u00e9: 1 | 2\\3", 180, "second",
+                         "standard", "hst_on", None)),
         ("line_digest", ("r", "A", "recurring", 0, Decimal(0), Decimal("20"), Decimal("2.60"), "recurring|L", CYCLE,
-                         2**62)),
+                         2**62, 2**31 - 1, "L", None, None, None, "", 1, None, "exempt", None, "diplomat")),
     ],
 )  # fmt: skip
 def test_a_document_has_the_same_digest_in_both_stores(
@@ -190,7 +199,7 @@ def test_a_document_has_the_same_digest_in_both_stores(
     lines = table(spark, LINE).withColumn("part", F.lit("p"))
     measured = issued(frame, lines) if is_invoice else invoice_lines(frame, table(spark, BILLED))
     (in_lake,) = measured.where(F.col("measure") == measure).select("value").collect()[0]
-    types = {"cycle_start": "date", "cycle_end": "date", "exact_total": "numeric(38,6)",
+    types = {**dict.fromkeys(digests.DAYS, "date"), "exact_total": "numeric(38,6)",
              **dict.fromkeys(("net", "tax", "total", "amount", "tax_share"), "numeric(18,3)")}  # fmt: skip
     names = frame.columns[:-1]
     given = ", ".join(f"%s::{types.get(name, 'text')} AS {name}" for name in names)

@@ -176,7 +176,7 @@ HST = {
 }
 
 
-def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> PriceBook:
+def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]], currency: str = "CAD") -> PriceBook:
     """A price book with the given fee, allowance, tax, bill_discount and top_up rows."""
     zones = [
         {"pricebook_version": 1, "zone_id": zone, "name": zone.title(), "kind": "home"}
@@ -192,7 +192,7 @@ def book_of(spark: SparkSession, rows: dict[str, list[dict[str, Any]]]) -> Price
     }
     tables |= {"price_zone": zones, "price_currency": currencies}
     version = {
-        "pricebook_version": 1, "digest": "", "name": "small", "currency": "CAD", "time_zone": "America/Toronto",
+        "pricebook_version": 1, "digest": "", "name": "small", "currency": currency, "time_zone": "America/Toronto",
         "factor_den": 10,
         "discount_den": 20, "band_slots": 3, "amount_type": "BIGINT",
         "features": [*(["rollover"] if any(row.get("age") for row in tables["price_allowance"]) else []),
@@ -238,15 +238,15 @@ def posted_before(
 def bill_may(
     spark: SparkSession, accounts: list[dict[str, Any]], contracts: list[dict[str, Any]], rated: list[dict[str, Any]],
     book: dict[str, list[dict[str, Any]]] | None = None, posted: PostedRuns | None = None,
-    more: dict[str, list[dict[str, Any]]] | None = None, **options: Any,
+    more: dict[str, list[dict[str, Any]]] | None = None, currency: str = "CAD", **options: Any,
 ) -> Bill:  # fmt: skip
     """The bill of May 2025, or of the cycle that `options` name, its frames kept as the job keeps them.
 
-    more: further tables of the snapshot, by name.
+    more: further tables of the snapshot, by name. currency: of the book.
     """
     options = {"cycle": "2025-05", "as_of": at("2025-07-15T00:00"), "rating_no": 9, "keep": kept, **options}
     return bill_cycle(
         rated=frame(spark, "rated_usage", rated), reference=reference_of(spark, accounts, contracts, **(more or {})),
-        book=book_of(spark, book or TERM_BOOK),
+        book=book_of(spark, book or TERM_BOOK, currency),
         posted=posted or posted_before(spark), **options,
     )  # fmt: skip

@@ -110,6 +110,8 @@ def test_who_started_a_run_cannot_approve_it_and_nobody_unseen(desk: Settings) -
 
     for argv, why in {
         ("--approver", "ann", "--accept-outliers"): "who started a run cannot approve it",
+        ("--approver", " Ann", "--accept-outliers"): "who started a run cannot approve it",
+        ("--approver", " ", "--accept-outliers"): "outside profile local a person approves a run",
         (): "outside profile local a person approves a run",
         ("--approver", "ben"): "invoices of this run are unlike others",
     }.items():
@@ -118,6 +120,18 @@ def test_who_started_a_run_cannot_approve_it_and_nobody_unseen(desk: Settings) -
     assert bill_runs.find_run(desk, run.run_id).status == "draft"
     assert approve(outside, "--approver", "ben", "--accept-outliers")["note"] == "2 outliers accepted"
     assert approve(outside, "--approver", "ben")["note"] == "approved before; nothing was changed"
+
+
+def test_what_the_status_of_a_run_tells_needs_no_spark(desk: Settings, tollgate: Tollgate) -> None:
+    run = drafted(desk, "2031-10")
+    assert tollgate("resume", "--cycle", "2031-10")["note"] == "this run was complete before; nothing was changed"
+    assert "approve it first" in tollgate("post", "--cycle", "2031-10")["error"]
+    tollgate("approve", "--run-id", run.run_id)
+    change(desk, "UPDATE ops.bill_run SET status = 'posted', posted_at = now() WHERE run_id = %s", run.run_id)
+    assert tollgate("post", "--cycle", "2031-10")["note"] == "posted before; nothing was changed"
+    for wrong in ("99999999999", "0", "-1", "two"):
+        with pytest.raises(SystemExit):
+            tollgate("credit", "--invoice", "1", "--reason", "x", f"--line={wrong}")
 
 
 def test_the_automatic_approver_of_a_laptop_accepts_outliers_and_says_so(desk: Settings, tollgate: Tollgate) -> None:
@@ -138,8 +152,14 @@ def test_a_void_run_cannot_be_finished_and_the_next_one_has_the_next_sequence(
     with pytest.raises(TollgateError, match="this run has been voided meanwhile") as refused:
         bill_runs.take_over(desk, asleep, "ann")
     assert (refused.value.found, refused.value.way_out[:19]) == ("status void", "run the cycle again")
-    for action in ("approve", "void"):
-        assert f"cannot {action} this run" in tollgate(action, "--run-id", asleep.run_id)["error"]
+    with pytest.raises(SystemExit):
+        tollgate("void", "--cycle", "2031-04")
+    for action, told in {
+        ("approve",): "cannot approve this run", ("void", "--reason", "again"): "cannot void this run",
+        ("post",): "cannot post this run", ("verify",): "only a posted run can be verified",
+        ("resume",): "this run is void",
+    }.items():  # fmt: skip
+        assert told in tollgate(*action, "--run-id", asleep.run_id)["error"]
     assert begun(desk, "2031-04").run_id == "2031-04/regular/2"
     (*_, last) = tollgate("show", asleep.run_id)["steps"]
     assert (last["action"], last["person"], last["note"]) == ("voided", "ben", "wrong book")

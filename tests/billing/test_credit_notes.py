@@ -30,7 +30,7 @@ VALUES (7, 'r', 'A', 'C', '2025-05-01', '2025-06-01', 'regular', 1, 'CAD', 2, 5,
 INSERT INTO billing.invoice_line (invoice_no, line_no, line_key, kind, service, origin_cycle, description, events,
   units, free_units, exact_total, amount, tax_category, tax_id, tax_share)
 VALUES (7, 1, 'a', 'recurring', NULL, NULL, 'Fee', 0, 1, 0, 20, 20, 'standard', 'hst_on', 2.6),
-  (7, 2, 'b', 'usage', 'voice', '2025-05-01', 'Voice', 3, 60, 0, 10, 10, 'standard', 'hst_on', 1.3),
+  (7, 2, 'b|', 'usage', 'voice', '2025-05-01', 'Voice', 3, 60, 0, 10, 10, 'standard', 'hst_on', 1.3),
   (7, 3, 'c', 'discount', NULL, '2025-05-01', 'Spring', 0, 0, 0, -1, -1, 'standard', 'hst_on', -0.13),
   (7, 4, 'd', 'deposit', NULL, NULL, 'Deposit', 0, 0, 0, 300, 300, 'none', NULL, 0),
   (7, 5, 'e', 'deposit_forfeit', NULL, NULL, 'Deposit forfeited', 0, 0, 0, 0, 0, 'none', NULL, 0)
@@ -62,6 +62,7 @@ def test_what_cannot_be_taken_back_is_refused(desk: Settings) -> None:
         (("--invoice", "7"), "says why"),
         (("--invoice", "7", "--line", "5", "--line", "9", "--reason", "x"), "lines 5, 9"),
         (("--issue", "99",), "no such credit note"),
+        (("--void", "99"), "says why"),
     ):  # fmt: skip
         with pytest.raises(TollgateError, match=told):
             credit("credit", *wrong)
@@ -123,8 +124,10 @@ def test_notes_are_the_whole_invoice_which_stays_as_it_was(desk: Settings) -> No
     equations, facts = later_documents(desk)
     assert {balance.equation.name: balance.holds for balance in balances(facts, equations)} == {
         "credit notes turn their lines": True, "receivable is the sum of credit notes": True,
-        "debits of credit notes are credits": True,
+        "debits of credit notes are credits": True, "every credit note is the lines that it turns": True,
+        "every journal is that of its own credit note": True,
     }  # fmt: skip
+    assert (facts["credit_notes", "all"], facts["credit_journals", "all"]) == (2, 2)
     # 10.17 and 322.60 are all of 332.77
     assert f"{facts['credited', 'all']:.2f}" == "-332.77"
     assert ask(desk, DOCUMENT) == [(5, "329.00", "332.77")]
@@ -211,3 +214,42 @@ def test_a_draft_of_an_older_release_that_would_charge_can_only_be_made_void(des
         credit("credit", "--issue", str(note["note_id"]), "--approver", "bob")
     assert f"--void {note['note_id']}" in refused.value.way_out
     assert credit("credit", "--void", str(note["note_id"]), "--reason", "wrong")["status"] == "void"
+
+
+@pytest.mark.covers("BIL-19", "BIL-11")
+def test_usage_that_is_corrected_and_prepaid_credit_are_given_back_by_no_note(desk: Settings) -> None:
+    credit = command(desk)
+    # In August the usage stands under a key of its own, and a top-up is in the place of the deposit.
+    august = IN_JUNE.replace("SELECT 8", "SELECT 10").replace("2025-06-01', '2025-07-01", "2025-08-01', '2025-09-01")
+    ask(desk, august.replace("line_key, kind, service, origin_cycle, description, events, units, free_units, exact",
+        "CASE WHEN line_no = 2 THEN 'fixed|' ELSE line_key END, CASE WHEN line_no = 4 THEN 'top_up' ELSE kind END, "
+        "service, origin_cycle, description, events, units, free_units, exact"))  # fmt: skip
+    purse = [
+        ("usage", "usage|S|voice|K"),
+        ("usage_correction", "k|K"),
+        ("prepaid_used", "p|"),
+        ("usage", "usage|S|"),
+    ]
+    asked = ", ".join(f"billing.is_of_prepaid_credit('{kind}', '{key}')" for kind, key in purse)
+    assert ask(desk, f"SELECT {asked}") == [(True, True, True, False)]
+    august = ("--invoice", "10", "--reason", "x", "--by", "ann")
+    before = credit("credit", *august, "--line", "2")
+    ask(desk, "INSERT INTO billing.corrected_line VALUES ('r', 'A', 'fixed|', 3)")
+    # A draft that was there before the release which announces corrections cannot be issued either.
+    with pytest.raises(TollgateError, match="no credit note takes these lines back") as refused:
+        credit("credit", "--issue", str(before["note_id"]), "--approver", "bob")
+    assert refused.value.found == "line 2: a correction has taken usage of it back"
+    assert f"--void {before['note_id']}" in refused.value.way_out
+    credit("credit", "--void", str(before["note_id"]), "--reason", "corrected")
+    with pytest.raises(TollgateError, match="no credit note") as refused:
+        credit("credit", *august, "--line", "2", "--line", "4")
+    assert refused.value.found == (
+        "line 2: a correction has taken usage of it back; line 4: it is of prepaid credit, which no note gives back"
+    )
+    by_hand = BY_HAND.replace("(8", "(10").replace("2025-06-01", "2025-08-01")
+    for line, why in ((2, "a correction takes usage of it back"), (4, "prepaid credit is given back by no credit")):
+        with pytest.raises(psycopg2.Error, match=f"line {line}: {why}"):
+            ask(desk, by_hand.format(f"{{{line}}}"))
+    # All that is left: the fee and, with it, the discount.
+    rest = credit("credit", *august)
+    assert (rest["total"], rest["left_out"]) == ("-21.470", refused.value.found)

@@ -26,7 +26,7 @@ def money(text: str) -> Decimal:
 
 
 ACCOUNTS = [
-    account("one"), account("parts"), account("early"), account("later"), account("yen", currency="JPY"),
+    account("one"), account("parts"), account("early"), account("later"),
     account("anchored", anchor_day=17, first_cycle_start=MAY_17), account("closes", closed_on=date(2025, 6, 1)),
 ]  # fmt: skip
 CHARGES = [
@@ -40,7 +40,6 @@ CHARGES = [
     charge("june", "later", "9.00", date(2025, 6, 1), tax_category="none"),
     # the account has no bill after May's
     charge("rest", "closes", "3.01", date(2025, 5, 1), tax_category="none", instalments=2),
-    charge("yen", "yen", "1000", MAY_17, tax_category="none", instalments=3),
     # the cycle of the 17th of May holds 17 May to 16 June
     charge("a", "anchored", "1.00", date(2025, 5, 16), tax_category="none"),
     charge("b", "anchored", "2.00", date(2025, 6, 16), tax_category="none"),
@@ -69,7 +68,6 @@ def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: 
         ("closes", "deposit_credit", "Kcloses", money("-70"), nothing),
         ("closes", "one_off", "rest/1", money("1.51"), nothing),
         ("closes", "one_off", "rest/2", money("1.50"), nothing),
-        ("yen", "one_off", "yen/1", money("334"), nothing),
         ("anchored", "one_off", "a", money("1"), nothing),
         ("anchored", "one_off", "b", money("2"), nothing),
     )
@@ -97,8 +95,26 @@ def test_each_instalment_is_billed_once_in_its_cycle_or_on_the_next_bill(spark: 
         ("parts", "phone, instalment 2 of 3", money("33.33")),
         ("later", "june", money("9")),
         ("one", "forgotten", money("7")),
-        ("yen", "yen, instalment 2 of 3", money("333")),
         ("anchored", "c", money("4")),
     )
     assert_rows(june.parked)
     lines.unpersist()
+
+
+@pytest.mark.covers("BIL-08", "BIL-04", "CON-11")
+def test_a_bill_in_yen_has_no_digits_after_the_point_and_an_account_in_dollars_is_parked(spark: SparkSession) -> None:
+    phone = charge("phone", "yen", "1000", MAY_17, tax_category="none", instalments=3)
+    # 50 a month from 16 May on are 50 x 16 / 31 = 25.8; with the fee of 1, 13 % of 27 is 3.51
+    bill = bill_may(
+        spark, [account("yen", currency="JPY"), account("dollar")],
+        [agreement("yen", "month_to_month", starts_on=date(2025, 5, 16)), agreement("dollar")], [],
+        {**BOOK, "fee": [BOOK["fee"][0], fee("monthly", "recurring", "month_to_month", 50, "days")]},
+        more={"adjustment": [phone]}, currency="JPY",
+    )  # fmt: skip
+    assert_rows(
+        bill.invoice_line.select("account_id", "kind", "amount", "tax_share"),
+        ("yen", "recurring", money("26"), money("4")),
+        ("yen", "one_off", money("334"), money("0")),
+        ("yen", "invoice_fee", money("1"), money("0")),
+    )
+    assert_rows(bill.parked, ("dollar", "account in another currency than the price book"))

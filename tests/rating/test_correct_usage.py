@@ -8,12 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from answers import ask
-from billing.test_credit_notes import INVOICE
 from faults.route import Route
-from reference.places import own_places
 
-from jobs import bill_runs, correct_usage, credit_notes, explain_charge
+from jobs import bill_runs, correct_usage, explain_charge
 from jobs.quality_slices import known_of, new_range, rows_of
 from jobs.rating_runs import Night, Selection, append_run
 from rating import sheet
@@ -257,22 +254,3 @@ def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake
     taken = Night(1, 1, 0, 4, 8, "{}")
     with pytest.raises(TollgateError, match="another rating run has taken number 1 meanwhile"):
         append_run(lake, lake.read("rated_usage").limit(0), taken)
-
-
-@pytest.mark.covers("BIL-11")
-def test_usage_that_a_credit_note_gives_back_is_not_given_back_again(at, lake, services, tmp_path, monkeypatch):
-    desk = own_places(services, tmp_path)
-    migrate(desk)
-    # Its line 2 is the call's: 10.00 of usage.
-    ask(desk, INVOICE.replace("'A'", "'a_plain'").replace("'r'", "'posted'").replace("'b'", "'k|'"))
-    at.put("billed_usage", 1, BILLED)
-    monkeypatch.setattr(bill_runs, "posted_runs", lambda _: ["posted"])
-    beside = Corrector(lake, desk)
-    credit_notes.draft_credit(desk, 7, [1], "no fee", "ann")
-    assert beside.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3
-    of_call = credit_notes.draft_credit(desk, 7, [2], "wrong rate", "ann")
-    with pytest.raises(TollgateError, match="that a credit note takes back") as refused:
-        beside.correct(*OCTOBER_5, "--dry-run")
-    assert refused.value.found == "such events of a_plain"
-    credit_notes.void_credit(desk, of_call["note_id"], "ann", "corrected instead")
-    assert beside.correct(*OCTOBER_5, "--dry-run")["corrected"] == 3

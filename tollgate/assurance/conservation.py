@@ -113,6 +113,8 @@ EQUATIONS = (
     Equation("ledger", "every journal is that of its own invoice", ("journals",), ("journals_that_agree",)),
     Equation("ledger", "credit given to prepaid contracts is booked", ("credit_given",), ("booked_given",)),
     Equation("ledger", "credit that contracts forfeited is booked", ("credit_taken",), ("booked_taken",)),
+    Equation("ledger", "forfeited deposits are those that were held", ("forfeits",), ("forfeits_as_held",)),
+    Equation("ledger", "numbers follow the accounts of their run", ("invoices",), ("numbered_in_order",)),
     Equation("ledger", "numbers without a gap", ("numbered",), ("last_no",)),
     Equation("ledger", "the highest number is the last one given", ("highest_no",), ("last_no",)),
 )

@@ -8,20 +8,29 @@ from __future__ import annotations
 from pyspark.sql import Column
 from pyspark.sql import functions as F
 
-INVOICE = ("account_id", "cycle_start", "cycle_end", "currency", "lines", "net", "tax", "total", "content_hash")
-LINE = ("account_id", "line_key", "kind", "events", "free_units", "exact_total", "amount", "tax_share")
+# All columns of both stores but the run, which is told apart already.
+INVOICE = (
+    "account_id", "customer_id", "cycle_start", "cycle_end", "invoice_kind", "sequence", "currency", "minor_digits",
+    "lines", "net", "tax", "total", "content_hash", "due_on",
+)  # fmt: skip
+LINE = (
+    "account_id", "line_no", "line_key", "kind", "subscription_id", "service", "zone_id", "roaming_zone",
+    "origin_cycle", "description", "events", "units", "free_units", "unit", "exact_total", "amount", "tax_category",
+    "tax_id", "tax_share", "exempt_reason",
+)  # fmt: skip
+DAYS = ("cycle_start", "cycle_end", "due_on", "origin_cycle")
 # Of 16 hexadecimal digits the first could be a sign.
 DIGITS = 15
 
 
 def digest(columns: tuple[str, ...]) -> Column:
-    """The first digits of the MD5 of these columns as texts; all of them are told in both stores."""
-    text = F.concat_ws("|", *[F.col(name).cast("string") for name in columns])
+    """The first digits of the MD5 of these columns as texts; NULL is an empty one."""
+    text = F.concat_ws("|", *[F.coalesce(F.col(name).cast("string"), F.lit("")) for name in columns])
     return F.conv(F.substring(F.md5(text), 1, DIGITS), 16, 10).cast("decimal(38,0)")
 
 
 def digest_in_postgres(columns: tuple[str, ...]) -> str:
     """The same as an expression of PostgreSQL; days are told as ISO dates whatever the session's style."""
-    days = {"cycle_start", "cycle_end"}
-    said = ", ".join(f"to_char({name}, 'YYYY-MM-DD')" if name in days else name for name in columns)
+    texts = [f"to_char({name}, 'YYYY-MM-DD')" if name in DAYS else f"{name}::text" for name in columns]
+    said = ", ".join(f"coalesce({text}, '')" for text in texts)
     return f"('x0' || substr(md5(concat_ws('|', {said})), 1, {DIGITS}))::bit(64)::bigint"

@@ -33,3 +33,27 @@ entry AS (
   FROM head FULL JOIN own USING (document) LEFT JOIN differing USING (document)
 )
 """
+# The last part of the same WITH: forfeit (document, agrees), a row for each document that forfeits a deposit or books
+# one as forfeited: whether what it books is what the account's lines up to it have left of those deposits. Of one that
+# was taken over no line tells what was held; something is booked then.
+FORFEITS = """
+deposit AS (
+  SELECT i.account_id, i.invoice_no, l.kind, l.amount,
+    substr(l.line_key, length(concat_ws('|', l.kind, l.subscription_id, '', '', '', '', l.tax_category, '')) + 1) AS ref
+  FROM billing.invoice_line AS l JOIN billing.invoice AS i USING (invoice_no) WHERE l.kind LIKE 'deposit%'
+), held AS (
+  SELECT f.invoice_no AS document, f.ref, sum(d.amount) AS amount
+  FROM deposit AS f LEFT JOIN deposit AS d ON (d.account_id, d.ref) = (f.account_id, f.ref)
+    AND d.kind <> 'deposit_forfeit' AND d.invoice_no <= f.invoice_no
+  WHERE f.kind = 'deposit_forfeit' GROUP BY f.invoice_no, f.ref
+), lost AS (
+  SELECT document, sum(coalesce(amount, 0)) AS amount, count(*) = count(amount) AS is_told FROM held GROUP BY document
+), taken AS (
+  SELECT document, -sum(amount) AS amount FROM booked WHERE ledger_account = 'revenue_deposit_forfeited'
+  GROUP BY document
+), forfeit AS (
+  SELECT document, coalesce(CASE WHEN lost.is_told THEN taken.amount = lost.amount
+                                 ELSE taken.amount > lost.amount END, false) AS agrees
+  FROM lost FULL JOIN taken USING (document)
+)
+"""

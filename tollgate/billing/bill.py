@@ -19,7 +19,7 @@ from tollgate.billing.discounts import discount_lines
 from tollgate.billing.invoice import invoices
 from tollgate.billing.lines import all_lines, completed, lines_of_contracts_and_usage, with_usage_key
 from tollgate.billing.one_off import one_off_lines
-from tollgate.billing.parking import failing_accounts, waiting_accounts
+from tollgate.billing.parking import failing_accounts, set_aside
 from tollgate.billing.prepaid import (
     PREPAID_BALANCE,
     prepaid_balances,
@@ -115,7 +115,7 @@ def bill_cycle(
     has_closed = not reference.table("ref_account").where("closed_on IS NOT NULL").isEmpty()
     with_late = with_late_closed(candidates, rated, rating_no, posted.usage, back) if has_closed else candidates
     accounts = keep(_with_minor_digits(with_late, book))
-    due = accounts.where("is_due AND NOT is_waiting")
+    due = accounts.where(F.expr("is_due AND NOT is_waiting") & (F.col("currency") == book.currency))
     carried = carried_usage(rated, rating_no, posted.usage, due, back)
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
@@ -140,7 +140,7 @@ def bill_cycle(
         billed_usage=_sound(usage, failing).select(run, *BILLED_USAGE[1:]),
         invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),
         invoice=invoices(sound_lines, due).select(run, "*"),
-        parked=waiting_accounts(accounts).unionByName(failing),
+        parked=set_aside(accounts, book.currency).unionByName(failing),
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
         prepaid_balance=None if balances is None else _sound(balances, failing).select(run, *PREPAID_BALANCE[1:]),

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from tollgate.billing.lines import USAGE_KINDS
 
 WAITING = "earlier cycle not posted"
+FOREIGN = "account in another currency than the price book"
 REASONS = {
     "events": "events on lines differ from events carried",
     "net": "lines differ from the sum of net charges",
@@ -40,9 +41,12 @@ def failing_accounts(
     return failing.unionByName(unsound.join(failing, "account_id", how="left_anti"))
 
 
-def waiting_accounts(accounts: DataFrame) -> DataFrame:
-    """(account_id, reason) of due accounts that have an earlier cycle to post first."""
-    return accounts.where("is_due AND is_waiting").select("account_id", F.lit(WAITING).alias("reason"))
+def set_aside(accounts: DataFrame, currency: str) -> DataFrame:
+    """(account_id, reason) of due accounts that are not billed at all: one that has an earlier cycle to post first, and
+    one in another currency than the book's, for no amount of the book is one of theirs."""
+    is_foreign = F.col("currency") != currency
+    reason = F.when(F.col("is_waiting"), F.lit(WAITING)).when(is_foreign, F.lit(FOREIGN))
+    return accounts.where("is_due").select("account_id", reason.alias("reason")).where("reason IS NOT NULL")
 
 
 def _sums_of_lines() -> list[Column]:

@@ -96,6 +96,9 @@ class Biller:
             is_done = cycle is not None and (account_id, cycle.start) in self._billed
             if cycle is None or is_done or account_id in pins.parked or cycle.start < account.first_cycle_start:
                 continue
+            # Such a bill has to be parked: a run that made one anyway is a difference.
+            if account.currency != book.currency:
+                continue
             known = [event for event in self._events.get(account_id, ()) if event.rating_no <= pins.rating_no]
             events = due_versions(known, self._carried, cycle.end_us)
             if not events and is_closed(account, cycle):
