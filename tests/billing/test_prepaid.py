@@ -26,7 +26,7 @@ from pyspark.sql import functions as F
 
 from tollgate.billing.bill import Bill
 from tollgate.billing.ledger import postings
-from tollgate.billing.prepaid import UNSOUND, prepaid_movements, unsound_accounts
+from tollgate.billing.prepaid import GONE, UNSOUND, prepaid_movements, unsound_accounts
 
 BOOK: dict[str, list[dict[str, Any]]] = {
     "fee": [fee("mtm_fee", "recurring", "month_to_month", 50), fee("invoice_fee", "invoice", "*", 1)],
@@ -190,4 +190,23 @@ def test_a_balance_that_is_off_parks_its_account(spark: SparkSession, planted: s
     before = frame(spark, "prepaid_balance", [carried("A", "10"), {**carried("A", "10"), "account_id": "B"}])
     charges = [(account_id, "KA", Decimal("0.03")) for account_id in "AB"]
     charged = small_frame(spark, charges, "account_id STRING, prepaid_contract_id STRING, net_charge DECIMAL(18,6)")
-    assert_rows(unsound_accounts(of_run, charged, before), ("B", UNSOUND))
+    due = small_frame(spark, [("A",), ("B",)], "account_id STRING")
+    assert_rows(unsound_accounts(of_run, charged, before, due), ("B", UNSOUND))
+
+
+@pytest.mark.covers("CON-07", "BIL-21")
+def test_a_contract_that_is_prepaid_no_more_but_has_a_balance_parks_its_account(spark: SparkSession) -> None:
+    """Its credit would be on no statement any more. `ended` was settled by its end; `later` is not billed now."""
+    names = ("changed", "ended", "later", "prepaid")
+    posted = [carried(name, "5", is_closed=name == "ended") for name in names]
+    bill = bill_may(
+        spark, [account(name) for name in ("changed", "ended", "prepaid")],
+        [agreement("changed", "month_to_month"), agreement("ended", "month_to_month"), agreement("prepaid", "prepaid")],
+        [], BOOK, posted=posted_before(spark, prepaid=frame(spark, "prepaid_balance", posted)),
+    )  # fmt: skip
+    assert_rows(bill.parked, ("changed", GONE))
+    without = unsound_accounts(
+        frame(spark, "prepaid_balance", []), bill.billed_usage.withColumn("prepaid_contract_id", F.lit(None)),
+        frame(spark, "prepaid_balance", posted), bill.accounts,
+    )  # fmt: skip
+    assert_rows(without, ("changed", GONE), ("prepaid", GONE))

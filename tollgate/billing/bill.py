@@ -119,8 +119,7 @@ def bill_cycle(
     carried = carried_usage(rated, rating_no, posted.usage, due, back)
     late = late_cycles(carried) if ROLLOVER in book.features else None
     grants = grants_of(book.table("price_allowance"), contracts, due, late, keep)
-    top_ups = book.table("price_top_up")
-    prepaid = None if top_ups.isEmpty() else keep(prepaid_contracts(contracts, due, top_ups))
+    prepaid = _prepaid(contracts, due, book.table("price_top_up"), posted, keep)
     corrected = None if back is None else parted(carried, rated, posted.usage, tiers, prepaid, keep)
     net = with_net_charges(carried, rated, grants, book, posted.usage, tiers, corrected)
     usage = keep(net.transform(_billed, prepaid))
@@ -133,13 +132,13 @@ def bill_cycle(
     taxed, exempt = _tax_status(reference, due)
     more = _more_lines(own.withColumn("cycle", F.lit(cycle)), balances, posted, contracts, taxed, book, exempt)
     lines = keep(all_lines(own, more, due, fees).transform(with_tax, taxed, book.table("price_tax"), exempt))
-    unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid)
+    unsound = None if balances is None else unsound_accounts(balances, usage, posted.prepaid, due)
     failing = keep(_left_out(failing_accounts(carried, usage, lines, unsound), lines, due, fees, has_closed))
-    sound_lines, run = _sound(lines, failing), F.lit(run_id).alias("run_id")
+    sound, run = _sound(lines, failing), F.lit(run_id).alias("run_id")
     return Bill(
         billed_usage=_sound(usage, failing).select(run, *BILLED_USAGE[1:]),
-        invoice_line=sound_lines.select(run, *INVOICE_LINE[1:]),
-        invoice=invoices(sound_lines, due).select(run, "*"),
+        invoice_line=sound.select(run, *INVOICE_LINE[1:]),
+        invoice=invoices(sound, due).select(run, "*"),
         parked=set_aside(accounts, book.currency).unionByName(failing),
         not_due=accounts.where("NOT is_due").select("account_id", "cycle_end"),
         accounts=accounts,
@@ -150,6 +149,15 @@ def bill_cycle(
 def _with_minor_digits(accounts: DataFrame, book: PriceBook) -> DataFrame:
     currencies = F.broadcast(book.table("price_currency").drop("pricebook_version"))
     return accounts.join(currencies, "currency", how="left")
+
+
+def _prepaid(
+    contracts: DataFrame, due: DataFrame, top_ups: DataFrame, posted: PostedRuns, keep: Callable[[DataFrame], DataFrame]
+) -> DataFrame | None:
+    """Prepaid contracts; None where neither the book nor a statement before has any."""
+    if top_ups.isEmpty() and posted.prepaid.isEmpty():
+        return None
+    return keep(prepaid_contracts(contracts, due, top_ups))
 
 
 def _rarer_lines(reference: Reference, fees: DataFrame, due: DataFrame, posted: PostedRuns) -> list[DataFrame]:

@@ -16,6 +16,7 @@ from tollgate.billing.fees import in_force
 
 CONTRACT = ["account_id", "contract_id"]
 UNSOUND = "prepaid balance does not add up"
+GONE = "prepaid contract with a balance is gone or prepaid no more"
 PREPAID_BALANCE = [
     "run_id", "account_id", "contract_id", "subscription_id", "plan_id", "cycle_start", "is_first", "opening",
     "top_ups", "topped_up", "debits", "forfeited", "settled", "closing", "is_closed",
@@ -106,29 +107,42 @@ def prepaid_balances(usage: DataFrame, prepaid: DataFrame, posted: DataFrame) ->
     return known.transform(_with_movements).select(*PREPAID_BALANCE[1:], "minor_digits", "top_up_amount")
 
 
-def unsound_accounts(balances: DataFrame, usage: DataFrame, posted: DataFrame) -> DataFrame:
-    """(account_id, reason) of accounts with a contract whose balance does not add up, once each.
+def unsound_accounts(balances: DataFrame, usage: DataFrame, posted: DataFrame, due: DataFrame) -> DataFrame:
+    """(account_id, reason) of accounts with a contract whose balance does not add up, or is carried no further though
+    nothing has ended it; once each.
 
     opening + topped_up + settled - debits - forfeited = closing; the opening is what the posted run before left, the
-    debits are the net charges of the contract's own usage. All read from the frames again.
+    debits are the net charges of the contract's own usage. All read from the frames again. due: accounts to bill.
     """
     own = (
         usage.where("prepaid_contract_id IS NOT NULL")
         .groupBy("account_id", F.col("prepaid_contract_id").alias("contract_id"))
         .agg(F.sum("net_charge").alias("own_debits"))
     )
-    before = posted.groupBy(*CONTRACT).agg(F.max_by("closing", "cycle_start").alias("carried"))
+    before = (
+        posted.join(due.select("account_id"), "account_id", how="left_semi")
+        .groupBy(*CONTRACT)
+        .agg(
+            F.max_by("closing", "cycle_start").alias("carried"),
+            F.max_by("is_closed", "cycle_start").alias("was_closed"),
+        )
+    )
     adds_up = (
         F.expr("opening + topped_up + settled - debits - forfeited = closing")
         & (F.coalesce("own_debits", F.lit(0)) == F.col("debits"))
         & (F.coalesce("carried", "opening") == F.col("opening"))
     )
+    is_absent = F.expr("is_told IS NULL AND own_debits IS NULL")
+    reason = F.when(is_absent, F.when(~F.col("was_closed"), F.lit(GONE))).when(
+        ~F.coalesce(adds_up, F.lit(False)), F.lit(UNSOUND)
+    )
     return (
-        balances.join(own, CONTRACT, how="full")
-        .join(before, CONTRACT, how="left")
-        .where(~F.coalesce(adds_up, F.lit(False)))
-        .select("account_id", F.lit(UNSOUND).alias("reason"))
-        .distinct()
+        balances.withColumn("is_told", F.lit(True))
+        .join(own, CONTRACT, how="full")
+        .join(before, CONTRACT, how="full")
+        .groupBy("account_id")
+        .agg(F.max(reason).alias("reason"))
+        .where("reason IS NOT NULL")
     )
 
 

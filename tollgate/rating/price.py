@@ -40,13 +40,14 @@ def with_list_charge(events: DataFrame, book: PriceBook) -> DataFrame:
     )
 
 
-def with_net_charge(rated: DataFrame, slots: int, amount_type: str = EXACT) -> DataFrame:
+def with_net_charge(rated: DataFrame, slots: int, amount_type: str = EXACT, only: str = "true") -> DataFrame:
     """Add `net_numerator`, `net_denominator` DECIMAL(38,0) (exact micros) and `net_charge` DECIMAL(18,6).
 
     rated: columns of rated_usage that are rated or zero-rated, and `free_units` BIGINT, 0 to charged_units: the first
     units of the event, which an allowance frees. The rest keeps its pieces, their bands and prices; the connect fee is
     free with the first unit; minimum and maximum hold again while units remain. Nothing remains: 0.
-    slots: at least the largest number of pieces in a row (PriceBook.piece_slots); a longer row gives NULL.
+    slots: at least the largest number of pieces in a row (PriceBook.piece_slots); a longer row gives NULL. only: a SQL
+    condition; what remains of other rows is NULL, and costs nothing to find.
     """
     left, before = [], "0L"
     for slot in range(slots):
@@ -59,12 +60,13 @@ def with_net_charge(rated: DataFrame, slots: int, amount_type: str = EXACT) -> D
         price = f"coalesce(get(piece_price_micros, {slot}), unit_price_micros)"
         factor = f"coalesce(get(piece_factor_num, {slot}), 0L)"
         factors.append(f"try_multiply(CAST({price} AS {amount_type}), {factor})")
-    weighed = rated.selectExpr("*", f"{weighted(left, factors, amount_type)} AS usage_micros")
+    usage = weighted(left, factors, amount_type)
+    weighed = rated.selectExpr("*", f"CASE WHEN {only} THEN {usage} END AS usage_micros")
     fee = "CASE WHEN free_units > 0 THEN 0L ELSE connect_fee_micros END"
     # Of a mark-up the factor is on the connect fee too.
     marked_up = f"try_multiply(CAST(block_units AS {amount_type}), get(piece_factor_num, 0))"
     fee_scale = f"CASE WHEN price_source = 'markup' THEN {marked_up} ELSE scale END"
-    priced = _with_exact_charge(weighed, "", fee, fee_scale, amount_type)
+    priced = _with_exact_charge(weighed, "", fee, fee_scale, amount_type, only)
     is_nothing = "retail_status = 'zero_rated' OR (free_units > 0 AND free_units >= charged_units)"
     is_known = f"size(piece_units) <= {slots}"
     net = rounded_amount("discounted", "discounted_scale", "digits", "rounding", amount_type)
@@ -76,16 +78,19 @@ def with_net_charge(rated: DataFrame, slots: int, amount_type: str = EXACT) -> D
     )
 
 
-def _with_exact_charge(events: DataFrame, row: str, connect_fee: str, fee_scale: str, amount_type: str) -> DataFrame:
+def _with_exact_charge(
+    events: DataFrame, row: str, connect_fee: str, fee_scale: str, amount_type: str, only: str | None = None
+) -> DataFrame:
     """Add `held` / `scale`, the exact charge before discounts, and `discounted` / `discounted_scale`, after.
 
-    row: where the columns of the rate row stand ("rate." or ""); fee_scale: what the connect fee counts. NULL as soon
-    as one part does not fit amount_type; the comparisons are written so that NULL never passes for "in bounds", as it
-    would in least() and greatest().
+    row: where the columns of the rate row stand ("rate." or ""); fee_scale: what the connect fee counts; only: the rows
+    whose charge is wanted, None for all. NULL for the others, and as soon as one part does not fit amount_type; the
+    comparisons are written so that NULL never passes for "in bounds", as it would in least() and greatest().
     """
     least, most = (f"try_multiply(scale, {row}{bound}_micros)" for bound in ("minimum", "maximum"))
+    scale = f"try_multiply(CAST({row}block_units AS {amount_type}), factor_den)"
     steps = {
-        "scale": f"try_multiply(CAST({row}block_units AS {amount_type}), factor_den)",
+        "scale": scale if only is None else f"CASE WHEN {only} THEN {scale} END",
         "summed": f"try_add(usage_micros, try_multiply({fee_scale}, {connect_fee}))",
         "at_least": f"""CASE WHEN {row}minimum_micros IS NULL OR summed >= {least} THEN summed
                              WHEN summed < {least} THEN {least} END""",
