@@ -21,6 +21,13 @@ FINDINGS_SHOWN = 50
 SHOWN = 1_000
 ROW = ("adjustment_id", "account_id", "subscription_id", "description", "amount", "tax_category", "effective_on",
        "instalments")  # fmt: skip
+# A move counts from its own day on, as on the bill.
+JURISDICTIONS = """
+SELECT DISTINCT a.account_id, asked.day, coalesce(m.tax_jurisdiction, a.tax_jurisdiction)
+FROM unnest(%s::text[], %s::date[]) AS asked (account_id, day) JOIN crm.account AS a USING (account_id)
+LEFT JOIN crm.account_jurisdiction AS m
+  ON m.account_id = a.account_id AND m.superseded_at IS NULL AND m.valid @> asked.day
+"""
 LIST = f"""
 SELECT {", ".join(f"a.{name}" for name in ROW)}, a.entered_by, count(l.line_key) AS billed_instalments,
        coalesce(sum(l.amount), 0) AS billed
@@ -93,18 +100,18 @@ def _known(settings: Settings, cursor: Any, charges: list[Charge]) -> Known:
             "the price book cannot be read, so no charge can be checked", where=settings.pricebook.dir,
             found="; ".join(map(str, findings[:3])), way_out="run `tollgate pricebook check`",
         )  # fmt: skip
-    cursor.execute(
-        "SELECT account_id, currency, tax_jurisdiction FROM crm.account WHERE account_id = ANY(%s)",
-        ([charge.account_id for charge in charges],),
-    )
-    accounts = {account: (currency, jurisdiction) for account, currency, jurisdiction in cursor.fetchall()}
+    named = [charge.account_id for charge in charges]
+    cursor.execute("SELECT account_id, currency FROM crm.account WHERE account_id = ANY(%s)", (named,))
+    accounts = dict(cursor.fetchall())
+    cursor.execute(JURISDICTIONS, (named, [charge.effective_on for charge in charges]))
+    jurisdictions = {(account, day): jurisdiction for account, day, jurisdiction in cursor.fetchall()}
     cursor.execute(
         "SELECT subscription_id, account_id FROM crm.phone_line WHERE subscription_id = ANY(%s)",
         ([charge.subscription_id for charge in charges if charge.subscription_id],),
     )
     digits = {row["currency"]: int(row["minor_digits"]) for row in book.rows["currency"]}
     taxed = frozenset((row["jurisdiction"], row["tax_category"]) for row in book.rows["tax"])
-    return Known(accounts, dict(cursor.fetchall()), digits, taxed)
+    return Known(accounts, jurisdictions, dict(cursor.fetchall()), digits, taxed)
 
 
 def _entered(cursor: Any, charges: list[Charge]) -> dict[str, tuple[Any, ...]]:
@@ -131,7 +138,7 @@ def _changed(charges: list[Charge], entered: dict[str, tuple[Any, ...]], file: s
 def _insert(cursor: Any, new: list[Charge], known: Known, args: argparse.Namespace) -> None:
     by = args.by or getpass.getuser()
     rows = [
-        (*charge[1:], known.minor_digits[known.accounts[charge.account_id][0]], args.file.name, charge.line, by)
+        (*charge[1:], known.minor_digits[known.accounts[charge.account_id]], args.file.name, charge.line, by)
         for charge in new
     ]
     cursor.executemany(

@@ -85,7 +85,7 @@ ALLOWED = [
         ("tollgate/platform/class_archive.py", "a_session", name, "rows of setup's own session: two lines of a file")
         for name in ("broadcast", "frame", "frame", "foreachBatch", "collect")
     ],
-    *[("jobs/one_off_charges.py", "_known", "fetchall", CHARGES)] * 2,
+    *[("jobs/one_off_charges.py", "_known", "fetchall", CHARGES)] * 3,
     ("jobs/one_off_charges.py", "_entered", "fetchall", CHARGES),
     ("jobs/one_off_charges.py", "_list", "fetchall", "the first SHOWN charges"),
     *[("jobs/pinned.py", name, "take", ONE_ROW) for name in ("load_price_book", "load_reference")],

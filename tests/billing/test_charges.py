@@ -97,6 +97,17 @@ def test_a_file_is_entered_whole_and_once_or_not_at_all(desk: Settings, tmp_path
         "may.csv:4: amount 0.02 does not fill 3 instalments",
     ):  # fmt: skip
         assert finding in told
+    # The account moves for June: the rules of where it is taxed on the charge's day are asked.
+    change(desk, "INSERT INTO crm.account_jurisdiction VALUES ('a', 'ZZ', '[2025-06-01,2025-07-01)')")
+    moved = "".join(
+        f"day{day[-2:]}{day[5:7]},a,,Visit,1.00,standard,{day},\n"
+        for day in ("2025-05-31", "2025-06-01", "2025-06-30", "2025-07-01")
+    )
+    with pytest.raises(TollgateError) as refused:
+        charges(desk, "load", written(tmp_path, moved), "--check-only")
+    assert str(refused.value).count("no tax rule for category standard in ZZ") == 2
+    for line in (3, 4):
+        assert f"may.csv:{line}: no tax rule for category standard in ZZ" in str(refused.value)
     again = charges(desk, "load", written(tmp_path, GOOD))
     assert (again["entered"], again["stood_before"]) == (0, 2)
     with pytest.raises(TollgateError, match="entered before with another amount"):

@@ -40,11 +40,12 @@ class Charge(NamedTuple):
 class Known:
     """What the file is held against.
 
-    accounts: currency and tax jurisdiction by account; owners: account by line; minor_digits: by currency; taxed: the
-    (jurisdiction, category) that have a tax rule.
+    accounts: currency by account; jurisdictions: where an account is taxed on a day; owners: account by line;
+    minor_digits: by currency; taxed: the (jurisdiction, category) that have a tax rule.
     """
 
-    accounts: Mapping[str, tuple[str, str]]
+    accounts: Mapping[str, str]
+    jurisdictions: Mapping[tuple[str, date], str]
     owners: Mapping[str, str]
     minor_digits: Mapping[str, int]
     taxed: frozenset[tuple[str, str]]
@@ -127,7 +128,8 @@ def _charge(line: int, cells: dict[str, str]) -> Charge:
 def _mistakes(charge: Charge, known: Known) -> list[str]:
     if charge.account_id not in known.accounts:
         return [f"account {charge.account_id} is unknown"]
-    currency, jurisdiction = known.accounts[charge.account_id]
+    currency = known.accounts[charge.account_id]
+    jurisdiction = known.jurisdictions[charge.account_id, charge.effective_on]
     found = []
     if charge.subscription_id is not None and known.owners.get(charge.subscription_id) != charge.account_id:
         found.append(f"line {charge.subscription_id} is not one of account {charge.account_id}")
