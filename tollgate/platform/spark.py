@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
@@ -46,9 +47,14 @@ _SAID_TWICE = (
 # More options for the JVM of a local session, after the project's own.
 JAVA_OPTIONS_ENV = "TOLLGATE_JAVA_OPTIONS"
 # Room for compiled methods, so that none is thrown out again. In another time zone Delta checks each commit twice.
-_JAVA_OPTIONS = (
-    "-XX:+UseSerialGC -XX:NewRatio=1 -XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC"
-)
+_JAVA_OPTIONS = "-XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC"
+# Little lives long in a session of small plans. Ten million kept rows fill the older half, and then each collection is
+# a full one: see docs/decisions/0048-a-large-session-collects-otherwise.md.
+_OF_SMALL = "-XX:+UseSerialGC -XX:NewRatio=1"
+_OF_LARGE = "-XX:+UseG1GC"
+_LARGE_GB = 3
+# Rows that leave the heap for the disk, object by object.
+_KRYO = {"spark.serializer": "org.apache.spark.serializer.KryoSerializer"}
 
 
 def spark_session(settings: Settings, app_name: str) -> SparkSession:
@@ -104,10 +110,18 @@ def _of_one_machine(settings: Settings) -> dict[str, str]:
     if not settings.spark.generated_code:
         # Compiling some forty plans takes longer than interpreting them over a few hundred thousand rows.
         options["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
+    is_large = settings.spark.generated_code and _gigabytes(settings.spark.driver_memory) >= _LARGE_GB
+    options |= _KRYO if is_large else {}
     # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
-    more = os.environ.get(JAVA_OPTIONS_ENV, "")
-    options["spark.driver.extraJavaOptions"] = f"{_JAVA_OPTIONS} -Xms{settings.spark.driver_memory} {more}".strip()
+    java = [_OF_LARGE if is_large else _OF_SMALL, _JAVA_OPTIONS, f"-Xms{settings.spark.driver_memory}"]
+    options["spark.driver.extraJavaOptions"] = " ".join([*java, os.environ.get(JAVA_OPTIONS_ENV, "")]).strip()
     return options
+
+
+def _gigabytes(memory: str) -> float:
+    """Of an amount as the JVM takes it, such as 3g or 3072m; 0 of what the JVM will refuse."""
+    found = re.fullmatch(r"(\d+)([kmgt]?)b?", memory.strip().lower())
+    return int(found[1]) * 1024.0 ** (" kmgt".index(found[2] or " ") - 3) if found else 0.0
 
 
 def _logging() -> str:

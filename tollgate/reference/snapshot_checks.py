@@ -50,26 +50,27 @@ def unaligned_accounts(ref_account: DataFrame) -> DataFrame:
 
 def unknown_zones(ref_account: DataFrame, ref_source: DataFrame) -> DataFrame:
     """One row a mistake, `message`: an account or a source whose time zone is none of `zones_known_to`."""
-    named = ref_account.select(F.concat(F.lit("account "), "account_id").alias("whose"), "time_zone").unionByName(
-        ref_source.select(F.concat(F.lit("source "), "source").alias("whose"), "time_zone")
-    )
+    whose = {"account": (ref_account, "account_id"), "source": (ref_source, "source")}
     text = "%s has time zone '%s'; expected an IANA time zone such as America/Toronto"
-    return named.where(~F.col("time_zone").isin(*zones_known_to(ref_source.sparkSession))).select(
-        F.format_string(text, "whose", "time_zone").alias("message")
-    )
+    return _not_among(zones_known_to(ref_source.sparkSession), whose, "time_zone", text)
 
 
 def unknown_countries(ref_source: DataFrame, ref_cell: DataFrame, countries: Sequence[str]) -> DataFrame:
     """One row a mistake, `message`: a source or a cell in a country that has no numbering plan, by whose rules its
     numbers would be read. countries: the ISO codes of those that have one.
     """
-    named = ref_source.select(F.concat(F.lit("source "), "source").alias("whose"), "country").unionByName(
-        ref_cell.select(F.concat(F.lit("cell "), "cell_id").alias("whose"), "country")
-    )
+    whose = {"source": (ref_source, "source"), "cell": (ref_cell, "cell_id")}
     text = "%s has country '%s'; expected an ISO code of two capital letters with a numbering plan, such as CA"
-    return named.where(~F.col("country").isin(*countries)).select(
-        F.format_string(text, "whose", "country").alias("message")
-    )
+    return _not_among(countries, whose, "country", text)
+
+
+def _not_among(known: Iterable[str], whose: Mapping[str, tuple[DataFrame, str]], column: str, text: str) -> DataFrame:
+    """`message` of each row whose `column` is none of the known values; whose: by its name a table and its key."""
+    named = [
+        rows.select(F.concat(F.lit(f"{name} "), key).alias("whose"), column) for name, (rows, key) in whose.items()
+    ]
+    strange = reduce(lambda some, more: some.unionByName(more), named).where(~F.col(column).isin(*known))
+    return strange.select(F.format_string(text, "whose", column).alias("message"))
 
 
 def mistakes(
