@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 import pytest
 from faults.route import Route
+from reference.places import own_places
 
-from jobs import bill_runs, correct_usage, explain_charge
+from jobs import bill_runs, correct_usage, corrected_lines, credit_notes, explain_charge
 from jobs.quality_slices import known_of, new_range, rows_of
 from jobs.rating_runs import Night, Selection, append_run
 from rating import sheet
+from rating.posted_call import BILLED, post_the_call
 from rating.test_night import BOOK, Lakeside
 from tollgate.assurance.conservation import EQUATIONS, balances, of_corrections
 from tollgate.assurance.current_rating import current_rating, row_versions
@@ -43,12 +44,6 @@ EVENTS = [
     sheet.event("later", at=sheet.local(9, 7)),
 ]
 WRITTEN = "event_id, revision, kind, account_id, charge, cost, rating_no, pricebook_version, snapshot_id"
-BILLED = {
-    "run_id": "posted", "source": "sw1", "event_id": "national", "revision": 1, "rating_no": 1,
-    "account_id": "a_plain", "subscription_id": "s_plain", "started_at": sheet.local(5, 7), "free_units": 0,
-    "origin_cycle": date(2026, 10, 1), "line_key": "k|", "net_numerator": D(3), "net_denominator": D(10),
-    "list_charge": D("0.3"), "net_charge": D("0.3"),
-}  # fmt: skip
 OCTOBER_5 = ("--from", "2026-10-05", "--to", "2026-10-06T04:00:00Z")
 
 
@@ -254,3 +249,21 @@ def test_what_cannot_be_corrected_is_refused_before_anything_is_written(at, lake
     taken = Night(1, 1, 0, 4, 8, "{}")
     with pytest.raises(TollgateError, match="another rating run has taken number 1 meanwhile"):
         append_run(lake, lake.read("rated_usage").limit(0), taken)
+
+
+@pytest.mark.covers("BIL-11", "BIL-19")
+def test_usage_is_given_back_by_a_credit_note_or_a_correction_and_not_by_both(at, lake, services, tmp_path):
+    desk = own_places(services, tmp_path)
+    post_the_call(at, desk)
+    beside = Corrector(lake, desk)
+    credit_notes.draft_credit(desk, 7, [1], "no fee", "ann")
+    of_call = credit_notes.draft_credit(desk, 7, [2], "wrong rate", "ann")
+    with pytest.raises(TollgateError, match="that a credit note takes back") as refused:
+        beside.correct(*OCTOBER_5, "--dry-run")
+    assert refused.value.found == "such events of a_plain"
+    credit_notes.void_credit(desk, of_call["note_id"], "ann", "corrected instead")
+    assert beside.correct(*OCTOBER_5)["corrected"] == 3
+    with pytest.raises(TollgateError, match="no credit note takes these lines back"):
+        credit_notes.draft_credit(desk, 7, [2], "wrong rate", "ann")
+    (balance,) = balances(*reversed(corrected_lines.given_back_once(lake, desk)))
+    assert (balance.left_side, balance.right_side) == (1, 1), "the note of the fee"
