@@ -26,7 +26,7 @@ from jobs.bill_arguments import (
 )
 from jobs.bill_decisions import approve, settled, void
 from jobs.bill_shown import as_list, in_full, listed, shown
-from tollgate.platform.errors import TollgateError
+from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main_without_spark
 from tollgate.platform.settings import Settings
 from tollgate.platform.unattended import own_session
@@ -140,6 +140,11 @@ def _credit(settings: Settings, args: argparse.Namespace, person: str) -> dict[s
 
     if args.action == "credits":
         return credit_notes.credits_of(settings, args.invoice)
+    if args.invoice is None and (args.line or (args.issue is not None and args.reason)):
+        raise UsageError(
+            "a draft is issued or made void as it is", found="--line" if args.line else "--reason",
+            way_out="void it, and draft another one with --invoice",
+        )  # fmt: skip
     if args.issue is not None:
         return credit_notes.issue_credit(settings, args.issue, args.approver or settings.billing.approver)
     if args.void is not None:

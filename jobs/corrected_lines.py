@@ -25,11 +25,19 @@ from tollgate.platform.settings import Settings
 LINE = ["run_id", "account_id", "line_key"]
 EVENT = ["source", "event_id", "revision"]
 STAGING = "billing.staging_corrected_line"
-# Posted lines that credit notes take back, drafts too; each once, for a run has one invoice an account.
+# Posted usage that credit notes hold, drafts too, each line once: what they take back, and all usage of a cycle of
+# which they take back a line that follows from it, as a discount does: a correction would reckon that one again.
 CREDITED = """
-SELECT i.run_id, i.account_id, l.line_key FROM billing.credit_note_line AS c
-JOIN billing.invoice_line AS l USING (invoice_no, line_no) JOIN billing.invoice AS i USING (invoice_no)
-WHERE NOT c.is_void
+WITH noted AS (
+  SELECT l.invoice_no, l.line_no, l.kind, i.account_id, coalesce(l.origin_cycle, i.cycle_start) AS of_cycle
+  FROM billing.credit_note_line AS c JOIN billing.invoice_line AS l USING (invoice_no, line_no)
+  JOIN billing.invoice AS i USING (invoice_no) WHERE NOT c.is_void
+)
+SELECT i.run_id, i.account_id, l.line_key FROM billing.invoice_line AS l JOIN billing.invoice AS i USING (invoice_no)
+WHERE l.kind IN ('usage', 'prior_period', 'usage_reversal', 'usage_correction') AND (
+  EXISTS (SELECT FROM noted AS n WHERE (n.invoice_no, n.line_no) = (l.invoice_no, l.line_no))
+  OR EXISTS (SELECT FROM noted AS n WHERE billing.follows_usage(n.kind) AND n.account_id = i.account_id
+             AND n.of_cycle = coalesce(l.origin_cycle, i.cycle_start)))
 """
 # Excludes other corrections and whoever drafts a note; readers go on.
 LOCK = "LOCK TABLE billing.corrected_line IN EXCLUSIVE MODE"
@@ -45,13 +53,13 @@ WHERE s.rating_no = %(rating_no)s
 
 CREDITED_LINES = f"SELECT count(*) FROM ({CREDITED}) AS credited"
 GIVEN_BACK_ONCE = Equation(
-    "ledger", "what credit notes take back no correction does", ("credited_lines",), ("credited_lines_uncorrected",)
+    "ledger", "what credit notes take back no correction does", ("lines_of_notes",), ("lines_of_notes_uncorrected",)
 )
 NAMED_BEFORE = "SELECT array_agg(DISTINCT rating_no) FROM billing.corrected_line WHERE rating_no < %s"
 
 
 def with_credited(usage: DataFrame, settings: Settings) -> DataFrame:
-    """Add `is_credited`: a credit note that is not void takes back the posted line of the event.
+    """Add `is_credited`: a credit note that is not void holds the posted line of the event, see CREDITED.
 
     usage: with run_id, account_id and line_key, the key of a posted line.
     """
@@ -78,7 +86,7 @@ def given_back_once(lake: Lake, settings: Settings) -> tuple[tuple[Equation, ...
     reversals = lake.read("rated_usage").where("kind = 'reversal'").selectExpr(*EVENT[:2], "corrects AS revision")
     twice = billed.join(credited, LINE, how="left_semi").join(reversals, EVENT, how="left_semi")
     both = twice.select(*LINE).distinct().count()
-    facts = {"credited_lines": lines, "credited_lines_uncorrected": lines - both}
+    facts = {"lines_of_notes": lines, "lines_of_notes_uncorrected": lines - both}
     return (GIVEN_BACK_ONCE,), {(name, NO_PART): Decimal(value) for name, value in facts.items()}
 
 

@@ -22,12 +22,17 @@ from tollgate.platform.settings import Settings
 SHOWN, LINES_SHOWN = 200, 10
 NOTE = """note_id, invoice_no, account_id, cycle_start, currency, status, credit_no, sequence, net, tax, total, reason,
 drafted_by, decided_by, void_reason"""
-# What is not for a note, why, and what there is instead.
+# What is not for a note (billing.obstacle_to_credit), why, and what there is instead.
 NOT_BY_NOTE = {
     "corrected": (
-        "a correction has taken usage of it back",
+        "a correction takes usage of it back",
         "correct the rest too (`tollgate correct-usage`), or give a one-off credit of `tollgate charges`",
     ),
+    "follows": (
+        "it follows from usage that a correction takes back, and is reckoned again with it",
+        "what is still wrong is a one-off charge or credit of `tollgate charges`",
+    ),
+    "minimum": ("later bills lower it by late usage", "give a one-off credit of `tollgate charges`"),
     "prepaid": (
         "it is of prepaid credit, which no note gives back",
         "correct the usage (`tollgate correct-usage`), or give a one-off credit of `tollgate charges`",
@@ -35,13 +40,8 @@ NOT_BY_NOTE = {
 }
 # What asks for something; of a forfeited deposit the line itself asks for nothing.
 CREDITABLE = """
-SELECT l.invoice_no, l.line_no, l.amount + l.tax_share AS asked,
-  CASE WHEN billing.is_of_prepaid_credit(l.kind, l.line_key) THEN 'prepaid'
-       WHEN EXISTS (SELECT FROM billing.corrected_line AS c
-                    WHERE (c.run_id, c.account_id, c.line_key) = (i.run_id, i.account_id, l.line_key)) THEN 'corrected'
-  END AS obstacle
-FROM billing.invoice_line AS l JOIN billing.invoice AS i USING (invoice_no)
-WHERE l.invoice_no = %(invoice_no)s AND (l.amount <> 0 OR l.tax_share <> 0)
+SELECT invoice_no, line_no, amount + tax_share AS asked, billing.obstacle_to_credit(invoice_no, line_no) AS obstacle
+FROM billing.invoice_line WHERE invoice_no = %(invoice_no)s AND (amount <> 0 OR tax_share <> 0)
 """
 OPEN = f"""
 WITH creditable AS ({CREDITABLE})
@@ -50,6 +50,10 @@ WHERE (%(lines)s::integer[] IS NULL OR line_no = ANY (%(lines)s))
   AND NOT EXISTS (SELECT FROM billing.credit_note_line AS c
                   WHERE c.invoice_no = l.invoice_no AND c.line_no = l.line_no AND NOT c.is_void)
 ORDER BY line_no
+"""
+ON_NOTES = """
+SELECT line_no, note_id FROM billing.credit_note_line WHERE invoice_no = %s AND line_no = ANY (%s::integer[])
+AND NOT is_void
 """
 # A draft of an older release may have such lines.
 OBSTACLES = f"""
@@ -125,11 +129,14 @@ def draft_credit(
             raise _not_by_note(f"invoice {invoice_no}", obstacles)
         missing = [line for line in wanted or () if line not in found]
         if missing or not found:
+            cursor.execute(ON_NOTES, (invoice_no, missing))
+            noted = dict(cursor.fetchall())
+            told = [f"{line}{f' (on credit note {noted[line]})' if line in noted else ''}" for line in missing]
             raise TollgateError(
                 "these lines cannot be taken back" if missing else "nothing of this invoice is left to take back",
                 where=f"invoice {invoice_no}",
                 expected="lines of the invoice that ask for something and that no other credit note has",
-                found=f"lines {', '.join(map(str, missing))}" if missing else "none",
+                found=f"lines {', '.join(told)}" if missing else "none",
                 way_out=f"see `tollgate bill credits --invoice {invoice_no}`",
             )
         _refuse_unbounded(cursor, invoice_no, sum(found.values(), Decimal(0)))
@@ -259,6 +266,7 @@ def _expect_draft(note: dict[str, Any], action: str) -> None:
         raise TollgateError(
             f"cannot {action} this credit note", where=f"credit note {note['note_id']}", expected="status draft",
             found=f"status {note['status']}",
+            way_out="draft another one; what an issued one gave too much is a one-off charge of `tollgate charges`",
         )  # fmt: skip
 
 

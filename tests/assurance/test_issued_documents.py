@@ -9,6 +9,7 @@ import pytest
 from answers import ask
 from reference.places import own_places
 
+from jobs.corrected_lines import GIVEN_BACK_ONCE
 from jobs.credit_notes import draft_credit, issue_credit
 from jobs.later_documents import later_documents
 from jobs.reconcile import _from_postgres
@@ -143,17 +144,34 @@ def test_an_error_planted_in_issued_documents_is_found(issued: Settings, planted
     assert Decimal(ask(issued, "SELECT sum(amount) FROM billing.posting")[0][0]) == 0
 
 
+def test_no_two_questions_of_reconcile_give_a_measure_of_one_name(issued: Settings) -> None:
+    of_documents, facts = later_documents(issued)
+    _, of_runs = _from_postgres(issued)
+    named = {name for one in of_documents for name in (*one.left, *one.right)}
+    of_notes = {name for name, _ in facts}
+    assert named <= of_notes
+    assert not of_notes & ({name for name, _ in of_runs} | {*GIVEN_BACK_ONCE.left, *GIVEN_BACK_ONCE.right})
+
+
 @pytest.mark.covers("BIL-19", "CON-11")
 def test_what_was_billed_keeps_its_currency_and_its_lines(issued: Settings) -> None:
     ask(issued, "INSERT INTO crm.account SELECT 'NEW', customer_id, 'USD', time_zone, 1, '2025-05-01', NULL, 'CA-ON' "
                 "FROM crm.account WHERE account_id = 'A'; "
-                "INSERT INTO crm.phone_line VALUES ('S', 'A'), ('N', 'NEW')")  # fmt: skip
+                "INSERT INTO crm.phone_line VALUES ('S', 'A'), ('N', 'NEW'), ('T', 'A'); "
+                "INSERT INTO crm.contract (contract_id, subscription_id, plan_id, starts_on) "
+                "VALUES ('K', 'S', 'term', '2025-05-01'), ('L', 'N', 'term', '2025-05-01')")  # fmt: skip
+    again = ("UPDATE crm.contract SET superseded_at = now() WHERE contract_id = '{0}' AND superseded_at IS NULL; "
+             "INSERT INTO crm.contract (contract_id, subscription_id, plan_id, starts_on, recorded_at) "
+             "VALUES ('{0}', '{1}', 'term', '2025-05-01', now() + interval '1 second')")  # fmt: skip
     for statement, why in (
         ("UPDATE crm.account SET currency = 'USD' WHERE account_id = 'A'", "has been billed in CAD"),
         ("UPDATE crm.phone_line SET account_id = 'NEW' WHERE subscription_id = 'S'", "the line stays with it"),
+        ("UPDATE crm.contract SET subscription_id = 'N' WHERE contract_id = 'K'", "the contract stays with it"),
+        (again.format("K", "N"), "the contract stays with it"),
     ):
         with pytest.raises(psycopg2.Error, match=why) as refused:
             ask(issued, statement)
         assert refused.value.pgcode == "TG001"
     ask(issued, "UPDATE crm.account SET currency = 'CAD' WHERE account_id = 'NEW'")
+    ask(issued, again.format("K", "T"))
     ask(issued, "UPDATE crm.phone_line SET account_id = 'A' WHERE subscription_id = 'N'")

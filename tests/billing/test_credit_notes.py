@@ -63,6 +63,7 @@ def test_what_cannot_be_taken_back_is_refused(desk: Settings) -> None:
         (("--invoice", "7", "--line", "5", "--line", "9", "--reason", "x"), "lines 5, 9"),
         (("--issue", "99",), "no such credit note"),
         (("--void", "99"), "says why"),
+        (("--issue", "99", "--line", "3"), "issued or made void as it is"),
     ):  # fmt: skip
         with pytest.raises(TollgateError, match=told):
             credit("credit", *wrong)
@@ -75,7 +76,7 @@ def test_lines_are_taken_back_once_by_two_people(desk: Settings, monkeypatch: py
     assert [first[name] for name in ("status", "credit_no", "net", "tax", "total")] == [
         "draft", None, "-9.000", "-1.170", "-10.170",
     ]  # fmt: skip
-    with pytest.raises(TollgateError, match="lines 2"):
+    with pytest.raises(TollgateError, match=r"lines 2 \(on credit note 1\)"):
         credit("credit", "--invoice", "7", "--line", "2", "--reason", "again")
     note = str(first["note_id"])
     abroad = desk.model_copy(update={"profile": "one-server"})
@@ -238,18 +239,35 @@ def test_usage_that_is_corrected_and_prepaid_credit_are_given_back_by_no_note(de
     # A draft that was there before the release which announces corrections cannot be issued either.
     with pytest.raises(TollgateError, match="no credit note takes these lines back") as refused:
         credit("credit", "--issue", str(before["note_id"]), "--approver", "bob")
-    assert refused.value.found == "line 2: a correction has taken usage of it back"
+    assert refused.value.found == "line 2: a correction takes usage of it back"
     assert f"--void {before['note_id']}" in refused.value.way_out
     credit("credit", "--void", str(before["note_id"]), "--reason", "corrected")
     with pytest.raises(TollgateError, match="no credit note") as refused:
         credit("credit", *august, "--line", "2", "--line", "4")
     assert refused.value.found == (
-        "line 2: a correction has taken usage of it back; line 4: it is of prepaid credit, which no note gives back"
+        "line 2: a correction takes usage of it back; line 4: it is of prepaid credit, which no note gives back"
     )
     by_hand = BY_HAND.replace("(8", "(10").replace("2025-06-01", "2025-08-01")
-    for line, why in ((2, "a correction takes usage of it back"), (4, "prepaid credit is given back by no credit")):
-        with pytest.raises(psycopg2.Error, match=f"line {line}: {why}"):
-            ask(desk, by_hand.format(f"{{{line}}}"))
-    # All that is left: the fee and, with it, the discount.
+    for line, why in ((2, "a correction takes usage of it back"), (4, "it is of prepaid credit"),
+                      (3, "it follows from usage that a correction takes back")):  # fmt: skip
+        with pytest.raises(psycopg2.Error, match=f"line {line}: no credit note takes it back: {why}"):
+            ask(desk, by_hand.format(f"{{1,{line}}}"))
+    # All that is left is the fee: the discount is reckoned again with the usage that it was on.
     rest = credit("credit", *august)
-    assert (rest["total"], rest["left_out"]) == ("-21.470", refused.value.found)
+    assert rest["total"] == "-22.600"
+    assert rest["left_out"].split("; ")[1] == (
+        "line 3: it follows from usage that a correction takes back, and is reckoned again with it"
+    )
+
+
+@pytest.mark.covers("BIL-19")
+def test_a_minimum_that_later_bills_lower_is_given_back_by_no_note(desk: Settings) -> None:
+    september = IN_JUNE.replace("SELECT 8", "SELECT 11").replace("2025-06-01', '2025-07-01", "2025-09-01', '2025-10-01")
+    kinds = "line_key, kind, service, origin_cycle, description, events, units, free_units, exact"
+    ask(
+        desk,
+        september.replace(kinds, kinds.replace("kind,", "CASE WHEN line_no = 4 THEN 'minimum_spend' ELSE kind END,")),
+    )
+    with pytest.raises(TollgateError, match="no credit note takes these lines back") as refused:
+        command(desk)("credit", "--invoice", "11", "--reason", "x", "--line", "4")
+    assert refused.value.found == "line 4: later bills lower it by late usage"

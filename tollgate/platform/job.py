@@ -59,6 +59,14 @@ def settings_from(args: argparse.Namespace) -> Settings:
     return load_settings(args.conf_file, overrides)
 
 
+def _parsed(parser: argparse.ArgumentParser, argv: list[str] | None) -> argparse.Namespace:
+    """The arguments; like a wrong one, bytes that are no UTF-8 end with exit code 2: no table or message holds them."""
+    for text in sys.argv[1:] if argv is None else argv:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            parser.error(f"expected arguments in UTF-8, found {text!r}")
+    return parser.parse_args(argv)
+
+
 def main(
     parser: argparse.ArgumentParser, run: Run, argv: list[str] | None = None, check: Check | None = None,
     ready: Ready | None = None,
@@ -68,7 +76,7 @@ def main(
     Both before Spark starts, and `run` does not lean on them. check: refuses, by UsageError, arguments that only
     together are wrong. ready: refuses, by TollgateError, what cannot be done: a database is down, a file is wrong.
     """
-    args = parser.parse_args(argv)
+    args = _parsed(parser, argv)
     lines = lines_of(args)
 
     def job() -> None:
@@ -101,7 +109,7 @@ def main_without_spark(
 
     run: gives figures for who looks on, or, where done has two answers as with diff, the exit code.
     """
-    args = parser.parse_args(argv)
+    args = _parsed(parser, argv)
     lines = lines_of(args)
     answered: list[object] = []
 
