@@ -1,5 +1,5 @@
--- Usage is given back once, by a correction or by a credit note; credit of a purse by neither note nor cash; and what an
--- account was billed in, and for which lines, stays.
+-- Usage is given back once, by a correction or by a credit note, and prepaid credit by no note. The currency of an
+-- account that was billed stays, and its lines and contracts stay with it.
 
 -- Written by `tollgate correct-usage` before its rows of rated_usage, so a correction that died may be named here too.
 CREATE TABLE billing.corrected_line (
