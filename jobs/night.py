@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 
 from jobs import check_quality, rate_usage, reconcile, replay, snapshot_reference
 from jobs.awaiting_usage import awaiting, last_batch_before, later_than, taken_to
-from tollgate.assurance.current_rating import current_rating
+from tollgate.assurance.current_rating import still_held
 from tollgate.platform.crash import crash_point
 from tollgate.platform.errors import UsageError
 from tollgate.platform.job import add_common, main_without_spark
@@ -163,7 +163,7 @@ def _run_job(spark: SparkSession, settings: Settings, job: ModuleType, *argv: st
 
 
 def _held(lake: Lake) -> int:
-    return current_rating(lake.read("rated_usage")).where("retail_status = 'suspended'").count()
+    return still_held(lake.read("rated_usage")).count()
 
 
 def _add(totals: dict[str, Any], night: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from tollgate.platform.errors import TollgateError, UsageError
 from tollgate.platform.job import add_common, main
 from tollgate.platform.progress import remark, step
 from tollgate.platform.settings import Settings
+from tollgate.platform.spark import generate_code
 from tollgate.rating import subscription_sheet as subscriptions
 from tollgate.rating import usage_sheet
 from tollgate.rating.rate import rate_events
@@ -82,7 +83,7 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
     rated = rate_sheet(spark, usage, source, holdings, args.country)
     if usage.path.stat().st_size > COMPILED_FROM_BYTES:
         # On a laptop plans are interpreted, which is right for the rows of a short file.
-        spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
+        generate_code(spark)
     with step("rate the file"):
         counted = _write(as_result(rated, usage.columns), output)
     figures = _figures(counted, source)

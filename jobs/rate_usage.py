@@ -19,7 +19,7 @@ from jobs.correction_mark import mark_correction
 from jobs.pinned import load_price_book, load_reference, not_published
 from jobs.quality_gates import refuse_unchecked_usage
 from jobs.rating_runs import APP_ID, EVENT, Night, append_run, out_of_balance, unmarked_night
-from tollgate.assurance.current_rating import broadcast_if_few, current_rating
+from tollgate.assurance.current_rating import broadcast_if_few, still_held
 from tollgate.assurance.publication import published_to
 from tollgate.platform.crash import crash_point
 from tollgate.platform.job import add_common, main
@@ -108,8 +108,7 @@ def _held_before(lake: Lake, night: Night) -> DataFrame:
     """EVENT and `last_reason` of the events that stood suspended when the night began."""
     before = lake.read("rated_usage").where(f"rating_no < {night.rating_no}")
     suspended = lake.read("control_rating").selectExpr("coalesce(sum(suspended), 0)").collect()[0][0]
-    held = current_rating(before, suspended).where("retail_status = 'suspended'")
-    return held.selectExpr(*EVENT, "suspense_reason AS last_reason")
+    return still_held(before, suspended).selectExpr(*EVENT, "suspense_reason AS last_reason")
 
 
 def _rated(lake: Lake, night: Night, held: DataFrame, book: PriceBook, reference: Reference) -> DataFrame:

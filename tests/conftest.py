@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from frames import COMPILED
 from pyspark.sql import SparkSession
 from xdist.scheduler import LoadScopeScheduling
 
@@ -112,9 +113,8 @@ def one_partition(spark: SparkSession) -> Iterator[None]:
 @pytest.fixture
 def compiled(spark) -> Iterator[SparkSession]:
     """The session of the run with plans compiled, as rows are many here."""
-    names = ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")
-    before = {name: spark.conf.get(name) for name in names}
-    for name, value in zip(names, ("true", "FALLBACK"), strict=True):
+    before = {name: spark.conf.get(name) for name in COMPILED}
+    for name, value in COMPILED.items():
         spark.conf.set(name, value)
     yield spark
     for name, value in before.items():

@@ -11,6 +11,12 @@ from pyspark.testing import assertDataFrameEqual
 
 from tollgate.platform.lake import few_rows
 
+# What a session is to be for plans to be compiled in it, as spark-submit starts one.
+COMPILED = {
+    "spark.sql.codegen.wholeStage": "true", "spark.sql.codegen.factoryMode": "FALLBACK",
+    "spark.sql.subexpressionElimination.enabled": "true",
+}  # fmt: skip
+
 
 def small_frame(spark: SparkSession, rows: Iterable[Sequence[Any]], columns: StructType | str) -> DataFrame:
     """A DataFrame of these rows; they are part of its plan, so no Python worker starts for them.

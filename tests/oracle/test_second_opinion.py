@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import io
 import json
 import sys
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from tollgate.oracle.rows import Contract
 RUNS = [RatingRun(1, 1, 2, 1, 1), RatingRun(2, 3, 3, 2, 1), RatingRun(3, 4, 3, 2, 1)]
 CONTRACT = Contract("K1", "S1", "A1", "term", date(2026, 9, 1), date(2027, 9, 1), None)
 OCTOBER = RunPins("october", month("2026-10"), 1, 1)
+PINS = {"run_id": "october", "cycle_start": "2026-10-01", "rating_no": 1, "snapshot_id": 1}
 PREVIEW = RunPins("preview", month("2026-11"), 2, 2, is_preview=True)
 
 
@@ -125,8 +127,7 @@ def collector() -> Iterator[None]:
 @pytest.mark.usefixtures("collector")
 def test_the_command_ends_with_1_for_a_difference_and_2_for_what_cannot_be_read(lake, tmp_path, capsys):
     runs = tmp_path / "runs.json"
-    pins = {"run_id": "october", "cycle_start": "2026-10-01", "rating_no": 1, "snapshot_id": 1}
-    runs.write_text(json.dumps([pins]), encoding="utf-8")
+    runs.write_text(json.dumps([PINS]), encoding="utf-8")
     arguments = ["--pricebook", str(DEMO_BOOK), "--runs", str(runs), "--lake"]
     assert main([*arguments, str(lake.root)]) == 0
     assert json.loads(capsys.readouterr().out)["different"]["invoice_line"] == 0
@@ -143,7 +144,7 @@ def test_a_preview_is_compared_with_the_lines_that_are_given(lake):
     assert [row["kind"] for row in rows] == ["invoice_fee", "prior_period", "recurring"]
     write(lake.root.parent, "preview_lines", rows)
     lines = DeltaTable(str(lake.root.parent / "preview_lines")).to_pyarrow_table()
-    report = second_opinion(lake.root, DEMO_BOOK, [OCTOBER, PREVIEW], {"preview": lines}.get)
+    report = second_opinion(lake.root, DEMO_BOOK, [OCTOBER, PREVIEW], lambda run: lines if run is PREVIEW else None)
     assert report.is_equal
     assert report.comparisons["invoice_line"].compared == 6
 
@@ -158,7 +159,27 @@ def test_a_preview_that_follows_is_read_after_the_line_that_announces_it(tmp_pat
             return "\n"
 
     monkeypatch.setattr(sys, "stdin", Announcement())
-    lines_of = preview_reader([str(file)], [OCTOBER, PREVIEW], is_to_follow=True)
-    assert lines_of(OCTOBER.run_id) is None
+    lines_of = preview_reader([str(file)], is_to_follow=True)
+    assert lines_of(OCTOBER) is None
     assert not file.exists()
-    assert lines_of(PREVIEW.run_id).to_pylist() == [{"run_id": "preview", "line_no": 1}]
+    assert lines_of(PREVIEW).to_pylist() == [{"run_id": "preview", "line_no": 1}]
+
+
+@pytest.mark.usefixtures("collector")
+def test_runs_that_follow_are_read_after_the_line_that_announces_them(lake, tmp_path, monkeypatch, capsys):
+    runs, asked = tmp_path / "runs.json", []
+
+    class Announcement:
+        def readline(self) -> str:
+            asked.append(runs.exists())
+            runs.write_text(json.dumps([PINS]), encoding="utf-8")
+            return "\n"
+
+    monkeypatch.setattr(sys, "stdin", Announcement())
+    assert main(["--lake", str(lake.root), "--pricebook", str(DEMO_BOOK), "--runs", str(runs), "--runs-follow"]) == 0
+    assert asked == [False] and json.loads(capsys.readouterr().out)["compared"]["invoice_line"] > 0
+    # Whoever was to announce them has ended without a word.
+    runs.unlink()
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))
+    assert main(["--lake", str(lake.root), "--pricebook", str(DEMO_BOOK), "--runs", str(runs), "--runs-follow"]) == 2
+    assert "runs.json" in capsys.readouterr().err

@@ -26,3 +26,15 @@ def test_a_session_for_many_rows_has_another_collector(memory: str, generated_co
     assert f"-Xms{memory}" in java
     assert ("spark.serializer" in options) == is_large
     assert ("spark.sql.codegen.factoryMode" in options) == (not generated_code)
+    # Generated code wants what interpreted expressions are better without.
+    assert ("spark.sql.subexpressionElimination.enabled" in options) == (not generated_code)
+
+
+@pytest.mark.covers("OPS-04")
+@pytest.mark.parametrize(("release", "is_told"), [(17, True), (21, False)])
+def test_a_java_is_not_given_an_option_that_it_does_not_have(
+    release: int, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tollgate.platform.spark.java_release", lambda: release)
+    java = _of_one_machine(load_settings())["spark.driver.extraJavaOptions"]
+    assert ("SweeperThreshold" in java) == is_told

@@ -9,7 +9,7 @@ from decimal import Decimal
 from io import StringIO
 
 import pytest
-from frames import assert_rows, table
+from frames import COMPILED, assert_rows, table
 
 from rating import sheet, tariff
 from tollgate.rating.id_check import with_id_conflicts
@@ -83,9 +83,7 @@ def test_a_book_pays_for_what_it_uses_alone(plan_of):
 def test_the_jvm_compiles_each_step_of_pricing(spark):
     usage = sheet.rows(spark, "usage_event", sheet.event("a"))
     rated = rate_events(usage, sheet.small_book(spark), sheet.small_reference(spark), rating_no=1)
-    generated = {"wholeStage": "true", "factoryMode": "FALLBACK"}
-    settings = {f"spark.sql.codegen.{name}": value for name, value in generated.items()}
-    settings["spark.sql.adaptive.enabled"] = "false"
+    settings = {**COMPILED, "spark.sql.adaptive.enabled": "false"}
     before = {name: spark.conf.get(name) for name in settings}
     for name, value in settings.items():
         spark.conf.set(name, value)
@@ -142,9 +140,9 @@ def test_the_generated_code_of_pricing_compiles(spark, model, uses):
     rated = rate_events(usage, book, sheet.small_reference(spark), rating_no=1)
     # As by spark-submit: local sessions turn code off. Without the fallback, too much code is an error and no slow
     # plan.
-    before = {name: spark.conf.get(name) for name in ("spark.sql.codegen.wholeStage", "spark.sql.codegen.factoryMode")}
-    spark.conf.set("spark.sql.codegen.wholeStage", "true")
-    spark.conf.set("spark.sql.codegen.factoryMode", "FALLBACK")
+    before = {name: spark.conf.get(name) for name in COMPILED}
+    for name, value in COMPILED.items():
+        spark.conf.set(name, value)
     spark.conf.set("spark.sql.codegen.fallback", "false")
     try:
         # The model's book leads a national number to its catch-all, and sells data in packages.

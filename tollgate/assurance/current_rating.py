@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 # month tells them apart.
 EVENT_KEY = ["source", "event_id", "event_month", "revision"]
 IS_CURRENT = "is_current"
+IS_SETTLED = "retail_status <> 'suspended'"
 # A broadcast table passes through the driver. A million of these keys take 130 MB there and on each executor.
 BROADCAST_UP_TO = 1_000_000
 
@@ -25,19 +26,24 @@ def current_rating(rated_usage: DataFrame, suspended: int = 0, corrected: int = 
 def row_versions(rated_usage: DataFrame, suspended: int = 0, corrected: int = 0) -> DataFrame:
     """What `current_rating` gives, and the rated rows that no longer stand, with `is_current` BOOLEAN: a reversal and
     the row that it takes back are not. Every charge ever made is in it, so its sums are those of the current rows."""
-    settled = rated_usage.where("retail_status <> 'suspended'").transform(_with_standing, corrected)
+    settled = rated_usage.where(IS_SETTLED).transform(_with_standing, corrected)
+    held = still_held(rated_usage, suspended).select(*rated_usage.columns, F.lit(True).alias(IS_CURRENT))
+    return settled.unionByName(held)
+
+
+def still_held(rated_usage: DataFrame, suspended: int = 0) -> DataFrame:
+    """The rows of `current_rating` that are suspended: the last of each event that nothing has settled."""
     held_back = rated_usage.where("retail_status = 'suspended'")
     last_reason = held_back.groupBy(*EVENT_KEY).agg(F.max("rating_no").alias("rating_no"))
     # The suspended few are broadcast against the many, and only what was settled after a suspension comes back.
-    settled_later = settled.select(*EVENT_KEY).join(
-        broadcast_if_few(last_reason.select(*EVENT_KEY), suspended), EVENT_KEY, how="left_semi"
+    settled_later = (
+        rated_usage.where(IS_SETTLED)
+        .select(*EVENT_KEY)
+        .join(broadcast_if_few(last_reason.select(*EVENT_KEY), suspended), EVENT_KEY, how="left_semi")
     )
-    still_held = (
-        held_back.join(last_reason, [*EVENT_KEY, "rating_no"], how="left_semi")
-        .join(broadcast_if_few(settled_later, suspended), EVENT_KEY, how="left_anti")
-        .select(*rated_usage.columns, F.lit(True).alias(IS_CURRENT))
+    return held_back.join(last_reason, [*EVENT_KEY, "rating_no"], how="left_semi").join(
+        broadcast_if_few(settled_later, suspended), EVENT_KEY, how="left_anti"
     )
-    return settled.unionByName(still_held)
 
 
 def signed() -> str:

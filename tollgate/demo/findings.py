@@ -25,10 +25,8 @@ FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
 PREVIEW_RUN = "preview"
 
 
-def gather(
-    spark: SparkSession, settings: Settings, folder: Path, preview_lines: Path, preview_cycle: str
-) -> dict[str, Any]:
-    """All sections of the page but parameters, equations, second opinion, places and times."""
+def gather(spark: SparkSession, settings: Settings, folder: Path) -> dict[str, Any]:
+    """All sections of the page but parameters, preview, equations, second opinion, places and times."""
     lake = Lake(spark, settings.lake.root)
     lake.register_views(VIEWS, " ".join(read_report(name).sql for name in figures.REPORTS))
     session = connect(settings)
@@ -43,7 +41,6 @@ def gather(
             "services": figures.report(spark, "revenue_by_service"),
             "invoices": figures.invoices(session),
             "bill_run": bill_run(session, lake.read("rated_usage"), posted[0]),
-            "preview": figures.preview(spark.read.parquet(str(preview_lines)), preview_cycle),
             "leakage": figures.leakage(lake.read("rated_usage"), figures.posted_usage(lake, posted)),
             "invoice_in_full": figures.invoice_in_full(session),
             "charges_explained": figures.charges_explained(spark, settings),

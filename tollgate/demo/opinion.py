@@ -10,9 +10,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from tollgate.demo.findings import oracle_runs
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.places import project_root
 from tollgate.platform.settings import Settings
@@ -21,16 +18,24 @@ from tollgate.platform.settings import Settings
 class SecondOpinion:
     """The oracle at work on a lake, in a process of its own."""
 
-    def __init__(self, process: subprocess.Popen[bytes], report: Path, errors: Path) -> None:
-        self._process, self._report, self._errors = process, report, errors
+    def __init__(self, process: subprocess.Popen[bytes], runs: Path, report: Path, errors: Path) -> None:
+        self._process, self._runs, self._report, self._errors = process, runs, report, errors
+
+    def bills_are_there(self, runs: list[dict[str, Any]]) -> None:
+        """Tell it that the bills can be read, and which they are."""
+        self._runs.write_text(json.dumps(runs), encoding="utf-8")
+        self._tell()
 
     def previews_are_there(self) -> None:
         """Tell it that the lines of the previews can be read."""
+        self._tell()
+
+    def _tell(self) -> None:
         # One that could not go on has closed its end; `report` then says why.
         with contextlib.suppress(BrokenPipeError):
             if self._process.stdin is not None:
                 self._process.stdin.write(b"\n")
-                self._process.stdin.close()
+                self._process.stdin.flush()
 
     def report(self) -> dict[str, Any]:
         """Wait for what it found; TollgateError when it could not be made."""
@@ -46,23 +51,24 @@ class SecondOpinion:
 
 
 @contextlib.contextmanager
-def second_opinion(
-    spark: SparkSession, settings: Settings, folder: Path, preview_lines: Path, preview_cycle: str
-) -> Iterator[SecondOpinion]:
-    """Start the oracle, which does not need the preview's lines at once; it ends with the block."""
+def second_opinion(settings: Settings, folder: Path, preview_lines: Path) -> Iterator[SecondOpinion]:
+    """Start the oracle, which rates what is rated, and is told when bills and previews are there; it ends with the
+    block."""
     runs = folder / "runs.json"
-    runs.write_text(json.dumps(oracle_runs(spark, settings, preview_cycle)), encoding="utf-8")
     command = [
         *(sys.executable, "-m", "tollgate.oracle", "--lake", settings.lake.root),
         *("--pricebook", settings.pricebook.dir, "--runs", str(runs), "--preview-lines", str(preview_lines)),
-        "--previews-follow",
+        *("--runs-follow", "--previews-follow"),
     ]
     report, errors = folder / "oracle.json", folder / "oracle.err"
     with report.open("w") as out, errors.open("w") as err:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=out, stderr=err, cwd=project_root())
     try:
-        yield SecondOpinion(process, report, errors)
+        yield SecondOpinion(process, runs, report, errors)
     finally:
+        if process.stdin is not None:
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
         if process.poll() is None:
             process.kill()
             process.wait()

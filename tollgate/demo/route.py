@@ -5,25 +5,24 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import heapq
 import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import date, datetime, timezone
-from operator import itemgetter
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
+from tollgate.demo import figures
 from tollgate.demo.bill_month import bill_month, until_begun, verified_month
 from tollgate.demo.emptying import check_emptying, empty
-from tollgate.demo.findings import gather, places
-from tollgate.demo.opinion import second_opinion
+from tollgate.demo.findings import gather, oracle_runs, places
+from tollgate.demo.given import CUT_OFFS, CYCLE, CYCLE_END, PREVIEW_CYCLE, planned, publish, seeded, take_snapshot
+from tollgate.demo.opinion import SecondOpinion, second_opinion
 from tollgate.demo.page import page
 from tollgate.demo.progress import Progress
-from tollgate.demo.relocation import move
 from tollgate.demo.stage import Stage
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.local_services import running
@@ -31,18 +30,10 @@ from tollgate.platform.places import project_root
 from tollgate.platform.postgres import migrate
 from tollgate.platform.settings import Settings
 
-CYCLE, PREVIEW_CYCLE = "2026-10", "2026-11"
-# When each night takes what has arrived: local midnights, the last one the end of the cycle.
-CUT_OFFS = tuple(
-    datetime(2026, month, day, 4, tzinfo=timezone.utc) for month, day in ((10, 9), (10, 17), (10, 25), (11, 1))
-)
-CYCLE_END = CUT_OFFS[-1]
-PREVIEW_UNTIL = date(2026, 11, 4)
 PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
-# November is played for three of its thirty days.
-PREVIEW_SHARE = 10
 BATCHES_A_MONTH = 7
-STEPS = 36
+STEPS = 37
+PREVIEW_LINES = "preview_lines"
 
 
 def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
@@ -58,11 +49,15 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
         with progress.step("migrate the database"):
             migrate(stage.settings)
         beside = stack.enter_context(ThreadPoolExecutor(2))
-        # The book and the customers know nothing of each other, and mediation knows nothing of the book.
-        published = beside.submit(_publish, stage)
-        slices = _prepared(stage)
-        verified = _play(stage, slices, beside, published)
-        summary = _looked_at(stack, stage, verified)
+        # The book and the customers know nothing of each other, and usage arrives whatever is known of either.
+        published = beside.submit(publish, stage)
+        population = seeded(stage)
+        taken = beside.submit(take_snapshot, stage)
+        posted, verified = _play(stage, planned(stage, population), beside, published, taken)
+        # All that will be rated is rated, so it can begin while the month is still being billed.
+        oracle = stack.enter_context(second_opinion(stage.settings, folder, folder / PREVIEW_LINES))
+        posted.result()
+        summary = _looked_at(stage, oracle, verified)
     text = page(summary)
     print(text)
     (folder / "page.txt").write_text(text, encoding="utf-8")
@@ -111,55 +106,25 @@ def _stop(spark: SparkSession) -> None:
         spark.stop()
 
 
-def _prepared(stage: Stage) -> list[Iterable[Any]]:
-    """Customers and the plan of all usage; the records of each cut-off, not yet made."""
-    from generators.customers import build_population
-    from generators.dirt import DirtRates
-    from generators.seed_crm import seed
-    from generators.usage import plan_usage
-    from jobs import snapshot_reference
-    from tollgate.platform.kafka import ensure_topic
-
-    args, step = stage.args, stage.progress.step
-    with step("seed customers and take their snapshot"):
-        population = build_population(args.seed, args.subscribers)
-        seed(stage.settings, population)
-        move(stage.settings, population)
-        stage.run_job(snapshot_reference)
-    with step("plan the usage"):
-        ensure_topic(stage.settings)
-        rates = DirtRates.from_settings(stage.settings.generator)
-        month = plan_usage(population, args.seed, args.events, CYCLE, rates=rates)
-        after = plan_usage(
-            population, args.seed, max(1, args.events // PREVIEW_SHARE), PREVIEW_CYCLE, rates=rates, until=PREVIEW_UNTIL
-        )
-    ends = [int(cut_off.timestamp() * 1000) for cut_off in CUT_OFFS]
-    slices: list[Iterable[Any]] = [month.records(lo, hi) for lo, hi in zip([None, *ends[:-1]], ends, strict=True)]
-    slices.append(heapq.merge(month.records(ends[-1], None), after.records(None, None), key=itemgetter(2)))
-    return slices
-
-
-def _publish(stage: Stage) -> None:
-    from jobs import publish_pricebook
-
-    with stage.progress.step("publish the price book"):
-        stage.run_job(publish_pricebook, "--author", "demo", "--reason", "the demo operator's first book")
-
-
 def _play(
-    stage: Stage, slices: list[Iterable[Any]], beside: ThreadPoolExecutor, published: Future[None]
-) -> Future[dict[str, Any]]:
+    stage: Stage,
+    slices: list[Iterable[Any]],
+    beside: ThreadPoolExecutor,
+    published: Future[None],
+    taken: Future[None],
+) -> tuple[Future[None], Future[dict[str, Any]]]:
     """Every night and the month. While they are checked, rated and billed, the usage of the later ones arrives and is
     mediated: gate and rating are told their last batch, and the run has pinned its last night before the fifth begins,
     so the tables come out as they would one after the other.
 
-    Returns what verifying the posted month finds: it changes nothing, so it goes on beside all that follows.
+    Returns the end of posting, and what verifying the posted month finds: it changes nothing, so it goes on beside all
+    that follows.
     """
     from jobs import rate_usage
 
     step = stage.progress.step
     posted, verified = Future[None](), Future[dict[str, Any]]()
-    with _arriving(stage, slices) as arrived:
+    with _arriving(stage, slices, taken) as arrived:
         for night, batches in enumerate(arrived, start=1):
             last = str(batches.result() - 1)
             with step(f"night {night}: quality gate"):
@@ -174,20 +139,20 @@ def _play(
                 posted = beside.submit(bill_month, stage, CYCLE, CYCLE_END)
                 verified = beside.submit(verified_month, stage, CYCLE, posted)
                 until_begun(stage, CYCLE, posted)
-    posted.result()
-    return verified
+    return posted, verified
 
 
 @contextlib.contextmanager
-def _arriving(stage: Stage, slices: list[Iterable[Any]]) -> Iterator[list[Future[int]]]:
-    """The slices arrive one after the other beside the block; for each, the number of batches that there are then.
+def _arriving(stage: Stage, slices: list[Iterable[Any]], taken: Future[None]) -> Iterator[list[Future[int]]]:
+    """The slices arrive one after the other beside the block, and are mediated once the snapshot is `taken`; for each,
+    the number of batches that there are then.
 
     When the block fails, no further slice begins.
     """
     with ThreadPoolExecutor(1) as one_by_one:
         arrived: list[Future[int]] = []
         for night, records in enumerate(slices, start=1):
-            arrived.append(one_by_one.submit(_arrive, stage, night, records, arrived[-1] if arrived else None))
+            arrived.append(one_by_one.submit(_arrive, stage, night, records, taken, arrived[-1] if arrived else None))
         try:
             yield arrived
         except BaseException:
@@ -195,7 +160,7 @@ def _arriving(stage: Stage, slices: list[Iterable[Any]]) -> Iterator[list[Future
             raise
 
 
-def _arrive(stage: Stage, night: int, records: Iterable[Any], before: Future[int] | None) -> int:
+def _arrive(stage: Stage, night: int, records: Iterable[Any], taken: Future[None], before: Future[int] | None) -> int:
     """Produce and mediate what follows `before`; returns the number of batches, which are numbered on from there."""
     from generators.producer import produce
     from jobs import mediate_usage
@@ -203,33 +168,35 @@ def _arrive(stage: Stage, night: int, records: Iterable[Any], before: Future[int
     batches = 0 if before is None else before.result()
     with stage.progress.step(f"night {night}: usage arrives in Kafka"):
         produce(records, stage.settings, stage.folder / "truth")
+    taken.result()
     with stage.progress.step(f"night {night}: mediate"):
         return batches + int(stage.run_job(mediate_usage, "--once")["batches"])
 
 
-def _looked_at(stack: contextlib.ExitStack, stage: Stage, verified: Future[dict[str, Any]]) -> dict[str, Any]:
+def _looked_at(stage: Stage, oracle: SecondOpinion, verified: Future[dict[str, Any]]) -> dict[str, Any]:
     """Preview, reconciliation, second opinion and figures: the summary. The oracle works beside Spark."""
     from jobs import bill_accounts, reconcile
 
     step = stage.progress.step
-    preview_file = stage.folder / "preview_lines"
+    preview_file = stage.folder / PREVIEW_LINES
 
-    def reconciled() -> dict[str, Any]:
+    def looked_at() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         with step("reconcile"):
-            return reconcile.check(stage.spark, stage.settings)
+            equations = reconcile.check(stage.spark, stage.settings)["equations"]
+        with step("gather the figures"):
+            return equations, gather(stage.spark, stage.settings, stage.folder)
 
-    oracle = stack.enter_context(second_opinion(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE))
+    oracle.bills_are_there(oracle_runs(stage.spark, stage.settings, PREVIEW_CYCLE))
     with ThreadPoolExecutor(1) as beside:
-        equations = beside.submit(reconciled)
+        found = beside.submit(looked_at)
         with step("preview the next month"):
             bill = bill_accounts.preview(stage.spark, stage.settings, PREVIEW_CYCLE, PREVIEW_AS_OF)
             bill.invoice_line.coalesce(1).write.mode("overwrite").parquet(str(preview_file))
         oracle.previews_are_there()
-        with step("gather the figures"):
-            summary = gather(stage.spark, stage.settings, stage.folder, preview_file, PREVIEW_CYCLE)
+        preview = figures.preview(stage.spark.read.parquet(str(preview_file)), PREVIEW_CYCLE)
         with step("wait for the second opinion"):
             opinion = oracle.report()
-        balances = equations.result()["equations"]
+        equations, summary = found.result()
         by_hash = verified.result()
     return {
         "parameters": {
@@ -240,8 +207,9 @@ def _looked_at(stack: contextlib.ExitStack, stage: Stage, verified: Future[dict[
             "preview_cycle": PREVIEW_CYCLE,
         },
         **summary,
+        "preview": preview,
         "gates": sorted(stage.gates, key=lambda gate: (gate["suite"], gate["to_no"])),
-        "equations": balances,
+        "equations": equations,
         "verified": by_hash,
         "second_opinion": opinion,
         "places": places(stage.settings),

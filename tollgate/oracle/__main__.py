@@ -6,7 +6,7 @@ import argparse
 import gc
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from functools import cache
 from pathlib import Path
@@ -40,6 +40,11 @@ def parser() -> argparse.ArgumentParser:
         '"parked"}, ...]',
     )
     arguments.add_argument(
+        "--runs-follow",
+        action="store_true",
+        help="bills are still being made: rate meanwhile, read --runs and what it names after a line on standard input",
+    )
+    arguments.add_argument(
         "--preview-lines",
         action="append",
         default=[],
@@ -59,14 +64,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     gc.disable()  # millions of rows without a cycle among them: collecting costs a quarter of the time
     try:
-        runs = read_runs(args.runs) if args.runs else []
-        lines_of = preview_reader(args.preview_lines, runs, is_to_follow=args.previews_follow)
+        lines_of = preview_reader(args.preview_lines, is_to_follow=args.previews_follow)
+        runs = runs_of(args.runs, is_to_follow=args.runs_follow)
         report = second_opinion(args.lake, read_books(args.pricebook), runs, lines_of)
     except (OSError, ValueError, pa.ArrowException) as error:
         print(f"the second opinion could not be made: {error}", file=sys.stderr)
         return 2
     print(json.dumps(report.as_json(), indent=1))
     return 0 if report.is_equal else 1
+
+
+def runs_of(path: str | None, *, is_to_follow: bool) -> Iterable[RunPins]:
+    """Bill runs of a file, in order; none without one. is_to_follow: the file is there once a line has come on standard
+    input; it is read when the first run is asked for."""
+    if is_to_follow and path:
+        return _to_follow(path)
+    return read_runs(path) if path else []
+
+
+def _to_follow(path: str) -> Iterator[RunPins]:
+    sys.stdin.readline()
+    yield from read_runs(path)
 
 
 def read_runs(path: str) -> list[RunPins]:
@@ -97,12 +115,11 @@ def read_books(given: Sequence[str]) -> Books:
     return {int(version): folder for version, _, folder in pairs}
 
 
-def preview_reader(paths: Sequence[str], runs: Sequence[RunPins], *, is_to_follow: bool) -> LinesOf:
-    """Gives the rows of a preview by its run id, without rows an empty table; None for a posted run.
+def preview_reader(paths: Sequence[str], *, is_to_follow: bool) -> LinesOf:
+    """Gives the rows of a preview, without rows an empty table; None for a posted run.
 
     is_to_follow: the files are there once a line has come on standard input; they are read when they are asked for.
     """
-    previews = {run.run_id for run in runs if run.is_preview}
 
     @cache
     def lines() -> pa.Table:
@@ -110,10 +127,10 @@ def preview_reader(paths: Sequence[str], runs: Sequence[RunPins], *, is_to_follo
             sys.stdin.readline()
         return pa.concat_tables([pq.read_table(path) for path in paths], promote_options="default")
 
-    def lines_of(run_id: str) -> pa.Table | None:
-        if run_id not in previews or not paths:
+    def lines_of(run: RunPins) -> pa.Table | None:
+        if not run.is_preview or not paths:
             return None
-        return lines().filter(pa.compute.equal(lines().column("run_id"), run_id))
+        return lines().filter(pa.compute.equal(lines().column("run_id"), run.run_id))
 
     return lines_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -17,19 +17,19 @@ from tollgate.oracle.rating_check import check_rating, rate_all, rated_events
 from tollgate.oracle.report import Report
 
 Books = str | Path | Mapping[int, str | Path]
-LinesOf = Callable[[str], pa.Table | None]
+LinesOf = Callable[[RunPins], pa.Table | None]
 
 
 def second_opinion(
     lake_root: str | Path,
     pricebook: Books,
-    runs: Sequence[RunPins] = (),
-    lines_of: LinesOf = lambda run_id: None,
+    runs: Iterable[RunPins] = (),
+    lines_of: LinesOf = lambda run: None,
 ) -> Report:
     """Compare every row of rated_usage, and every billed event, line and invoice of the runs, with the oracle's own.
 
     pricebook: folder of sheets, or a folder for each published version when the lake has several.
-    runs: posted runs in the order of posting, previews where they were made.
+    runs: posted runs in the order of posting, previews where they were made; asked for when all is rated.
     lines_of: invoice_line rows of a run that is not in the lake, else None; asked for when its turn comes.
     Reads only; needs no Spark. Raises ValueError subclasses for what cannot be read.
     """
@@ -58,6 +58,6 @@ def second_opinion(
     check_rating(root, outcomes, report)
     biller = Biller(rated_events(outcomes), facts_of, book_of, rating_runs)
     for pins in runs:
-        check_run(root, pins, biller.bill(pins), report, lines_of(pins.run_id))
+        check_run(root, pins, biller.bill(pins), report, lines_of(pins))
     report.seconds = time.monotonic() - begun
     return report

@@ -28,8 +28,7 @@ def java_binary() -> str:
             way_out=_WAY_OUT,
         )
     shown = _version_of(found)
-    major = re.search(r'version "(?:1\.)?(\d+)', shown)
-    if major is None or int(major.group(1)) not in VERSIONS:
+    if _major(shown) not in VERSIONS:
         raise TollgateError(
             "this Java does not fit",
             expected="Java 17 or 21",
@@ -42,6 +41,17 @@ def java_binary() -> str:
 def java_version() -> str:
     """What that Java says of itself, some lines."""
     return _version_of(java_binary())
+
+
+def java_release() -> int:
+    """17 or 21."""
+    return _major(java_version())
+
+
+def _major(shown: str) -> int:
+    """Of what a Java says of its version; 0 of what says none."""
+    found = re.search(r'version "(?:1\.)?(\d+)', shown)
+    return int(found.group(1)) if found else 0
 
 
 @functools.lru_cache(maxsize=1)

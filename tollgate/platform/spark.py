@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tollgate.platform import class_archive
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.gateway import quiet_gateway
-from tollgate.platform.java import java_binary
+from tollgate.platform.java import java_binary, java_release
 from tollgate.platform.jvm_names import keep_names
 from tollgate.platform.places import jars_dir, project_root
 from tollgate.platform.progress import follow
@@ -46,8 +46,13 @@ _SAID_TWICE = (
 )  # fmt: skip
 # More options for the JVM of a local session, after the project's own.
 JAVA_OPTIONS_ENV = "TOLLGATE_JAVA_OPTIONS"
+# What plans are without generated code. A subexpression that comes twice is then looked up in a cache made for many
+# threads, row by row, which costs a tenth of all tasks: more than most of these expressions do.
+_INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.subexpressionElimination.enabled": "false"}
 # Room for compiled methods, so that none is thrown out again. In another time zone Delta checks each commit twice.
 _JAVA_OPTIONS = "-XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC"
+# Java 17 looks through all compiled methods for cold ones each time that some have changed, and finds no room wanting.
+_OF_JAVA_17 = "-XX:SweeperThreshold=10"
 # Little lives long in a session of small plans. Ten million kept rows fill the older half, and then each collection is
 # a full one: see docs/decisions/0048-a-large-session-collects-otherwise.md.
 _OF_SMALL = "-XX:+UseSerialGC -XX:NewRatio=1"
@@ -77,6 +82,12 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
         logging.org.apache.logging.log4j.core.config.Configurator.setLevel(name, "OFF")
     follow(session)
     return session
+
+
+def generate_code(session: SparkSession) -> None:
+    """From now on, also in a session whose plans were interpreted: right for many rows of few plans."""
+    for name in _INTERPRETED:
+        session.conf.unset(name)
 
 
 def _start(settings: Settings, app_name: str) -> SparkSession:
@@ -109,11 +120,12 @@ def _of_one_machine(settings: Settings) -> dict[str, str]:
     options = {"spark.sql.warehouse.dir": f"{settings.lake.root}/_warehouse", **_ON_ONE_MACHINE}
     if not settings.spark.generated_code:
         # Compiling some forty plans takes longer than interpreting them over a few hundred thousand rows.
-        options["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
+        options |= _INTERPRETED
     is_large = settings.spark.generated_code and _gigabytes(settings.spark.driver_memory) >= _LARGE_GB
     options |= _KRYO if is_large else {}
     # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
     java = [_OF_LARGE if is_large else _OF_SMALL, _JAVA_OPTIONS, f"-Xms{settings.spark.driver_memory}"]
+    java += [_OF_JAVA_17] if java_release() == 17 else []
     options["spark.driver.extraJavaOptions"] = " ".join([*java, os.environ.get(JAVA_OPTIONS_ENV, "")]).strip()
     return options
 

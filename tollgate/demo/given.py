@@ -1,0 +1,73 @@
+"""What the demo is given: a price book, customers, and their usage of two fixed months."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from datetime import date, datetime, timezone
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+from tollgate.demo.relocation import move
+from tollgate.demo.stage import Stage
+
+if TYPE_CHECKING:
+    from generators.customers import Population
+
+CYCLE, PREVIEW_CYCLE = "2026-10", "2026-11"
+# When each night takes what has arrived: local midnights, the last one the end of the cycle.
+CUT_OFFS = tuple(
+    datetime(2026, month, day, 4, tzinfo=timezone.utc) for month, day in ((10, 9), (10, 17), (10, 25), (11, 1))
+)
+CYCLE_END = CUT_OFFS[-1]
+PREVIEW_UNTIL = date(2026, 11, 4)
+# November is played for three of its thirty days.
+PREVIEW_SHARE = 10
+
+
+def seeded(stage: Stage) -> Population:
+    """Customers, in the database."""
+    from generators.customers import build_population
+    from generators.seed_crm import seed
+
+    with stage.progress.step("seed customers"):
+        population = build_population(stage.args.seed, stage.args.subscribers)
+        seed(stage.settings, population)
+        move(stage.settings, population)
+    return population
+
+
+def take_snapshot(stage: Stage) -> None:
+    """The customers as mediation and rating will see them."""
+    from jobs import snapshot_reference
+
+    with stage.progress.step("take a snapshot of the customers"):
+        stage.run_job(snapshot_reference)
+
+
+def planned(stage: Stage, population: Population) -> list[Iterable[Any]]:
+    """The records of each cut-off, not yet made."""
+    from generators.dirt import DirtRates
+    from generators.usage import plan_usage
+    from tollgate.platform.kafka import ensure_topic
+
+    args = stage.args
+    with stage.progress.step("plan the usage"):
+        ensure_topic(stage.settings)
+        rates = DirtRates.from_settings(stage.settings.generator)
+        month = plan_usage(population, args.seed, args.events, CYCLE, rates=rates)
+        after = plan_usage(
+            population, args.seed, max(1, args.events // PREVIEW_SHARE), PREVIEW_CYCLE, rates=rates, until=PREVIEW_UNTIL
+        )
+    ends = [int(cut_off.timestamp() * 1000) for cut_off in CUT_OFFS]
+    slices: list[Iterable[Any]] = [month.records(lo, hi) for lo, hi in zip([None, *ends[:-1]], ends, strict=True)]
+    slices.append(heapq.merge(month.records(ends[-1], None), after.records(None, None), key=itemgetter(2)))
+    return slices
+
+
+def publish(stage: Stage) -> None:
+    """The book, after its check."""
+    from jobs import publish_pricebook
+
+    with stage.progress.step("publish the price book"):
+        stage.run_job(publish_pricebook, "--author", "demo", "--reason", "the demo operator's first book")
