@@ -40,10 +40,8 @@ INVOICE_DOCUMENT = "SELECT document FROM billing.invoice_document WHERE invoice_
 
 
 # The reports that the page shows.
-REPORTS = (
-    "records_by_disposition", "records_by_code", "rating_by_reason", "revenue_by_service", "call_over_a_band_edge",
-    "session_while_roaming",
-)  # fmt: skip
+OF_USAGE = ("records_by_disposition", "records_by_code", "rating_by_reason", "revenue_by_service")
+EXPLAINED = ("call_over_a_band_edge", "session_while_roaming")
 
 
 def report(spark: SparkSession, name: str) -> list[Row]:

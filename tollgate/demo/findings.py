@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +26,26 @@ FROM ops.bill_run WHERE status = 'posted' ORDER BY cycle, sequence
 PREVIEW_RUN = "preview"
 
 
-def gather(spark: SparkSession, settings: Settings, folder: Path) -> dict[str, Any]:
-    """All sections of the page but parameters, preview, equations, second opinion, places and times."""
-    lake = Lake(spark, settings.lake.root)
-    lake.register_views(VIEWS, " ".join(read_report(name).sql for name in figures.REPORTS))
+def figures_of_usage(spark: SparkSession, settings: Settings, folder: Path) -> dict[str, Any]:
+    """What came in, what was injected, and what was rated; asked once the last night has ended."""
+    lake = _with_views(spark, settings, figures.OF_USAGE)
+    return {
+        "records": figures.records(spark),
+        "truth": figures.truth_figures(lake.read("usage_event"), spark.read.parquet(str(folder / "truth"))),
+        "rating": figures.report(spark, "rating_by_reason"),
+        "services": figures.report(spark, "revenue_by_service"),
+    }
+
+
+def figures_of_bills(spark: SparkSession, settings: Settings) -> dict[str, Any]:
+    """What was billed and what was left, an invoice in full, and charges explained; asked once the month is posted."""
+    lake = _with_views(spark, settings, figures.EXPLAINED)
     session = connect(settings)
     try:
         posted = [
             row["run_id"] for row in figures.asked(session, "SELECT run_id FROM ops.bill_run WHERE status = 'posted'")
         ]
         return {
-            "records": figures.records(spark),
-            "truth": figures.truth_figures(lake.read("usage_event"), spark.read.parquet(str(folder / "truth"))),
-            "rating": figures.report(spark, "rating_by_reason"),
-            "services": figures.report(spark, "revenue_by_service"),
             "invoices": figures.invoices(session),
             "bill_run": bill_run(session, lake.read("rated_usage"), posted[0]),
             "leakage": figures.leakage(lake.read("rated_usage"), figures.posted_usage(lake, posted)),
@@ -47,6 +54,13 @@ def gather(spark: SparkSession, settings: Settings, folder: Path) -> dict[str, A
         }
     finally:
         session.close()
+
+
+def _with_views(spark: SparkSession, settings: Settings, reports: Sequence[str]) -> Lake:
+    """The lake, and in the session the views that these reports ask."""
+    lake = Lake(spark, settings.lake.root)
+    lake.register_views(VIEWS, " ".join(read_report(name).sql for name in reports))
+    return lake
 
 
 def oracle_runs(spark: SparkSession, settings: Settings, preview_cycle: str) -> list[dict[str, Any]]:

@@ -18,7 +18,7 @@ from pyspark.sql import SparkSession
 from tollgate.demo import figures
 from tollgate.demo.bill_month import bill_month, until_begun, verified_month
 from tollgate.demo.emptying import check_emptying, empty
-from tollgate.demo.findings import gather, oracle_runs, places
+from tollgate.demo.findings import figures_of_bills, figures_of_usage, oracle_runs, places
 from tollgate.demo.given import CUT_OFFS, CYCLE, CYCLE_END, PREVIEW_CYCLE, planned, publish, seeded, take_snapshot
 from tollgate.demo.opinion import SecondOpinion, second_opinion
 from tollgate.demo.page import page
@@ -32,7 +32,7 @@ from tollgate.platform.settings import Settings
 
 PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
 BATCHES_A_MONTH = 7
-STEPS = 37
+STEPS = 38
 PREVIEW_LINES = "preview_lines"
 
 
@@ -56,8 +56,10 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
         posted, verified = _play(stage, planned(stage, population), beside, published, taken)
         # All that will be rated is rated, so it can begin while the month is still being billed.
         oracle = stack.enter_context(second_opinion(stage.settings, folder, folder / PREVIEW_LINES))
+        with progress.step("gather the figures of usage"):
+            usage = figures_of_usage(stage.spark, stage.settings, folder)
         posted.result()
-        summary = _looked_at(stage, oracle, verified)
+        summary = {**_looked_at(stage, oracle, verified), **usage}
     text = page(summary)
     print(text)
     (folder / "page.txt").write_text(text, encoding="utf-8")
@@ -123,8 +125,8 @@ def _play(
     from jobs import rate_usage
 
     step = stage.progress.step
-    posted, verified = Future[None](), Future[dict[str, Any]]()
-    with _arriving(stage, slices, taken) as arrived:
+    posted, verified, evening = Future[None](), Future[dict[str, Any]](), Future[None]()
+    with _arriving(stage, slices, taken, evening) as arrived:
         for night, batches in enumerate(arrived, start=1):
             last = str(batches.result() - 1)
             with step(f"night {night}: quality gate"):
@@ -132,6 +134,8 @@ def _play(
             published.result()
             with step(f"night {night}: rate"):
                 stage.run_job(rate_usage, "--to-batch", last)
+            if night == len(CUT_OFFS) - 1:
+                evening.set_result(None)
             if night == len(CUT_OFFS):
                 # Once for all nights of the month, which is all that a draft asks.
                 with step("quality gate of rated usage"):
@@ -143,20 +147,26 @@ def _play(
 
 
 @contextlib.contextmanager
-def _arriving(stage: Stage, slices: list[Iterable[Any]], taken: Future[None]) -> Iterator[list[Future[int]]]:
+def _arriving(
+    stage: Stage, slices: list[Iterable[Any]], taken: Future[None], evening: Future[None]
+) -> Iterator[list[Future[int]]]:
     """The slices arrive one after the other beside the block, and are mediated once the snapshot is `taken`; for each,
     the number of batches that there are then.
 
-    When the block fails, no further slice begins.
+    The last one, which the month does not need, waits for the `evening` of the month: before it two cores have enough
+    to do, then too little. When the block fails, no further slice begins.
     """
     with ThreadPoolExecutor(1) as one_by_one:
         arrived: list[Future[int]] = []
         for night, records in enumerate(slices, start=1):
+            if night == len(slices):
+                one_by_one.submit(evening.result)
             arrived.append(one_by_one.submit(_arrive, stage, night, records, taken, arrived[-1] if arrived else None))
         try:
             yield arrived
         except BaseException:
             one_by_one.shutdown(wait=False, cancel_futures=True)
+            evening.cancel()
             raise
 
 
@@ -183,8 +193,8 @@ def _looked_at(stage: Stage, oracle: SecondOpinion, verified: Future[dict[str, A
     def looked_at() -> tuple[list[dict[str, Any]], dict[str, Any]]:
         with step("reconcile"):
             equations = reconcile.check(stage.spark, stage.settings)["equations"]
-        with step("gather the figures"):
-            return equations, gather(stage.spark, stage.settings, stage.folder)
+        with step("gather the figures of bills"):
+            return equations, figures_of_bills(stage.spark, stage.settings)
 
     oracle.bills_are_there(oracle_runs(stage.spark, stage.settings, PREVIEW_CYCLE))
     with ThreadPoolExecutor(1) as beside:
