@@ -53,6 +53,13 @@ _INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.subexp
 _JAVA_OPTIONS = "-XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC"
 # Java 17 looks through all compiled methods for cold ones each time that some have changed, and finds no room wanting.
 _OF_JAVA_17 = "-XX:SweeperThreshold=10"
+# A method is given to the second compiler, which takes a third of all CPU, once it has run eight times as often as by
+# default: what plans and describes never does, what goes over rows soon does. See
+# docs/decisions/0049-a-short-sessions-jvm.md.
+_OF_INTERPRETED = (
+    "-XX:Tier4InvocationThreshold=40000 -XX:Tier4MinInvocationThreshold=5000 -XX:Tier4CompileThreshold=100000 "
+    "-XX:Tier4BackEdgeThreshold=300000"
+)
 # Little lives long in a session of small plans. Ten million kept rows fill the older half, and then each collection is
 # a full one: see docs/decisions/0048-a-large-session-collects-otherwise.md.
 _OF_SMALL = "-XX:+UseSerialGC -XX:NewRatio=1"
@@ -125,6 +132,7 @@ def _of_one_machine(settings: Settings) -> dict[str, str]:
     options |= _KRYO if is_large else {}
     # A heap that starts small is collected and grown dozens of times before it has the size that it is given.
     java = [_OF_LARGE if is_large else _OF_SMALL, _JAVA_OPTIONS, f"-Xms{settings.spark.driver_memory}"]
+    java += [] if settings.spark.generated_code else [_OF_INTERPRETED]
     java += [_OF_JAVA_17] if java_release() == 17 else []
     options["spark.driver.extraJavaOptions"] = " ".join([*java, os.environ.get(JAVA_OPTIONS_ENV, "")]).strip()
     return options
