@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterable
+from concurrent.futures import Future
 from datetime import date, datetime, timezone
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -65,9 +66,10 @@ def planned(stage: Stage, population: Population) -> list[Iterable[Any]]:
     return slices
 
 
-def publish(stage: Stage) -> None:
-    """The book, after its check."""
+def publish(stage: Stage, taken: Future[None]) -> None:
+    """The book, after its check, beside the first mediation, which the snapshot that is `taken` comes before."""
     from jobs import publish_pricebook
 
+    taken.result()
     with stage.progress.step("publish the price book"):
         stage.run_job(publish_pricebook, "--author", "demo", "--reason", "the demo operator's first book")

@@ -49,10 +49,10 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
         with progress.step("migrate the database"):
             migrate(stage.settings)
         beside = stack.enter_context(ThreadPoolExecutor(2))
-        # The book and the customers know nothing of each other, and usage arrives whatever is known of either.
-        published = beside.submit(publish, stage)
+        # Usage arrives whatever is known of customers and is mediated without a book; the first night waits for both.
         population = seeded(stage)
         taken = beside.submit(take_snapshot, stage)
+        published = beside.submit(publish, stage, taken)
         posted, verified = _play(stage, planned(stage, population), beside, published, taken)
         # All that will be rated is rated, so it can begin while the month is still being billed.
         oracle = stack.enter_context(second_opinion(stage.settings, folder, folder / PREVIEW_LINES))
