@@ -115,8 +115,8 @@ def _play(
     published: Future[None],
     taken: Future[None],
 ) -> tuple[Future[None], Future[dict[str, Any]]]:
-    """Every night and the month. While they are checked, rated and billed, the usage of the later ones arrives and is
-    mediated: gate and rating are told their last batch, and the run has pinned its last night before the fifth begins,
+    """Every night and the month. While they are rated and billed, the usage of the later ones arrives, is mediated and
+    checked: gate and rating are told their last batch, and the run has pinned its last night before the fifth begins,
     so the tables come out as they would one after the other.
 
     Returns the end of posting, and what verifying the posted month finds: it changes nothing, so it goes on beside all
@@ -126,14 +126,12 @@ def _play(
 
     step = stage.progress.step
     posted, verified, evening = Future[None](), Future[dict[str, Any]](), Future[None]()
-    with _arriving(stage, slices, taken, evening) as arrived:
-        for night, batches in enumerate(arrived, start=1):
-            last = str(batches.result() - 1)
-            with step(f"night {night}: quality gate"):
-                stage.pass_gate("--to-batch", last)
-            published.result()
+    with _arriving(stage, slices, taken, evening) as passed:
+        published.result()
+        for night, last in enumerate(passed, start=1):
+            to_batch = str(last.result())
             with step(f"night {night}: rate"):
-                stage.run_job(rate_usage, "--to-batch", last)
+                stage.run_job(rate_usage, "--to-batch", to_batch)
             if night == len(CUT_OFFS) - 1:
                 evening.set_result(None)
             if night == len(CUT_OFFS):
@@ -150,24 +148,35 @@ def _play(
 def _arriving(
     stage: Stage, slices: list[Iterable[Any]], taken: Future[None], evening: Future[None]
 ) -> Iterator[list[Future[int]]]:
-    """The slices arrive one after the other beside the block, and are mediated once the snapshot is `taken`; for each,
-    the number of batches that there are then.
+    """The slices arrive one after the other beside the block, are mediated once the snapshot is `taken`, and pass the
+    gate; for each, its last batch.
 
     The last one, which the month does not need, waits for the `evening` of the month: before it two cores have enough
     to do, then too little. When the block fails, no further slice begins.
     """
-    with ThreadPoolExecutor(1) as one_by_one:
+    with ThreadPoolExecutor(1) as arrivals, ThreadPoolExecutor(1) as gates:
         arrived: list[Future[int]] = []
+        passed: list[Future[int]] = []
         for night, records in enumerate(slices, start=1):
             if night == len(slices):
-                one_by_one.submit(evening.result)
-            arrived.append(one_by_one.submit(_arrive, stage, night, records, taken, arrived[-1] if arrived else None))
+                arrivals.submit(evening.result)
+            arrived.append(arrivals.submit(_arrive, stage, night, records, taken, arrived[-1] if arrived else None))
+            passed.append(gates.submit(_pass_gate, stage, night, arrived[-1]))
         try:
-            yield arrived
+            yield passed
         except BaseException:
-            one_by_one.shutdown(wait=False, cancel_futures=True)
+            for pool in (arrivals, gates):
+                pool.shutdown(wait=False, cancel_futures=True)
             evening.cancel()
             raise
+
+
+def _pass_gate(stage: Stage, night: int, batches: Future[int]) -> int:
+    """Ask the gate about what has arrived; returns the last batch."""
+    last = batches.result() - 1
+    with stage.progress.step(f"night {night}: quality gate"):
+        stage.pass_gate("--to-batch", str(last))
+    return last
 
 
 def _arrive(stage: Stage, night: int, records: Iterable[Any], taken: Future[None], before: Future[int] | None) -> int:
