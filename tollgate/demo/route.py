@@ -6,6 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import sys
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -32,6 +33,7 @@ from tollgate.platform.settings import Settings
 
 PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
 BATCHES_A_MONTH = 7
+SWITCH_EVERY_S = 0.0002
 STEPS = 38
 PREVIEW_LINES = "preview_lines"
 
@@ -43,6 +45,9 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """
     check_emptying(settings, args.empty_what_is_given)
     folder = project_root() / "build" / "demo"
+    # A thread that makes usage holds Python for so long at a time, and another one waits for it at each of the thousand
+    # calls that describe a plan.
+    sys.setswitchinterval(SWITCH_EVERY_S)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress(STEPS))
         stage = _started(stack, settings, args, progress, folder)
@@ -54,10 +59,10 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
         taken = beside.submit(take_snapshot, stage)
         published = beside.submit(publish, stage, taken)
         posted, verified = _play(stage, planned(stage, population), beside, published, taken)
-        # All that will be rated is rated, so it can begin while the month is still being billed.
-        oracle = stack.enter_context(second_opinion(stage.settings, folder, folder / PREVIEW_LINES))
         with progress.step("gather the figures of usage"):
             usage = figures_of_usage(stage.spark, stage.settings, folder)
+        # All that will be rated is rated, so it can begin while the month is still being billed.
+        oracle = stack.enter_context(second_opinion(stage.settings, folder, folder / PREVIEW_LINES))
         posted.result()
         summary = {**_looked_at(stage, oracle, verified), **usage}
     text = page(summary)
