@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tollgate.demo.relocation import move
 from tollgate.demo.stage import Stage
+from tollgate.platform.settings import Settings
 
 if TYPE_CHECKING:
     from generators.customers import Population
@@ -21,12 +22,13 @@ CUT_OFFS = tuple(
     datetime(2026, month, day, 4, tzinfo=timezone.utc) for month, day in ((10, 9), (10, 17), (10, 25), (11, 1))
 )
 CYCLE_END = CUT_OFFS[-1]
+NIGHTS = len(CUT_OFFS) + 1
 PREVIEW_UNTIL = date(2026, 11, 4)
 # November is played for three of its thirty days.
 PREVIEW_SHARE = 10
 
 
-def seeded(stage: Stage) -> Population:
+def seed_customers(stage: Stage) -> None:
     """Customers, in the database."""
     from generators.customers import build_population
     from generators.seed_crm import seed
@@ -35,7 +37,6 @@ def seeded(stage: Stage) -> Population:
         population = build_population(stage.args.seed, stage.args.subscribers)
         seed(stage.settings, population)
         move(stage.settings, population)
-    return population
 
 
 def take_snapshot(stage: Stage) -> None:
@@ -46,20 +47,16 @@ def take_snapshot(stage: Stage) -> None:
         stage.run_job(snapshot_reference)
 
 
-def planned(stage: Stage, population: Population) -> list[Iterable[Any]]:
-    """The records of each cut-off, not yet made."""
+def planned(settings: Settings, population: Population, seed: int, events: int) -> list[Iterable[Any]]:
+    """The records of each cut-off, and of what comes after the last one; not yet made."""
     from generators.dirt import DirtRates
     from generators.usage import plan_usage
-    from tollgate.platform.kafka import ensure_topic
 
-    args = stage.args
-    with stage.progress.step("plan the usage"):
-        ensure_topic(stage.settings)
-        rates = DirtRates.from_settings(stage.settings.generator)
-        month = plan_usage(population, args.seed, args.events, CYCLE, rates=rates)
-        after = plan_usage(
-            population, args.seed, max(1, args.events // PREVIEW_SHARE), PREVIEW_CYCLE, rates=rates, until=PREVIEW_UNTIL
-        )
+    rates = DirtRates.from_settings(settings.generator)
+    month = plan_usage(population, seed, events, CYCLE, rates=rates)
+    after = plan_usage(
+        population, seed, max(1, events // PREVIEW_SHARE), PREVIEW_CYCLE, rates=rates, until=PREVIEW_UNTIL
+    )
     ends = [int(cut_off.timestamp() * 1000) for cut_off in CUT_OFFS]
     slices: list[Iterable[Any]] = [month.records(lo, hi) for lo, hi in zip([None, *ends[:-1]], ends, strict=True)]
     slices.append(heapq.merge(month.records(ends[-1], None), after.records(None, None), key=itemgetter(2)))

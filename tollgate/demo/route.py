@@ -6,8 +6,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timezone
 from pathlib import Path
@@ -17,10 +16,20 @@ from py4j.protocol import Py4JError
 from pyspark.sql import SparkSession
 
 from tollgate.demo import figures
+from tollgate.demo.arrivals import Arrivals, arriving
 from tollgate.demo.bill_month import bill_month, until_begun, verified_month
 from tollgate.demo.emptying import check_emptying, empty
 from tollgate.demo.findings import figures_of_bills, figures_of_usage, oracle_runs, places
-from tollgate.demo.given import CUT_OFFS, CYCLE, CYCLE_END, PREVIEW_CYCLE, planned, publish, seeded, take_snapshot
+from tollgate.demo.given import (
+    CUT_OFFS,
+    CYCLE,
+    CYCLE_END,
+    NIGHTS,
+    PREVIEW_CYCLE,
+    publish,
+    seed_customers,
+    take_snapshot,
+)
 from tollgate.demo.opinion import SecondOpinion, second_opinion
 from tollgate.demo.page import page
 from tollgate.demo.progress import Progress
@@ -33,8 +42,7 @@ from tollgate.platform.settings import Settings
 
 PREVIEW_AS_OF = datetime(2026, 11, 4, 5, tzinfo=timezone.utc)
 BATCHES_A_MONTH = 7
-SWITCH_EVERY_S = 0.0002
-STEPS = 38
+STEPS = 37
 PREVIEW_LINES = "preview_lines"
 
 
@@ -45,26 +53,24 @@ def play_demo(settings: Settings, args: argparse.Namespace) -> dict[str, Any]:
     """
     check_emptying(settings, args.empty_what_is_given)
     folder = project_root() / "build" / "demo"
-    # A thread that makes usage holds Python for so long at a time, and another one waits for it at each of the thousand
-    # calls that describe a plan.
-    sys.setswitchinterval(SWITCH_EVERY_S)
     with contextlib.ExitStack() as stack:
         progress = stack.enter_context(Progress(STEPS))
+        usage = stack.enter_context(arriving(settings, args, folder / "truth"))
         stage = _started(stack, settings, args, progress, folder)
         with progress.step("migrate the database"):
             migrate(stage.settings)
         beside = stack.enter_context(ThreadPoolExecutor(2))
         # Usage arrives whatever is known of customers and is mediated without a book; the first night waits for both.
-        population = seeded(stage)
+        seed_customers(stage)
         taken = beside.submit(take_snapshot, stage)
         published = beside.submit(publish, stage, taken)
-        posted, verified = _play(stage, planned(stage, population), beside, published, taken)
+        posted, verified = _play(stage, usage, beside, published, taken)
         with progress.step("gather the figures of usage"):
-            usage = figures_of_usage(stage.spark, stage.settings, folder)
+            of_usage = figures_of_usage(stage.spark, stage.settings, folder)
         # All that will be rated is rated, so it can begin while the month is still being billed.
         oracle = stack.enter_context(second_opinion(stage.settings, folder, folder / PREVIEW_LINES))
         posted.result()
-        summary = {**_looked_at(stage, oracle, verified), **usage}
+        summary = {**_looked_at(stage, oracle, verified), **of_usage}
     text = page(summary)
     print(text)
     (folder / "page.txt").write_text(text, encoding="utf-8")
@@ -115,7 +121,7 @@ def _stop(spark: SparkSession) -> None:
 
 def _play(
     stage: Stage,
-    slices: list[Iterable[Any]],
+    usage: Arrivals,
     beside: ThreadPoolExecutor,
     published: Future[None],
     taken: Future[None],
@@ -131,7 +137,7 @@ def _play(
 
     step = stage.progress.step
     posted, verified, evening = Future[None](), Future[dict[str, Any]](), Future[None]()
-    with _arriving(stage, slices, taken, evening) as passed:
+    with _nightly(stage, usage, taken, evening) as passed:
         published.result()
         for night, last in enumerate(passed, start=1):
             to_batch = str(last.result())
@@ -150,11 +156,9 @@ def _play(
 
 
 @contextlib.contextmanager
-def _arriving(
-    stage: Stage, slices: list[Iterable[Any]], taken: Future[None], evening: Future[None]
-) -> Iterator[list[Future[int]]]:
-    """The slices arrive one after the other beside the block, are mediated once the snapshot is `taken`, and pass the
-    gate; for each, its last batch.
+def _nightly(stage: Stage, usage: Arrivals, taken: Future[None], evening: Future[None]) -> Iterator[list[Future[int]]]:
+    """What belongs to each night arrives beside the block, is mediated once the snapshot is `taken`, and passes the
+    gate, night by night; for each, its last batch.
 
     The last one, which the month does not need, waits for the `evening` of the month: before it two cores have enough
     to do, then too little. When the block fails, no further slice begins.
@@ -162,10 +166,10 @@ def _arriving(
     with ThreadPoolExecutor(1) as arrivals, ThreadPoolExecutor(1) as gates:
         arrived: list[Future[int]] = []
         passed: list[Future[int]] = []
-        for night, records in enumerate(slices, start=1):
-            if night == len(slices):
+        for night in range(1, NIGHTS + 1):
+            if night == NIGHTS:
                 arrivals.submit(evening.result)
-            arrived.append(arrivals.submit(_arrive, stage, night, records, taken, arrived[-1] if arrived else None))
+            arrived.append(arrivals.submit(_arrive, stage, usage, night, taken, arrived[-1] if arrived else None))
             passed.append(gates.submit(_pass_gate, stage, night, arrived[-1]))
         try:
             yield passed
@@ -184,14 +188,13 @@ def _pass_gate(stage: Stage, night: int, batches: Future[int]) -> int:
     return last
 
 
-def _arrive(stage: Stage, night: int, records: Iterable[Any], taken: Future[None], before: Future[int] | None) -> int:
+def _arrive(stage: Stage, usage: Arrivals, night: int, taken: Future[None], before: Future[int] | None) -> int:
     """Produce and mediate what follows `before`; returns the number of batches, which are numbered on from there."""
-    from generators.producer import produce
     from jobs import mediate_usage
 
     batches = 0 if before is None else before.result()
     with stage.progress.step(f"night {night}: usage arrives in Kafka"):
-        produce(records, stage.settings, stage.folder / "truth")
+        usage.arrive()
     taken.result()
     with stage.progress.step(f"night {night}: mediate"):
         return batches + int(stage.run_job(mediate_usage, "--once")["batches"])
