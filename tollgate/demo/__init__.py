@@ -1,5 +1,5 @@
-"""`tollgate demo`: the whole route on two fixed months, from an empty topic to posted invoices, in one process and one
-Spark session."""
+"""`tollgate demo`: the whole route on two fixed months, from an empty topic to posted invoices, in one Spark
+session."""
 
 from __future__ import annotations
 
