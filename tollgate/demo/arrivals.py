@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from typing import IO, Any
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.settings import Settings
 
+# At most so many records are made before they are asked for, and stay in memory.
+AHEAD = 100_000
 # What an error is told with.
 _PARTS = ("what", "expected", "found", "where", "way_out")
 
@@ -68,17 +71,21 @@ def main() -> int:
     """The process: the order as JSON on the first line of standard input, then a slice for each line; it answers each
     with a line of JSON, the records or the parts of an error, and ends with its input."""
     from generators.customers import build_population
-    from generators.producer import produce
+    from generators.producer import few_collections, produce
     from tollgate.demo.given import planned
 
     order = json.loads(sys.stdin.readline())
     settings = Settings.model_validate(order["settings"])
     population = build_population(order["seed"], order["subscribers"])
     for records in planned(settings, population, order["seed"], order["events"]):
+        # Made while what arrived before is mediated, which it would else wait for.
+        rest = iter(records)
+        with few_collections():
+            ahead = list(itertools.islice(rest, AHEAD))
         if not sys.stdin.readline():
             break
         try:
-            report = produce(records, settings, order["truth_folder"])
+            report = produce(itertools.chain(ahead, rest), settings, order["truth_folder"])
         except TollgateError as error:
             print(json.dumps({name: getattr(error, name) for name in _PARTS}), flush=True)
             return error.exit_code

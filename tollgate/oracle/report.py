@@ -24,6 +24,9 @@ class Comparison:
         """Count one pair by its key; None on one side is a missing or an unexpected row."""
         self.compared += 1
         if expected is not None and found is not None:
+            # Nearly all are equal, and all of them at once are looked at faster than one by one.
+            if expected.items() <= found.items():
+                return
             names = [name for name, value in expected.items() if found[name] != value]
         else:
             names = ["missing" if found is None else "unexpected"]
