@@ -60,8 +60,8 @@ _OF_INTERPRETED = (
     "-XX:Tier4InvocationThreshold=40000 -XX:Tier4MinInvocationThreshold=5000 -XX:Tier4CompileThreshold=100000 "
     "-XX:Tier4BackEdgeThreshold=300000"
 )
-# Little lives long in a session of small plans, and what does is copied twice and no more. Ten million kept rows fill the older half, and then each collection is
-# a full one: see docs/decisions/0048-a-large-session-collects-otherwise.md.
+# Little lives long in a session of small plans, and what does is copied twice and no more. Ten million kept rows fill
+# the older half, and then each collection is a full one: see docs/decisions/0048-a-large-session-collects-otherwise.md.
 _OF_SMALL = "-XX:+UseSerialGC -XX:NewRatio=1 -XX:MaxTenuringThreshold=2"
 _OF_LARGE = "-XX:+UseG1GC"
 _LARGE_GB = 3
