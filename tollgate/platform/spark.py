@@ -53,8 +53,8 @@ _INTERPRETED = {"spark.sql.codegen.factoryMode": "NO_CODEGEN", "spark.sql.subexp
 _JAVA_OPTIONS = "-XX:MetaspaceSize=256m -XX:ReservedCodeCacheSize=512m -Duser.timezone=UTC"
 # Java 17 looks through all compiled methods for cold ones each time that some have changed, and finds no room wanting.
 _OF_JAVA_17 = "-XX:SweeperThreshold=10"
-# A method is given to the second compiler, which takes a third of all CPU, once it has run eight times as often as by
-# default: what plans and describes never does, what goes over rows soon does. See
+# The JVM's compilers took a fifth of a demo's CPU. A method is given to the second one once it has run eight times as
+# often as by default: what plans and describes never does, what goes over rows soon does. See
 # docs/decisions/0049-a-short-sessions-jvm.md.
 _OF_INTERPRETED = (
     "-XX:Tier4InvocationThreshold=40000 -XX:Tier4MinInvocationThreshold=5000 -XX:Tier4CompileThreshold=100000 "
