@@ -38,7 +38,7 @@ prove: setup ## The long tests: every job on a cluster, kills at every write, ni
 	@$(BIN)/python -m pytest --durations=15 -m long $(ARGS)
 
 fuzz: setup ## Five million damaged payloads through mediation; writes build/fuzz.json
-	@TOLLGATE_JAVA_OPTIONS= $(BIN)/python -m pytest -q tests/mediation/test_fuzz.py --payloads 5000000 $(ARGS)
+	@$(BIN)/python -m pytest -q tests/mediation/test_fuzz.py --payloads 5000000 $(ARGS)
 
 demo: setup ## From nothing to invoices on two fixed months; leaves lake and database to look at
 	@$(BIN)/tollgate demo $(ARGS)

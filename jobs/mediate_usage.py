@@ -34,6 +34,7 @@ from tollgate.platform.job import add_common, main
 from tollgate.platform.lake import Lake
 from tollgate.platform.progress import remark
 from tollgate.platform.settings import Settings
+from tollgate.platform.short_logs import FILES_BY_COMMITS
 from tollgate.platform.stream_requests import answer
 from tollgate.platform.trouble import in_words, of_kafka
 
@@ -63,6 +64,9 @@ def run(spark: SparkSession, settings: Settings, args: argparse.Namespace) -> di
 
     Raises TollgateError where checkpoint, raw_cdr and broker disagree, or when a batch does not balance.
     """
+    if not args.once:
+        # What a stream reads once it reads for months, and maintenance moves the rows to other files meanwhile.
+        spark.conf.set(FILES_BY_COMMITS, "false")
     lake = Lake(spark, settings.lake.root)
     batches = MicroBatches(lake)
     # One stream on a lake and on a checkpoint: a JVM that outlives its killed Python must not commit beside the next.

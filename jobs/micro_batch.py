@@ -205,7 +205,7 @@ class MicroBatches:
         snapshot_id = pins.snapshot_id
         kept = _PLANS.get(key := (self._lake.spark.sparkContext.applicationId, self._lake.root))
         if kept is None or kept[0] != snapshot_id:
-            kept = snapshot_id, mediate(self._lake.read("raw_cdr"), self._pinned(snapshot_id))
+            kept = snapshot_id, mediate(self._lake.read("raw_cdr", follow=True), self._pinned(snapshot_id))
             _PLANS[key] = kept
         return kept[1].where(F.col("batch_no") == pins.batch_no)
 

@@ -72,8 +72,6 @@ def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     os.environ.update(
         TOLLGATE_STATE=str(folder), TOLLGATE_PG_FSYNC="off", TOLLGATE_LAKE__ROOT=str(folder / "lake"),
         TOLLGATE_SPARK__MASTER="local[2]", TOLLGATE_SPARK__DRIVER_MEMORY="3g",
-        # No test runs long enough to earn back what the second compiler takes; `make fuzz` does.
-        TOLLGATE_JAVA_OPTIONS=os.environ.get("TOLLGATE_JAVA_OPTIONS", "-XX:TieredStopAtLevel=1"),
     )  # fmt: skip
     yield folder
     os.environ.clear()

@@ -16,6 +16,7 @@ from tollgate.platform.commits import append_once, committed_versions, delta_log
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.locks import WAIT_S, one_of_two, writer_lock
 from tollgate.platform.progress import step
+from tollgate.platform.short_logs import read_by_commits
 from tollgate.platform.skipping import skip_if_many, skip_if_not_asked
 from tollgate.platform.widening import as_contract, widen
 
@@ -122,15 +123,19 @@ class Lake:
             return any((Path(self._local_root()) / table / "_delta_log").glob("*.json"))
         return DeltaTable.isDeltaTable(self.spark, self.path(table))
 
-    def read(self, table: str) -> DataFrame:
+    def read(self, table: str, *, follow: bool = False) -> DataFrame:
         """All rows of `table` as it stands now, in the contract's columns; no rows before its first commit.
 
-        A column that the contract has gained since the table was made is NULL.
+        A column that the contract has gained since the table was made is NULL. follow: for a frame that is to outlive
+        appends; each query on it reads the rows that stand by then.
         """
         if not self.exists(table):
             return self.frame([], table)
         skip_if_not_asked(self.spark, self.path(table), lambda: self.snapshot(table))
-        return as_contract(self.spark.read.format("delta").load(self.path(table)), contract(table), table)
+        rows = None if follow else read_by_commits(self.spark, delta_log(self.spark, self.path(table)))
+        if rows is None:
+            rows = self.spark.read.format("delta").load(self.path(table))
+        return as_contract(rows, contract(table), table)
 
     def frame(self, rows: Sequence[Sequence[Any]], table: str) -> DataFrame:
         """A few rows made here, in the order of the contract's columns; instants without an offset are UTC.
@@ -215,7 +220,8 @@ class Lake:
                 make().createOrReplaceTempView(name)
         for table in contract_names():
             if text is None or _names(table, text):
-                rows = self.read(table)
+                # A view may be asked for as long as its session lives.
+                rows = self.read(table, follow=True)
                 (seen(table, rows) if seen else rows).createOrReplaceTempView(table)
         for name, sql in wanted.items():
             self.spark.sql(sql).createOrReplaceTempView(name)

@@ -15,6 +15,7 @@ from tollgate.platform.java import java_binary, java_release
 from tollgate.platform.jvm_names import keep_names
 from tollgate.platform.places import jars_dir, project_root
 from tollgate.platform.progress import follow
+from tollgate.platform.short_logs import FILES_BY_COMMITS
 from tollgate.platform.skipping import SKIPPING
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ _ON_ONE_MACHINE = {
     "spark.databricks.delta.snapshotPartitions": "1",
     # Finding out by statistics which of a few files to leave unread costs a query; `Lake` turns it on for many files.
     SKIPPING: "false",
+    FILES_BY_COMMITS: "true",
     # Spark looks each plan over after each of its own rules; the tests do, and leave it on.
     "spark.sql.lightweightPlanChangeValidation": "false",
 }

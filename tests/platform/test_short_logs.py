@@ -1,0 +1,121 @@
+"""Tables with a short log: their files are told by the commits, without a query, and are the right ones."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from frames import assert_rows
+from pyspark.sql import DataFrame, SparkSession
+
+from tollgate.platform import short_logs
+from tollgate.platform.commits import delta_log
+from tollgate.platform.lake import Lake
+from tollgate.platform.short_logs import FILES_BY_COMMITS, read_by_commits
+from tollgate.platform.skipping import skipping
+
+TABLE = "control_snapshot"
+
+
+@pytest.fixture
+def by_commits(spark: SparkSession) -> Iterator[None]:
+    """The session reads so, as local ones do, whatever a test before has made of it."""
+    before = spark.conf.get(FILES_BY_COMMITS, "false")
+    spark.conf.set(FILES_BY_COMMITS, "true")
+    yield
+    spark.conf.set(FILES_BY_COMMITS, before or "false")
+
+
+def append(lake: Lake, number: int) -> None:
+    lake.append(lake.frame([(number, f"digest {number}", number)], TABLE).coalesce(1), TABLE, "test", number)
+
+
+def numbers(frame: DataFrame) -> list[int]:
+    return sorted(row.snapshot_id for row in frame.select("snapshot_id").collect())
+
+
+def read_now(spark: SparkSession, lake: Lake) -> DataFrame | None:
+    return read_by_commits(spark, delta_log(spark, lake.path(TABLE)))
+
+
+@pytest.mark.usefixtures("by_commits")
+def test_a_table_is_read_by_one_job_and_the_plan_is_as_delta_makes_it(spark: SparkSession, lake: Lake) -> None:
+    for number in (1, 2, 3):
+        append(lake, number)
+    spark.sparkContext.setJobGroup("short log", "")
+    frame = lake.read(TABLE)
+    assert numbers(frame) == [1, 2, 3]
+    assert len(spark.sparkContext.statusTracker().getJobIdsForGroup("short log")) == 1, "none but the rows' own"
+    plain = spark.read.format("delta").load(lake.path(TABLE))
+    assert frame.schema == plain.schema
+    assert_rows(frame, *plain.collect())
+
+
+@pytest.mark.usefixtures("by_commits")
+def test_partitions_that_are_not_asked_for_are_not_read(spark: SparkSession, lake: Lake) -> None:
+    for version in (1, 2):
+        rows = lake.frame([(version, "CAD", version)], "price_currency").coalesce(1)
+        lake.append(rows, "price_currency", "test", version)
+    asked = lake.read("price_currency").where("pricebook_version = 2")
+    assert [tuple(row) for row in asked.collect()] == [(2, "CAD", 2)]
+    scan = asked._jdf.queryExecution().executedPlan().collectLeaves().head()
+    assert scan.metrics().apply("numFiles").value() == 1
+
+
+@pytest.mark.usefixtures("by_commits")
+def test_a_frame_has_the_files_of_its_time_and_one_that_follows_those_of_each_query(
+    spark: SparkSession, lake: Lake
+) -> None:
+    append(lake, 1)
+    stands, follows = lake.read(TABLE), lake.read(TABLE, follow=True)
+    lake.register_views(query=f"SELECT * FROM {TABLE}")
+    append(lake, 2)
+    assert (numbers(stands), numbers(follows), numbers(lake.read(TABLE))) == ([1], [1, 2], [1, 2])
+    assert numbers(spark.table(TABLE)) == [1, 2], "a view is asked as long as its session lives"
+
+
+@pytest.mark.usefixtures("by_commits")
+def test_what_was_removed_or_made_anew_is_not_read(spark: SparkSession, lake: Lake) -> None:
+    for number in (1, 2):
+        append(lake, number)
+    assert numbers(lake.read(TABLE)) == [1, 2]
+    spark.sql(f"DELETE FROM delta.`{lake.path(TABLE)}` WHERE snapshot_id = 1")
+    assert numbers(lake.read(TABLE)) == [2]
+    # Another table at the same path and at the same version.
+    shutil.rmtree(lake.path(TABLE))
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    for number in (7, 8, 9):
+        append(lake, number)
+    assert numbers(lake.read(TABLE)) == [7, 8, 9]
+
+
+@pytest.mark.usefixtures("by_commits")
+def test_a_log_that_is_long_or_begins_with_a_checkpoint_is_delta_s_own_affair(
+    spark: SparkSession, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in (1, 2):
+        append(lake, number)
+    assert read_now(spark, lake) is not None
+    monkeypatch.setattr(short_logs, "FEW_COMMITS", 1)
+    assert read_now(spark, lake) is None
+    assert numbers(lake.read(TABLE)) == [1, 2]
+    monkeypatch.undo()
+    log = delta_log(spark, lake.path(TABLE))
+    log.checkpoint(lake.snapshot(TABLE), getattr(log, "checkpoint$default$2")())
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert read_now(spark, lake) is None
+    append(lake, 3)
+    assert numbers(lake.read(TABLE)) == [1, 2, 3]
+
+
+def test_a_session_that_follows_or_leaves_files_unread_does_without(spark: SparkSession, lake: Lake) -> None:
+    append(lake, 1)
+    spark.conf.set(FILES_BY_COMMITS, "true")
+    with skipping(spark):
+        assert read_now(spark, lake) is None
+    spark.conf.set(FILES_BY_COMMITS, "false")
+    try:
+        assert read_now(spark, lake) is None
+    finally:
+        spark.conf.set(FILES_BY_COMMITS, "true")
