@@ -13,18 +13,22 @@ from tollgate.platform import short_logs
 from tollgate.platform.commits import delta_log
 from tollgate.platform.lake import Lake
 from tollgate.platform.short_logs import FILES_BY_COMMITS, read_by_commits
-from tollgate.platform.skipping import skipping
+from tollgate.platform.skipping import SKIPPING, skipping
 
 TABLE = "control_snapshot"
 
 
 @pytest.fixture
 def by_commits(spark: SparkSession) -> Iterator[None]:
-    """The session reads so, as local ones do, whatever a test before has made of it."""
-    before = spark.conf.get(FILES_BY_COMMITS, "false")
-    spark.conf.set(FILES_BY_COMMITS, "true")
+    """The session reads so, as local ones do at first: a table of many files, in a test before, has it ask statistics
+    from then on."""
+    begun = {FILES_BY_COMMITS: "true", SKIPPING: "false"}
+    before = {name: spark.conf.get(name) for name in begun}
+    for name, value in begun.items():
+        spark.conf.set(name, value)
     yield
-    spark.conf.set(FILES_BY_COMMITS, before or "false")
+    for name, value in before.items():
+        spark.conf.set(name, str(value))
 
 
 def append(lake: Lake, number: int) -> None:
@@ -109,13 +113,11 @@ def test_a_log_that_is_long_or_begins_with_a_checkpoint_is_delta_s_own_affair(
     assert numbers(lake.read(TABLE)) == [1, 2, 3]
 
 
-def test_a_session_that_follows_or_leaves_files_unread_does_without(spark: SparkSession, lake: Lake) -> None:
+@pytest.mark.usefixtures("by_commits")
+def test_a_stream_that_goes_on_or_a_session_that_asks_statistics_does_without(spark: SparkSession, lake: Lake) -> None:
     append(lake, 1)
-    spark.conf.set(FILES_BY_COMMITS, "true")
+    assert read_now(spark, lake) is not None
     with skipping(spark):
         assert read_now(spark, lake) is None
     spark.conf.set(FILES_BY_COMMITS, "false")
-    try:
-        assert read_now(spark, lake) is None
-    finally:
-        spark.conf.set(FILES_BY_COMMITS, "true")
+    assert read_now(spark, lake) is None
