@@ -63,8 +63,8 @@ def taken_to(lake: Lake) -> int:
 
 def later_than(lake: Lake, after: int) -> Later | None:
     """What is published after the batch `after`; None when nothing is."""
-    marks = lake.read("control_mediation").where(F.col("batch_no") > after)
-    published = published_to(lake.read("control_mediation"))
+    marked = lake.read("control_mediation")
+    marks, published = marked.where(F.col("batch_no") > after), published_to(marked)
     row = (
         # One row on the right: no key is needed, and none can double.
         marks.join(published, F.col("batch_no") <= F.col("to_no"), how="inner")

@@ -21,7 +21,7 @@ from jobs.usage_in_postgres import check_database
 from tollgate.assurance.publication import published_to
 from tollgate.assurance.usage_copy import TITLES, Batches, Figures, lacking, totals
 from tollgate.platform.errors import TollgateError
-from tollgate.platform.job import add_common, main
+from tollgate.platform.job import add_common, main, whole_number
 from tollgate.platform.lake import Lake
 from tollgate.platform.progress import step
 from tollgate.platform.settings import Settings
@@ -49,14 +49,14 @@ def parser() -> argparse.ArgumentParser:
     """Arguments of the job."""
     made = _Parser(prog="export_usage", description=__doc__.splitlines()[0])
     made.add_argument("--to", choices=sorted(TITLES), required=True, help="the copy to bring up to date")
-    made.add_argument("--from-batch", type=_whole, metavar="NO", help="first batch (default: the first not exported)")
-    made.add_argument("--to-batch", type=_whole, metavar="NO", help="last batch (default: the last published)")
+    made.add_argument("--from-batch", type=whole_number, metavar="NO", help="first batch (default: first not exported)")
+    made.add_argument("--to-batch", type=whole_number, metavar="NO", help="last batch (default: the last published)")
     made.add_argument("--again", action="store_true", help="make the export of exactly these batches again")
     made.add_argument("--changed", action="store_true", help="make every export again whose events changed in the lake")
     made.add_argument("--out", metavar="ROOT", help="json: another folder or URL than <lake.root>/_export/usage_json")
     made.add_argument("--gzip", action="store_true", help="json: compress the files")
     made.add_argument(
-        "--most-months", type=_whole, metavar="N", default=MOST_MONTHS,
+        "--most-months", type=whole_number, metavar="N", default=MOST_MONTHS,
         help=f"refuse an export over more event months (default: {MOST_MONTHS})",
     )  # fmt: skip
     made.add_argument("--dry-run", action="store_true", help="say batches and rows, write nothing")
@@ -173,12 +173,6 @@ def _no_such_export(copy: UsageCopy, asked: Batches, recorded: dict[Batches, Fig
 
 def _folder(out: str | None) -> str | None:
     return out if out is None or "://" in out else str(Path(out).absolute())
-
-
-def _whole(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, found {text!r}")
-    return int(text)
 
 
 if __name__ == "__main__":

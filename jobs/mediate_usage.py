@@ -30,7 +30,7 @@ from tollgate.platform import kafka
 from tollgate.platform.checkpoint import batch_end, generations, read_checkpoint, start_offsets
 from tollgate.platform.errors import TollgateError
 from tollgate.platform.folders import Folder
-from tollgate.platform.job import add_common, main
+from tollgate.platform.job import add_common, main, whole_number
 from tollgate.platform.lake import Lake
 from tollgate.platform.progress import remark
 from tollgate.platform.settings import Settings
@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
     found = argparse.ArgumentParser(prog=JOB, description=__doc__.splitlines()[0])
     found.add_argument("--once", action="store_true", help="take all that is there now, then end (default: go on)")
     found.add_argument(
-        "--trigger-seconds", type=int, default=10, metavar="N", help="pause between batches (default: 10)"
+        "--trigger-seconds", type=whole_number, default=10, metavar="N", help="pause between batches (default: 10)"
     )
     found.add_argument(
         "--new-generation", action="store_true", help="leave a lost or foreign checkpoint behind: go on after raw_cdr"

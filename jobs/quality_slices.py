@@ -86,11 +86,13 @@ def new_range(lake: Lake, table: str, to_no: int | None = None) -> Slice:
     TollgateError for a `to_no` that the marks do not reach.
     """
     numbering, suite = NUMBERINGS[table], suite_of(table)
-    marks = lake.read(numbering.marks).selectExpr(f"{numbering.number} AS no", f"{numbering.rows} AS rows")
+    # Read once: a batch that is marked in between would count for the end of the range and not for its rows.
+    marked = lake.read(numbering.marks)
+    marks = marked.selectExpr(f"{numbering.number} AS no", f"{numbering.rows} AS rows")
     results = lake.read("quality_result").where(F.col("suite") == suite.suite)
     # Frames of one row each, which is what makes the cross joins harmless.
     last = "published" if to_no is None else f"least(published, {to_no}L)"
-    ends = numbering.reached(lake.read(numbering.marks)).selectExpr("to_no AS published")
+    ends = numbering.reached(marked).selectExpr("to_no AS published")
     ends = ends.selectExpr("published", f"{last} AS last_no")
     tried = results.crossJoin(ends).selectExpr(
         "max(IF(passed, to_no, NULL)) AS passed_to", "count_if(to_no = last_no AND NOT passed) AS failures"

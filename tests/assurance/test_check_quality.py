@@ -87,6 +87,24 @@ def test_the_gate_takes_each_batch_once_and_stays_shut_until_a_range_passes(spar
     assert_rows(results, (0, 0, 3, True, 0, 1, 1), (1, 1, 5, False, 7, 1, 1))
 
 
+def test_a_batch_that_is_marked_while_the_range_is_found_is_in_it_whole_or_not_at_all(spark, lake, monkeypatch):
+    put(spark, lake, 0, 3)
+    read = type(lake).read
+
+    def beside_the_stream(self, name, **how):
+        frame = read(self, name, **how)
+        if name == "quality_result":
+            put(spark, lake, 1, 2)
+        return frame
+
+    with monkeypatch.context() as patched:
+        patched.setattr(type(lake), "read", beside_the_stream)
+        found = new_range(lake, "usage_event")
+    assert (found.to_no, found.rows) in {(0, 3), (1, 5)}
+    again = new_range(lake, "usage_event")
+    assert (again.to_no, again.rows) == (1, 5)
+
+
 @pytest.mark.long
 def test_the_gate_can_be_told_its_last_batch_and_refuses_one_that_is_not_published(spark, lake, settings):
     settings = settings.model_copy(update={"lake": settings.lake.model_copy(update={"root": lake.root})})

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from frames import assert_rows
+from py4j.protocol import Py4JJavaError
 from pyspark.sql import DataFrame, SparkSession
 
 from tollgate.platform import short_logs
@@ -14,6 +16,7 @@ from tollgate.platform.commits import delta_log
 from tollgate.platform.lake import Lake
 from tollgate.platform.short_logs import FILES_BY_COMMITS, read_by_commits
 from tollgate.platform.skipping import SKIPPING, skipping
+from tollgate.platform.trouble import in_words
 
 TABLE = "control_snapshot"
 
@@ -111,6 +114,20 @@ def test_a_log_that_is_long_or_begins_with_a_checkpoint_is_delta_s_own_affair(
     assert read_now(spark, lake) is None
     append(lake, 3)
     assert numbers(lake.read(TABLE)) == [1, 2, 3]
+
+
+@pytest.mark.usefixtures("by_commits")
+def test_a_commit_that_cannot_be_read_is_left_to_delta_which_names_it(spark: SparkSession, lake: Lake) -> None:
+    for number in (1, 2):
+        append(lake, number)
+    commit = max(Path(lake.path(TABLE), "_delta_log").glob("*.json"))
+    commit.write_bytes(commit.read_bytes()[:-40])
+    commit.with_name(f".{commit.name}.crc").unlink()
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    assert read_now(spark, lake) is None
+    with pytest.raises(Py4JJavaError) as failed:
+        lake.read(TABLE).collect()
+    assert in_words(failed.value) is not None and commit.name in str(in_words(failed.value))
 
 
 @pytest.mark.usefixtures("by_commits")

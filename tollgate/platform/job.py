@@ -42,6 +42,13 @@ def add_settings(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
     return parser
 
 
+def whole_number(text: str) -> int:
+    """An argument that is a whole number from 0 on; others are refused before Spark starts."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, found {text!r}")
+    return int(text)
+
+
 def settings_from(args: argparse.Namespace) -> Settings:
     """Settings of the arguments that `add_common` added."""
     overrides: dict[str, str] = {}

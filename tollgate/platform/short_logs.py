@@ -24,10 +24,12 @@ _told: dict[str, tuple[str, int, Any]] = {}
 
 
 def read_by_commits(spark: SparkSession, log: Any) -> DataFrame | None:
-    """The rows of the table of `log` as it stands now; None where its commits are many or not all there.
+    """The rows of the table of `log` as it stands now; None where its commits are many or not all there, or one cannot
+    be read: Delta's own query then says which.
 
     None too where the session does not have it so, or leaves files unread by their statistics.
     """
+    from py4j.protocol import Py4JJavaError
     from pyspark.sql import DataFrame
 
     if spark.conf.get(FILES_BY_COMMITS, "false") != "true" or spark.conf.get(SKIPPING, "true") == "true":
@@ -39,9 +41,14 @@ def read_by_commits(spark: SparkSession, log: Any) -> DataFrame | None:
         return None
     # Two tables that stood at one path have two ids.
     path, table = str(log.dataPath().toString()), str(snapshot.metadata().id())
-    if _told.get(path, ("", -1, None))[:2] != (table, version):
-        _told[path] = table, version, _files(spark, log, version)
-    return DataFrame(log.createDataFrame(snapshot, _told[path][2], False, none), spark)
+    told = _told.get(path)
+    if told is None or told[:2] != (table, version):
+        try:
+            told = table, version, _files(spark, log, version)
+        except Py4JJavaError:
+            return None
+        _told[path] = told
+    return DataFrame(log.createDataFrame(snapshot, told[2], False, none), spark)
 
 
 def _files(spark: SparkSession, log: Any, version: int) -> Any:
